@@ -1,0 +1,20 @@
+/**
+ * The `code` of an error since microversion 1.23.
+ *
+ * Never change a value, never reuse one: clients compare them. A new condition gets a new code, a
+ * line in docs/reference/errors.md, and nothing else.
+ */
+export const ERROR_CODES = {
+  undefined: "placement.undefined_code",
+  inventoryInUse: "placement.inventory.inuse",
+  concurrentUpdate: "placement.concurrent_update",
+  duplicateName: "placement.duplicate_name",
+  providerInUse: "placement.resource_provider.inuse",
+  providerCannotDeleteParent: "placement.resource_provider.cannot_delete_parent",
+  resourceProviderNotFound: "placement.resource_provider.not_found",
+  illegalDuplicateQueryParameter: "placement.query.duplicate_key",
+  queryParameterBadValue: "placement.query.bad_value",
+  queryParameterMissingValue: "placement.query.missing_value",
+} as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES];

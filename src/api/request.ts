@@ -1,0 +1,41 @@
+import type { RequestContext } from "../domain/request-context.ts";
+import type { Service } from "../operations/service.ts";
+import type { Microversion } from "./microversions.ts";
+
+/** What a handler is given: everything about one request that it may depend on. */
+export interface ApiRequest {
+  readonly method: string;
+  /** Where the service is mounted, such as `/placement`; empty for the root. Links start with it. */
+  readonly mountPoint: string;
+  /** `scheme://host[:port]` as the client sees it; `Location` headers start with it. */
+  readonly origin: string;
+  /** Decoded path parameters by the name that the route gives them. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: QueryParameters;
+  /** The media type of `Content-Type` without parameters, lower case; `""` without the header. */
+  readonly contentType: string;
+  /** The `Accept` header; JSON when the client sent none. */
+  readonly accept: string;
+  readonly body: Uint8Array;
+  readonly microversion: Microversion;
+  readonly context: RequestContext;
+  readonly service: Service;
+  /** Aborted when the client goes away before the answer is complete. */
+  readonly signal: AbortSignal;
+  /**
+   * Refuses the request with 403 unless policy allows the action, such as
+   * `placement:resource_providers:list`. The target is the requester's own project and user unless
+   * given.
+   */
+  authorize(action: string, target?: { readonly projectId: string | undefined }): void;
+}
+
+/** The query string: decoded pairs in order, with look-ups in the two ways that the API needs. */
+export interface QueryParameters {
+  readonly pairs: readonly (readonly [name: string, value: string])[];
+  /** The last value of a name, as a dictionary made of the pairs has it. */
+  get(name: string): string | undefined;
+  /** All values of a name, in order. */
+  getAll(name: string): readonly string[];
+  has(name: string): boolean;
+}

@@ -1,0 +1,28 @@
+/**
+ * What a handler answers with. Headers that depend on the request alone (request id, microversion,
+ * vary) are added by the server.
+ */
+export interface ApiResponse {
+  readonly status: number;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** `application/json` for a body, none without, unless given. */
+  readonly contentType?: string;
+  /** Path below the mount point, such as `/traits/CUSTOM_A`; the server makes it absolute. */
+  readonly location?: string;
+  /** Sent as `Last-Modified`, together with `Cache-Control: no-cache`, since 1.15. */
+  readonly lastModified?: Date;
+}
+
+const ENCODER = new TextEncoder();
+
+export function json(
+  status: number,
+  value: unknown,
+  more: Omit<ApiResponse, "status" | "body"> = {},
+): ApiResponse {
+  return { status, body: ENCODER.encode(JSON.stringify(value)), ...more };
+}
+
+export function empty(status: number, more: Omit<ApiResponse, "status" | "body"> = {}): ApiResponse {
+  return { status, ...more };
+}

@@ -1,0 +1,224 @@
+/**
+ * What can go wrong in the field, as values that carry the facts.
+ *
+ * The messages are part of the contract: clients match on some of them, and upstream's functional
+ * suite on most. What HTTP status they become is decided by the API.
+ */
+
+/** Everything below: an outcome that the rules foresee, as opposed to a defect. */
+export abstract class PlacementError extends Error {
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** Something that was named does not exist. */
+export class NotFound extends PlacementError {}
+
+/** Something that was to be created exists already. */
+export class Exists extends PlacementError {}
+
+/** Someone else changed what this change was based on. */
+export class ConcurrentUpdateDetected extends PlacementError {
+  constructor(
+    message = "Another thread concurrently updated the data. Please retry your update",
+  ) {
+    super(message);
+  }
+}
+
+/** The generation of a resource provider is not the one that the change was based on. */
+export class ResourceProviderConcurrentUpdateDetected extends ConcurrentUpdateDetected {
+  constructor() {
+    super(
+      "Another thread concurrently updated the resource provider data. Please retry your update",
+    );
+  }
+}
+
+/** A request that makes no sense for the object in its present state. */
+export class ObjectActionError extends PlacementError {
+  constructor(action: string, reason: string) {
+    super(`Object action ${action} failed because: ${reason}`);
+  }
+}
+
+export class ResourceProviderNotFound extends NotFound {
+  readonly uuid: string;
+
+  constructor(uuid: string) {
+    super(`No resource provider with uuid ${uuid} found`);
+    this.uuid = uuid;
+  }
+}
+
+/** A provider that still has allocations cannot be deleted. */
+export class ResourceProviderInUse extends PlacementError {
+  constructor() {
+    super("Resource provider has allocations.");
+  }
+}
+
+export class CannotDeleteParentResourceProvider extends PlacementError {
+  constructor() {
+    super(
+      "Cannot delete resource provider that is a parent of another. Delete child providers first.",
+    );
+  }
+}
+
+/** A provider with the same UUID or name exists. */
+export class ResourceProviderExists extends Exists {
+  /** Which of its attributes collide. */
+  readonly attributes: readonly ("uuid" | "name")[];
+
+  constructor(attributes: readonly ("uuid" | "name")[]) {
+    super(`Resource provider exists: ${attributes.join(", ")}`);
+    this.attributes = attributes;
+  }
+}
+
+export class ResourceClassNotFound extends NotFound {
+  constructor(name: string) {
+    super(`No such resource class ${name}.`);
+  }
+}
+
+export class ResourceClassExists extends Exists {
+  constructor(name: string) {
+    super(`Resource class ${name} already exists.`);
+  }
+}
+
+export class ResourceClassCannotDeleteStandard extends PlacementError {
+  constructor(name: string) {
+    super(`Cannot delete standard resource class ${name}.`);
+  }
+}
+
+export class ResourceClassCannotUpdateStandard extends PlacementError {
+  constructor(name: string) {
+    super(`Cannot update standard resource class ${name}.`);
+  }
+}
+
+export class ResourceClassInUse extends PlacementError {
+  constructor(name: string) {
+    super(`Cannot delete resource class ${name}. Class is in use in inventory.`);
+  }
+}
+
+export class TraitNotFound extends NotFound {
+  constructor(name: string) {
+    super(`No such trait(s): ${name}.`);
+  }
+}
+
+export class TraitExists extends Exists {
+  constructor(name: string) {
+    super(`The Trait ${name} already exists`);
+  }
+}
+
+export class TraitCannotDeleteStandard extends PlacementError {
+  constructor(name: string) {
+    super(`Cannot delete standard trait ${name}.`);
+  }
+}
+
+export class TraitInUse extends PlacementError {
+  constructor(name: string) {
+    super(`The trait ${name} is in use by a resource provider.`);
+  }
+}
+
+/** An inventory does not allow what was asked of it. */
+export class InvalidInventory extends PlacementError {
+  /** `resourceClass` and `provider` may list several, separated by a comma. */
+  constructor(resourceClass: string, provider: string, message?: string) {
+    super(
+      message ?? `Inventory for '${resourceClass}' on resource provider '${provider}' invalid.`,
+    );
+  }
+}
+
+export class InvalidAllocationCapacityExceeded extends InvalidInventory {
+  constructor(resourceClass: string, provider: string) {
+    super(
+      resourceClass,
+      provider,
+      `Unable to create allocation for '${resourceClass}' on resource provider '${provider}'. ` +
+        "The requested amount would exceed the capacity.",
+    );
+  }
+}
+
+/** min_unit, max_unit or step_size. */
+export class InvalidAllocationConstraintsViolated extends InvalidInventory {
+  constructor(resourceClass: string, provider: string) {
+    super(
+      resourceClass,
+      provider,
+      `Unable to create allocation for '${resourceClass}' on resource provider '${provider}'. ` +
+        "The requested amount would violate inventory constraints.",
+    );
+  }
+}
+
+/** More is reserved than there is; `canBeTotal` tells whether all of it may be (since 1.26). */
+export class InvalidInventoryCapacity extends InvalidInventory {
+  constructor(resourceClass: string, provider: string, canBeTotal: boolean) {
+    super(
+      resourceClass,
+      provider,
+      `Invalid inventory for '${resourceClass}' on resource provider '${provider}'. ` +
+        `The reserved value is greater than ${canBeTotal ? "" : "or equal to "}total.`,
+    );
+  }
+}
+
+/** Nova matches this text to tell an inventory in use from other conflicts. */
+export class InventoryInUse extends InvalidInventory {
+  constructor(resourceClasses: string, provider: string) {
+    super(
+      resourceClasses,
+      provider,
+      `Inventory for '${resourceClasses}' on resource provider '${provider}' in use.`,
+    );
+  }
+}
+
+export class InventoryWithResourceClassNotFound extends NotFound {
+  constructor(resourceClass: string) {
+    super(`No inventory of class ${resourceClass} found.`);
+  }
+}
+
+export class ConsumerNotFound extends NotFound {
+  constructor(uuid: string) {
+    super(`No such consumer(s): ${uuid}.`);
+  }
+}
+
+export class ConsumerExists extends Exists {
+  constructor(uuid: string) {
+    super(`The consumer ${uuid} already exists.`);
+  }
+}
+
+export class ConsumerTypeNotFound extends NotFound {
+  constructor(name: string) {
+    super(`No such consumer type: ${name}.`);
+  }
+}
+
+/** The request names a consumer generation that is not the present one. */
+export class ConsumerGenerationConflict extends PlacementError {
+  /** `undefined` stands for a consumer that does not exist. */
+  constructor(expected: number | undefined, given: number | null | undefined) {
+    super(
+      "consumer generation conflict - " +
+        `expected ${expected ?? "null"} but got ${given ?? "None"}`,
+    );
+  }
+}

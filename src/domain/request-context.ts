@@ -1,0 +1,16 @@
+import type { Config } from "../config/config.ts";
+
+/**
+ * Who asks, and under which id: passed explicitly from the HTTP server down to the database, one
+ * per request, never shared between two.
+ */
+export interface RequestContext {
+  /** `req-` and a UUID; in every answer, every error, every log line and every change row. */
+  readonly requestId: string;
+  /** The id that the client gave to the larger operation which this request is part of. */
+  readonly globalRequestId: string | undefined;
+  readonly userId: string | undefined;
+  readonly projectId: string | undefined;
+  readonly roles: readonly string[];
+  readonly config: Config;
+}
