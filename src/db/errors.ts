@@ -1,0 +1,27 @@
+/** Failures of the database that the code above it reacts to. No driver's error type leaves `db`. */
+
+/** A row with the same key exists. */
+export class DuplicateEntry extends Error {
+  /**
+   * The name of the unique constraint, such as `uniq_resource_providers0name`, or
+   * `<table>_pkey` for a primary key.
+   */
+  readonly constraint: string;
+
+  constructor(constraint: string, cause: unknown) {
+    super(`duplicate entry for ${constraint}`, { cause });
+    this.constraint = constraint;
+  }
+}
+
+/** A foreign key would point nowhere. */
+export class ReferenceViolation extends Error {}
+
+/** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
+export class TransactionConflict extends Error {}
+
+/** The database cannot be reached or does not take part: the request gets a 503. */
+export class DatabaseUnavailable extends Error {}
+
+/** The database's schema is not one that this program can work with; says what to do. */
+export class SchemaMismatch extends Error {}

@@ -1,0 +1,106 @@
+import type { Generated, Insertable, Selectable } from "kysely";
+
+/**
+ * The tables as the query builder sees them: Placement's own, and ours, which are named
+ * `stowage_*`. Names and meanings are an interface: other tools read these tables.
+ *
+ * A date is what the engine's driver takes and gives; `DatabaseAdapter.encodeDate` and
+ * `decodeDate` translate.
+ */
+export interface Schema {
+  alembic_version: { version_num: string };
+  resource_classes: NamedTable;
+  traits: NamedTable;
+  consumer_types: NamedTable;
+  resource_providers: ResourceProvidersTable;
+  inventories: InventoriesTable;
+  allocations: AllocationsTable;
+  placement_aggregates: Timestamps & { id: Generated<number>; uuid: string | null };
+  resource_provider_aggregates: Timestamps & {
+    resource_provider_id: number;
+    aggregate_id: number;
+  };
+  resource_provider_traits: Timestamps & { resource_provider_id: number; trait_id: number };
+  consumers: ConsumersTable;
+  projects: ExternalTable;
+  users: ExternalTable;
+  stowage_changes: ChangesTable;
+}
+
+/** What the driver of the engine represents a DATETIME as. */
+export type DatabaseDate = string | Date;
+
+interface Timestamps {
+  created_at: DatabaseDate | null;
+  updated_at: DatabaseDate | null;
+}
+
+interface NamedTable extends Timestamps {
+  id: Generated<number>;
+  name: string;
+}
+
+/** Projects and users: known outside by an id that Placement does not interpret. */
+interface ExternalTable extends Timestamps {
+  id: Generated<number>;
+  external_id: string;
+}
+
+interface ResourceProvidersTable extends Timestamps {
+  id: Generated<number>;
+  uuid: string;
+  name: string | null;
+  generation: number | null;
+  root_provider_id: number | null;
+  parent_provider_id: number | null;
+}
+
+interface InventoriesTable extends Timestamps {
+  id: Generated<number>;
+  resource_provider_id: number;
+  resource_class_id: number;
+  total: number;
+  reserved: number;
+  min_unit: number;
+  max_unit: number;
+  step_size: number;
+  allocation_ratio: number;
+}
+
+interface AllocationsTable extends Timestamps {
+  id: Generated<number>;
+  resource_provider_id: number;
+  /** The UUID of the consumer, not its id. */
+  consumer_id: string;
+  resource_class_id: number;
+  used: number;
+}
+
+interface ConsumersTable extends Timestamps {
+  id: Generated<number>;
+  uuid: string;
+  project_id: number;
+  user_id: number;
+  generation: Generated<number>;
+  consumer_type_id: number | null;
+}
+
+/**
+ * The change feed: what changed, by whom, under which request. It keeps the read models of other
+ * replicas fresh, and is the audit trail.
+ */
+interface ChangesTable {
+  id: Generated<number>;
+  created_at: DatabaseDate;
+  kind: string;
+  resource_provider_id: number | null;
+  /** The UUID of a provider or consumer, or the name of a trait, class or type. */
+  subject: string;
+  request_id: string;
+  user_id: string | null;
+  project_id: string | null;
+}
+
+export type InventoryRow = Selectable<InventoriesTable>;
+export type NewInventoryRow = Insertable<InventoriesTable>;
+export type NewAllocationRow = Insertable<AllocationsTable>;

@@ -1,0 +1,47 @@
+import type { Kysely } from "kysely";
+
+import type { RequestContext } from "../domain/request-context.ts";
+import type { DatabaseAdapter } from "./adapter.ts";
+import type { Schema } from "./schema.ts";
+
+/**
+ * A consistent view of the database. A function that takes one takes part in the transaction of
+ * its caller: it neither begins nor ends one.
+ */
+export interface ReadTransaction {
+  /** The query builder, bound to this transaction. */
+  readonly query: Kysely<Schema>;
+  /** What differs between engines. */
+  readonly adapter: DatabaseAdapter;
+  readonly context: DatabaseContext;
+}
+
+/** A transaction that commits when the function it was made for returns, and else rolls back. */
+export interface WriteTransaction extends ReadTransaction {
+  /** The time of the transaction, one for all its rows: for `created_at` and `updated_at`. */
+  readonly now: Date;
+  /** Notes a change; it is written to `stowage_changes` before the commit. */
+  recordChange(change: Change): void;
+}
+
+/** What the database needs to know about the request that a transaction belongs to. */
+export type DatabaseContext = Pick<RequestContext, "requestId" | "userId" | "projectId">;
+
+export type ChangeKind =
+  | "provider" // created, changed, or anything that belongs to it changed
+  | "provider_deleted"
+  | "consumer" // its allocations or attributes changed
+  | "consumer_deleted"
+  | "resource_class"
+  | "resource_class_deleted"
+  | "trait"
+  | "trait_deleted"
+  | "consumer_type";
+
+export interface Change {
+  readonly kind: ChangeKind;
+  /** For the kinds of a provider. */
+  readonly providerId?: number;
+  /** The UUID of a provider or consumer, or a name. */
+  readonly subject: string;
+}
