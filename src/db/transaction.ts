@@ -22,6 +22,13 @@ export interface WriteTransaction extends ReadTransaction {
   readonly now: Date;
   /** Notes a change; it is written to `stowage_changes` before the commit. */
   recordChange(change: Change): void;
+  /** The changes noted so far, in order. */
+  readonly changes: readonly Change[];
+  /**
+   * Runs a callback right after the commit, before any other transaction of this process begins
+   * to write; never when the transaction rolls back. Callbacks run in order and must not throw.
+   */
+  afterCommit(callback: () => void): void;
 }
 
 /** What the database needs to know about the request that a transaction belongs to. */
