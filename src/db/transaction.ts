@@ -20,8 +20,11 @@ export interface ReadTransaction {
 export interface WriteTransaction extends ReadTransaction {
   /** The time of the transaction, one for all its rows: for `created_at` and `updated_at`. */
   readonly now: Date;
-  /** Notes a change; it is written to `stowage_changes` before the commit. */
-  recordChange(change: Change): void;
+  /**
+   * Notes a change; it is written to `stowage_changes` before the commit, under the request of the
+   * transaction or, where one transaction serves several requests, under the one given.
+   */
+  recordChange(change: Change, by?: DatabaseContext): void;
   /** The changes noted so far, in order. */
   readonly changes: readonly Change[];
   /**
