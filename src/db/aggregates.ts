@@ -1,0 +1,86 @@
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** The UUIDs of the aggregates that a provider belongs to, in the order of the aggregates' ids. */
+export async function listAggregatesOfProvider(
+  tx: ReadTransaction,
+  providerId: number,
+): Promise<string[]> {
+  const rows = await tx.query
+    .selectFrom("resource_provider_aggregates as rpa")
+    .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
+    .select("pa.uuid")
+    .where("rpa.resource_provider_id", "=", providerId)
+    .orderBy("pa.id")
+    .execute();
+  return rows.flatMap((row) => (row.uuid === null ? [] : [row.uuid]));
+}
+
+/** The ids of aggregates by UUID; those that no provider ever named before are made. */
+export async function ensureAggregates(
+  tx: WriteTransaction,
+  uuids: readonly string[],
+): Promise<number[]> {
+  if (uuids.length === 0) return [];
+  const existing = await selectAggregates(tx, uuids);
+  const missing = uuids.filter((uuid) => !existing.has(uuid));
+  if (missing.length > 0) {
+    await tx.query
+      .insertInto("placement_aggregates")
+      .values(
+        missing.map((uuid) => ({
+          uuid,
+          created_at: tx.adapter.encodeDate(tx.now),
+          updated_at: null,
+        })),
+      )
+      .execute();
+  }
+  const ids = missing.length > 0 ? await selectAggregates(tx, uuids) : existing;
+  return [...ids.values()];
+}
+
+export async function insertProviderAggregates(
+  tx: WriteTransaction,
+  providerId: number,
+  aggregateIds: readonly number[],
+): Promise<void> {
+  if (aggregateIds.length === 0) return;
+  await tx.query
+    .insertInto("resource_provider_aggregates")
+    .values(
+      aggregateIds.map((aggregateId) => ({
+        resource_provider_id: providerId,
+        aggregate_id: aggregateId,
+        created_at: tx.adapter.encodeDate(tx.now),
+        updated_at: null,
+      })),
+    )
+    .execute();
+}
+
+export async function deleteProviderAggregates(
+  tx: WriteTransaction,
+  providerId: number,
+  aggregateIds: readonly number[],
+): Promise<void> {
+  if (aggregateIds.length === 0) return;
+  await tx.query
+    .deleteFrom("resource_provider_aggregates")
+    .where("resource_provider_id", "=", providerId)
+    .where("aggregate_id", "in", aggregateIds)
+    .execute();
+}
+
+async function selectAggregates(
+  tx: ReadTransaction,
+  uuids: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await tx.query
+    .selectFrom("placement_aggregates as pa")
+    .select(["pa.id", "pa.uuid"])
+    .where("pa.uuid", "in", uuids)
+    .$narrowType<{ uuid: string }>()
+    .orderBy("pa.id")
+    .execute();
+  return new Map(rows.map((row) => [row.uuid, row.id]));
+}

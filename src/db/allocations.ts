@@ -1,0 +1,145 @@
+import type { Allocation } from "../domain/allocation.ts";
+import { inChunks } from "./chunks.ts";
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** One row of the table, without the joins. */
+export interface StoredAllocation {
+  readonly resourceProviderId: number;
+  readonly consumerUuid: string;
+  readonly resourceClassId: number;
+  readonly used: number;
+}
+
+/** The allocations of a consumer, in the order in which they were made. */
+export async function listAllocationsOfConsumer(
+  tx: ReadTransaction,
+  consumerUuid: string,
+): Promise<Allocation[]> {
+  const rows = await selectAllocations(tx).where("a.consumer_id", "=", consumerUuid).execute();
+  return rows.map((row) => toAllocation(tx, row));
+}
+
+/** The allocations on a provider, in the order in which they were made. */
+export async function listAllocationsOfProvider(
+  tx: ReadTransaction,
+  providerId: number,
+): Promise<Allocation[]> {
+  const rows = await selectAllocations(tx).where("a.resource_provider_id", "=", providerId).execute();
+  return rows.map((row) => toAllocation(tx, row));
+}
+
+/** All that the given consumers hold. */
+export async function listStoredAllocations(
+  tx: ReadTransaction,
+  consumerUuids: readonly string[],
+): Promise<StoredAllocation[]> {
+  return inChunks(consumerUuids, async (chunk) => {
+    const rows = await tx.query
+      .selectFrom("allocations as a")
+      .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
+      .where("a.consumer_id", "in", chunk)
+      .orderBy("a.id")
+      .execute();
+    return rows.map((row) => ({
+      resourceProviderId: row.resource_provider_id,
+      consumerUuid: row.consumer_id,
+      resourceClassId: row.resource_class_id,
+      used: row.used,
+    }));
+  });
+}
+
+export async function insertAllocations(
+  tx: WriteTransaction,
+  allocations: readonly StoredAllocation[],
+): Promise<void> {
+  await inChunks(allocations, async (chunk) => {
+    await tx.query
+      .insertInto("allocations")
+      .values(
+        chunk.map((allocation) => ({
+          resource_provider_id: allocation.resourceProviderId,
+          consumer_id: allocation.consumerUuid,
+          resource_class_id: allocation.resourceClassId,
+          used: allocation.used,
+          created_at: tx.adapter.encodeDate(tx.now),
+          updated_at: null,
+        })),
+      )
+      .execute();
+    return [];
+  });
+}
+
+export async function deleteAllocationsOfConsumers(
+  tx: WriteTransaction,
+  consumerUuids: readonly string[],
+): Promise<void> {
+  await inChunks(consumerUuids, async (chunk) => {
+    await tx.query.deleteFrom("allocations").where("consumer_id", "in", chunk).execute();
+    return [];
+  });
+}
+
+export async function hasAllocations(tx: ReadTransaction, providerId: number): Promise<boolean> {
+  const row = await tx.query
+    .selectFrom("allocations as a")
+    .select("a.id")
+    .where("a.resource_provider_id", "=", providerId)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Those of the given classes that are allocated on a provider, ascending. */
+export async function listAllocatedClassIds(
+  tx: ReadTransaction,
+  providerId: number,
+  resourceClassIds: readonly number[],
+): Promise<number[]> {
+  if (resourceClassIds.length === 0) return [];
+  const rows = await tx.query
+    .selectFrom("allocations as a")
+    .select("a.resource_class_id")
+    .distinct()
+    .where("a.resource_provider_id", "=", providerId)
+    .where("a.resource_class_id", "in", resourceClassIds)
+    .orderBy("a.resource_class_id")
+    .execute();
+  return rows.map((row) => row.resource_class_id);
+}
+
+function selectAllocations(tx: ReadTransaction) {
+  return tx.query
+    .selectFrom("allocations as a")
+    .innerJoin("resource_providers as rp", "rp.id", "a.resource_provider_id")
+    .innerJoin("consumers as c", "c.uuid", "a.consumer_id")
+    .select([
+      "a.resource_provider_id",
+      "a.consumer_id",
+      "a.resource_class_id",
+      "a.used",
+      "a.created_at",
+      "a.updated_at",
+      "rp.uuid as provider_uuid",
+      "rp.generation as provider_generation",
+      "c.generation as consumer_generation",
+    ])
+    .orderBy("a.id");
+}
+
+type AllocationRow = Awaited<ReturnType<ReturnType<typeof selectAllocations>["execute"]>>[number];
+
+function toAllocation(tx: ReadTransaction, row: AllocationRow): Allocation {
+  return {
+    resourceProviderId: row.resource_provider_id,
+    resourceProviderUuid: row.provider_uuid,
+    resourceProviderGeneration: row.provider_generation ?? 0,
+    consumerUuid: row.consumer_id,
+    consumerGeneration: row.consumer_generation,
+    resourceClassId: row.resource_class_id,
+    used: row.used,
+    createdAt: tx.adapter.decodeDate(row.created_at),
+    updatedAt: tx.adapter.decodeDate(row.updated_at),
+  };
+}

@@ -1,0 +1,194 @@
+import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
+import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
+import { inChunks } from "./chunks.ts";
+import { DuplicateEntry } from "./errors.ts";
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+export async function getConsumer(tx: ReadTransaction, uuid: string): Promise<Consumer> {
+  const consumer = (await findConsumers(tx, [uuid])).get(uuid);
+  if (!consumer) throw new ConsumerNotFound(uuid);
+  return consumer;
+}
+
+/** Those of the given consumers that exist, by UUID. */
+export async function findConsumers(
+  tx: ReadTransaction,
+  uuids: readonly string[],
+): Promise<Map<string, Consumer>> {
+  const rows = await inChunks(uuids, (chunk) =>
+    tx.query
+      .selectFrom("consumers as c")
+      .innerJoin("projects as p", "p.id", "c.project_id")
+      .innerJoin("users as u", "u.id", "c.user_id")
+      .select([
+        "c.id",
+        "c.uuid",
+        "c.generation",
+        "c.consumer_type_id",
+        "c.project_id",
+        "p.external_id as project_external_id",
+        "c.user_id",
+        "u.external_id as user_external_id",
+      ])
+      .where("c.uuid", "in", chunk)
+      .execute(),
+  );
+  return new Map(
+    rows.map((row) => [
+      row.uuid,
+      new Consumer(row.id, row.uuid, row.generation, {
+        project: { id: row.project_id, externalId: row.project_external_id },
+        user: { id: row.user_id, externalId: row.user_external_id },
+        consumerTypeId: row.consumer_type_id,
+      }),
+    ]),
+  );
+}
+
+export interface NewConsumer {
+  readonly uuid: string;
+  readonly generation: number;
+  readonly projectId: number;
+  readonly userId: number;
+  readonly consumerTypeId: number | null;
+}
+
+/** @throws ConsumerExists one of them is there already; the message names the first. */
+export async function createConsumers(
+  tx: WriteTransaction,
+  consumers: readonly NewConsumer[],
+): Promise<void> {
+  try {
+    await inChunks(consumers, async (chunk) => {
+      await tx.query
+        .insertInto("consumers")
+        .values(
+          chunk.map((consumer) => ({
+            uuid: consumer.uuid,
+            generation: consumer.generation,
+            project_id: consumer.projectId,
+            user_id: consumer.userId,
+            consumer_type_id: consumer.consumerTypeId,
+            created_at: tx.adapter.encodeDate(tx.now),
+            updated_at: null,
+          })),
+        )
+        .execute();
+      return [];
+    });
+  } catch (error) {
+    if (error instanceof DuplicateEntry) {
+      throw new ConsumerExists(consumers.map(({ uuid }) => uuid).join(", "));
+    }
+    throw error;
+  }
+}
+
+/**
+ * Saves the changed fields of a consumer and raises its generation by `steps` in one statement,
+ * guarded by the generation that it was loaded with. Its change set is cleared, and its generation
+ * raised, once the transaction has committed.
+ *
+ * @throws ConcurrentUpdateDetected someone else was first
+ */
+export async function updateConsumer(
+  tx: WriteTransaction,
+  consumer: Consumer,
+  steps = 0,
+): Promise<void> {
+  if (steps === 0 && consumer.changedFields.size === 0) return;
+  const generation = consumer.generation + steps;
+  const result = await tx.query
+    .updateTable("consumers")
+    .set({
+      generation,
+      updated_at: tx.adapter.encodeDate(tx.now),
+      ...(consumer.changedFields.has("project") && { project_id: consumer.project.id }),
+      ...(consumer.changedFields.has("user") && { user_id: consumer.user.id }),
+      ...(consumer.changedFields.has("consumerTypeId") && {
+        consumer_type_id: consumer.consumerTypeId,
+      }),
+    })
+    .where("id", "=", consumer.id)
+    .where("generation", "=", consumer.generation)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new ConcurrentUpdateDetected();
+  tx.afterCommit(() => {
+    consumer.generation = generation;
+    consumer.markSaved();
+  });
+}
+
+/** @throws ConcurrentUpdateDetected someone else was first */
+export async function incrementConsumerGeneration(
+  tx: WriteTransaction,
+  consumer: Consumer,
+): Promise<void> {
+  await updateConsumer(tx, consumer, 1);
+}
+
+/** Removes those of the given consumers that hold no allocation; returns how many. */
+export async function deleteConsumersWithoutAllocations(
+  tx: WriteTransaction,
+  uuids: readonly string[],
+): Promise<number> {
+  const counts = await inChunks(uuids, async (chunk) => {
+    const result = await tx.query
+      .deleteFrom("consumers")
+      .where("uuid", "in", chunk)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("allocations as a")
+              .select("a.id")
+              .whereRef("a.consumer_id", "=", "consumers.uuid"),
+          ),
+        ),
+      )
+      .executeTakeFirst();
+    return [Number(result.numDeletedRows)];
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** The rows of projects or users by external id; those that are missing are made. */
+export async function ensureExternalIdentities(
+  tx: WriteTransaction,
+  table: "projects" | "users",
+  externalIds: readonly string[],
+): Promise<Map<string, ExternalIdentity>> {
+  const found = await findExternalIdentities(tx, table, externalIds);
+  const missing = externalIds.filter((externalId) => !found.has(externalId));
+  if (missing.length === 0) return found;
+  await tx.query
+    .insertInto(table)
+    .values(
+      missing.map((externalId) => ({
+        external_id: externalId,
+        created_at: tx.adapter.encodeDate(tx.now),
+        updated_at: null,
+      })),
+    )
+    .execute();
+  for (const [externalId, identity] of await findExternalIdentities(tx, table, missing)) {
+    found.set(externalId, identity);
+  }
+  return found;
+}
+
+async function findExternalIdentities(
+  tx: ReadTransaction,
+  table: "projects" | "users",
+  externalIds: readonly string[],
+): Promise<Map<string, ExternalIdentity>> {
+  const rows = await inChunks(externalIds, (chunk) =>
+    tx.query
+      .selectFrom(table)
+      .select(["id", "external_id"])
+      .where("external_id", "in", chunk)
+      .execute(),
+  );
+  return new Map(
+    rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]),
+  );
+}

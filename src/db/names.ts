@@ -1,0 +1,94 @@
+import type { NamedRecord } from "../domain/provider-record.ts";
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** The tables of an id with a name, which the read model holds whole. */
+export type NamedTableName = "resource_classes" | "traits" | "consumer_types";
+
+/** All rows in the order of their ids. */
+export async function listNames(
+  tx: ReadTransaction,
+  table: NamedTableName,
+): Promise<NamedRecord[]> {
+  const rows = await tx.query.selectFrom(table).selectAll().orderBy("id").execute();
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    createdAt: tx.adapter.decodeDate(row.created_at),
+    updatedAt: tx.adapter.decodeDate(row.updated_at),
+  }));
+}
+
+export async function findName(
+  tx: ReadTransaction,
+  table: NamedTableName,
+  name: string,
+): Promise<NamedRecord | undefined> {
+  const row = await tx.query
+    .selectFrom(table)
+    .selectAll()
+    .where("name", "=", name)
+    .executeTakeFirst();
+  return (
+    row && {
+      id: row.id,
+      name: row.name,
+      createdAt: tx.adapter.decodeDate(row.created_at),
+      updatedAt: tx.adapter.decodeDate(row.updated_at),
+    }
+  );
+}
+
+/**
+ * Inserts a name, under the given id or the next one. Throws `DuplicateEntry` when it is taken.
+ *
+ * @returns the row as it is now
+ */
+export async function insertName(
+  tx: WriteTransaction,
+  table: NamedTableName,
+  name: string,
+  id?: number,
+): Promise<NamedRecord> {
+  await tx.query
+    .insertInto(table)
+    .values({
+      name,
+      created_at: tx.adapter.encodeDate(tx.now),
+      updated_at: null,
+      ...(id === undefined ? {} : { id }),
+    })
+    .execute();
+  const record = await findName(tx, table, name);
+  if (!record) throw new Error(`${table}: ${name} is gone right after its insertion`);
+  return record;
+}
+
+/** Throws `DuplicateEntry` when the new name is taken. */
+export async function renameResourceClass(
+  tx: WriteTransaction,
+  id: number,
+  name: string,
+): Promise<void> {
+  await tx.query
+    .updateTable("resource_classes")
+    .set({ name, updated_at: tx.adapter.encodeDate(tx.now) })
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function deleteName(
+  tx: WriteTransaction,
+  table: NamedTableName,
+  id: number,
+): Promise<void> {
+  await tx.query.deleteFrom(table).where("id", "=", id).execute();
+}
+
+/** The largest id in use, or -1. */
+export async function maxResourceClassId(tx: ReadTransaction): Promise<number> {
+  const row = await tx.query
+    .selectFrom("resource_classes")
+    .select((eb) => eb.fn.max("id").as("id"))
+    .executeTakeFirst();
+  return row?.id ?? -1;
+}

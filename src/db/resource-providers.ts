@@ -1,0 +1,387 @@
+import {
+  ResourceProviderConcurrentUpdateDetected,
+  ResourceProviderNotFound,
+} from "../domain/errors.ts";
+import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
+import type { ResourceProvider } from "../domain/resource-provider.ts";
+import type { DatabaseAdapter } from "./adapter.ts";
+import { inChunks } from "./chunks.ts";
+import type { DatabaseDate } from "./schema.ts";
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+export async function getProviderByUuid(
+  tx: ReadTransaction,
+  uuid: string,
+): Promise<ResourceProvider> {
+  const provider = await findProviderByUuid(tx, uuid);
+  if (!provider) throw new ResourceProviderNotFound(uuid);
+  return provider;
+}
+
+export async function findProviderByUuid(
+  tx: ReadTransaction,
+  uuid: string,
+): Promise<ResourceProvider | undefined> {
+  const row = await selectProviders(tx).where("rp.uuid", "=", uuid).executeTakeFirst();
+  return row && toProvider(tx.adapter, row);
+}
+
+/** All providers, or those with a name or UUID, in the order of their ids. */
+export async function listProviders(
+  tx: ReadTransaction,
+  filter: { readonly name?: string | undefined; readonly uuid?: string | undefined },
+): Promise<ResourceProvider[]> {
+  let query = selectProviders(tx);
+  if (filter.name !== undefined) query = query.where("rp.name", "=", filter.name);
+  if (filter.uuid !== undefined) query = query.where("rp.uuid", "=", filter.uuid);
+  const rows = await query.orderBy("rp.id").execute();
+  return rows.map((row) => toProvider(tx.adapter, row));
+}
+
+/** The providers with the given ids that exist, in the order of their ids. */
+export async function listProvidersById(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<ResourceProvider[]> {
+  const rows = await inChunks(ids, (chunk) =>
+    selectProviders(tx).where("rp.id", "in", chunk).orderBy("rp.id").execute(),
+  );
+  return rows.map((row) => toProvider(tx.adapter, row));
+}
+
+/** All providers of the tree with the given root. */
+export async function listProvidersOfTree(
+  tx: ReadTransaction,
+  rootId: number,
+): Promise<ResourceProvider[]> {
+  const rows = await selectProviders(tx).where("rp.root_provider_id", "=", rootId).execute();
+  return rows.map((row) => toProvider(tx.adapter, row));
+}
+
+export async function hasChildProviders(tx: ReadTransaction, id: number): Promise<boolean> {
+  const child = await tx.query
+    .selectFrom("resource_providers as rp")
+    .select("rp.id")
+    .where("rp.parent_provider_id", "=", id)
+    .limit(1)
+    .executeTakeFirst();
+  return child !== undefined;
+}
+
+/** Inserts a provider; a root provider when there is no parent. Throws `DuplicateEntry`. */
+export async function insertProvider(
+  tx: WriteTransaction,
+  provider: { readonly uuid: string; readonly name: string },
+  parent: ResourceProvider | undefined,
+): Promise<void> {
+  await tx.query
+    .insertInto("resource_providers")
+    .values({
+      uuid: provider.uuid,
+      name: provider.name,
+      generation: 0,
+      parent_provider_id: parent?.id ?? null,
+      root_provider_id: parent?.rootId ?? null,
+      created_at: tx.adapter.encodeDate(tx.now),
+      updated_at: null,
+    })
+    .execute();
+  if (parent) return;
+  // The root of a root provider is itself, and its id is known only now.
+  await tx.query
+    .updateTable("resource_providers")
+    .set((eb) => ({
+      root_provider_id: eb.ref("id"),
+      updated_at: tx.adapter.encodeDate(tx.now),
+    }))
+    .where("uuid", "=", provider.uuid)
+    .execute();
+}
+
+/** Throws `DuplicateEntry` when the name is taken. */
+export async function updateProvider(
+  tx: WriteTransaction,
+  id: number,
+  values: {
+    readonly name: string;
+    readonly parentId: number | null;
+    readonly rootId: number;
+  },
+): Promise<void> {
+  await tx.query
+    .updateTable("resource_providers")
+    .set({
+      name: values.name,
+      parent_provider_id: values.parentId,
+      root_provider_id: values.rootId,
+      updated_at: tx.adapter.encodeDate(tx.now),
+    })
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function updateRootOfProviders(
+  tx: WriteTransaction,
+  ids: readonly number[],
+  rootId: number,
+): Promise<void> {
+  await inChunks(ids, async (chunk) => {
+    await tx.query
+      .updateTable("resource_providers")
+      .set({ root_provider_id: rootId, updated_at: tx.adapter.encodeDate(tx.now) })
+      .where("id", "in", chunk)
+      .execute();
+    return [];
+  });
+}
+
+/**
+ * The guard of every change to a provider: raises its generation by `steps` if it still is the one
+ * given.
+ *
+ * @throws ResourceProviderConcurrentUpdateDetected someone else was first
+ * @returns the new generation
+ */
+export async function incrementProviderGeneration(
+  tx: WriteTransaction,
+  provider: { readonly id: number; readonly generation: number },
+  steps = 1,
+): Promise<number> {
+  const generation = provider.generation + steps;
+  const result = await tx.query
+    .updateTable("resource_providers")
+    .set({ generation, updated_at: tx.adapter.encodeDate(tx.now) })
+    .where("id", "=", provider.id)
+    .where("generation", "=", provider.generation)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new ResourceProviderConcurrentUpdateDetected();
+  return generation;
+}
+
+/** Deletes a provider with all that belongs to it, except allocations and child providers. */
+export async function deleteProvider(tx: WriteTransaction, id: number): Promise<boolean> {
+  for (const table of [
+    "inventories",
+    "resource_provider_aggregates",
+    "resource_provider_traits",
+  ] as const) {
+    await tx.query.deleteFrom(table).where("resource_provider_id", "=", id).execute();
+  }
+  // A root refers to itself, which would keep it from being deleted.
+  await tx.query
+    .updateTable("resource_providers")
+    .set({ root_provider_id: null })
+    .where("id", "=", id)
+    .where("root_provider_id", "=", id)
+    .execute();
+  const result = await tx.query
+    .deleteFrom("resource_providers")
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return result.numDeletedRows === 1n;
+}
+
+/**
+ * What the read model keeps of the given providers, or of all, in the order of tree and id; ids
+ * that do not exist are left out.
+ */
+export async function loadProviderRecords(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<ProviderRecord[]> {
+  return inChunks(ids, async (chunk) => {
+    const providers = await tx.query
+      .selectFrom("resource_providers as rp")
+      .select([
+        "rp.id",
+        "rp.uuid",
+        "rp.name",
+        "rp.generation",
+        "rp.parent_provider_id",
+        "rp.root_provider_id",
+      ])
+      .where("rp.id", "in", chunk)
+      .orderBy("rp.root_provider_id")
+      .orderBy("rp.id")
+      .execute();
+    const [inventories, traits, aggregates] = [
+      await loadInventoryRecords(tx, chunk),
+      await loadTraitIds(tx, chunk),
+      await loadAggregates(tx, chunk),
+    ];
+    return providers.map((row) => ({
+      id: row.id,
+      uuid: row.uuid,
+      name: row.name ?? "",
+      generation: row.generation ?? 0,
+      parentId: row.parent_provider_id,
+      rootId: row.root_provider_id ?? row.id,
+      inventories: inventories.get(row.id) ?? [],
+      traitIds: traits.get(row.id) ?? [],
+      aggregates: aggregates.get(row.id) ?? [],
+    }));
+  });
+}
+
+/** The ids of all providers, ascending: with `loadProviderRecords`, the whole of the read model. */
+export async function listProviderIds(tx: ReadTransaction): Promise<number[]> {
+  const rows = await tx.query
+    .selectFrom("resource_providers as rp")
+    .select("rp.id")
+    .orderBy("rp.id")
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+async function loadInventoryRecords(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, InventoryRecord[]>> {
+  const rows = await tx.query
+    .selectFrom("inventories as i")
+    .leftJoin(
+      (eb) =>
+        eb
+          .selectFrom("allocations as a")
+          .select(["a.resource_provider_id", "a.resource_class_id"])
+          .select((sub) => sub.fn.sum<number>("a.used").as("used"))
+          .where("a.resource_provider_id", "in", ids)
+          .groupBy(["a.resource_provider_id", "a.resource_class_id"])
+          .as("u"),
+      (join) =>
+        join
+          .onRef("u.resource_provider_id", "=", "i.resource_provider_id")
+          .onRef("u.resource_class_id", "=", "i.resource_class_id"),
+    )
+    .select([
+      "i.resource_provider_id",
+      "i.resource_class_id",
+      "i.total",
+      "i.reserved",
+      "i.min_unit",
+      "i.max_unit",
+      "i.step_size",
+      "i.allocation_ratio",
+      "u.used",
+    ])
+    .where("i.resource_provider_id", "in", ids)
+    .orderBy("i.resource_provider_id")
+    .orderBy("i.resource_class_id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => ({
+      resourceClassId: row.resource_class_id,
+      total: row.total,
+      reserved: row.reserved,
+      minUnit: row.min_unit,
+      maxUnit: row.max_unit,
+      stepSize: row.step_size,
+      allocationRatio: row.allocation_ratio,
+      used: Number(row.used ?? 0),
+    }),
+  );
+}
+
+async function loadTraitIds(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, number[]>> {
+  const rows = await tx.query
+    .selectFrom("resource_provider_traits as rpt")
+    .select(["rpt.resource_provider_id", "rpt.trait_id"])
+    .where("rpt.resource_provider_id", "in", ids)
+    .orderBy("rpt.resource_provider_id")
+    .orderBy("rpt.trait_id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => row.trait_id,
+  );
+}
+
+async function loadAggregates(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, string[]>> {
+  const rows = await tx.query
+    .selectFrom("resource_provider_aggregates as rpa")
+    .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
+    .select(["rpa.resource_provider_id", "pa.uuid"])
+    .where("rpa.resource_provider_id", "in", ids)
+    .where("pa.uuid", "is not", null)
+    .$narrowType<{ uuid: string }>()
+    .orderBy("rpa.resource_provider_id")
+    .orderBy("pa.id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => row.uuid,
+  );
+}
+
+function groupBy<Row, Value>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => number,
+  valueOf: (row: Row) => Value,
+): Map<number, Value[]> {
+  const groups = new Map<number, Value[]>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    const group = groups.get(key);
+    if (group) group.push(valueOf(row));
+    else groups.set(key, [valueOf(row)]);
+  }
+  return groups;
+}
+
+/** A provider joined with its root and parent, whose UUIDs the API shows. */
+function selectProviders(tx: ReadTransaction) {
+  return tx.query
+    .selectFrom("resource_providers as rp")
+    .innerJoin("resource_providers as root", "root.id", "rp.root_provider_id")
+    .leftJoin("resource_providers as parent", "parent.id", "rp.parent_provider_id")
+    .select([
+      "rp.id",
+      "rp.uuid",
+      "rp.name",
+      "rp.generation",
+      "rp.parent_provider_id",
+      "rp.root_provider_id",
+      "rp.created_at",
+      "rp.updated_at",
+      "root.uuid as root_uuid",
+      "parent.uuid as parent_uuid",
+    ]);
+}
+
+interface ProviderRow {
+  id: number;
+  uuid: string;
+  name: string | null;
+  generation: number | null;
+  parent_provider_id: number | null;
+  root_provider_id: number | null;
+  created_at: DatabaseDate | null;
+  updated_at: DatabaseDate | null;
+  root_uuid: string;
+  parent_uuid: string | null;
+}
+
+function toProvider(adapter: DatabaseAdapter, row: ProviderRow): ResourceProvider {
+  return {
+    id: row.id,
+    uuid: row.uuid,
+    name: row.name ?? "",
+    generation: row.generation ?? 0,
+    parentId: row.parent_provider_id,
+    parentProviderUuid: row.parent_uuid,
+    rootId: row.root_provider_id ?? row.id,
+    rootProviderUuid: row.root_uuid,
+    createdAt: adapter.decodeDate(row.created_at),
+    updatedAt: adapter.decodeDate(row.updated_at),
+  };
+}

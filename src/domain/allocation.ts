@@ -1,0 +1,25 @@
+/** How much of one resource class of one provider a consumer has claimed. */
+export interface Allocation {
+  readonly resourceProviderId: number;
+  readonly resourceProviderUuid: string;
+  readonly resourceProviderGeneration: number;
+  readonly consumerUuid: string;
+  readonly consumerGeneration: number;
+  readonly resourceClassId: number;
+  readonly used: number;
+  readonly createdAt: Date | null;
+  readonly updatedAt: Date | null;
+}
+
+/** How much of one resource class is used by some set of consumers. */
+export interface Usage {
+  readonly resourceClassId: number;
+  readonly used: number;
+}
+
+/** Usage of the consumers of one type; `undefined` stands for consumers without a type. */
+export interface ConsumerTypeUsage {
+  readonly consumerType: string;
+  readonly consumerCount: number;
+  readonly usages: readonly Usage[];
+}
