@@ -1,0 +1,108 @@
+import { isUtf8 } from "node:buffer";
+import { badRequest, type HttpError } from "../http-error.ts";
+
+/** Deeper than any body of the API by far; a hostile one must not cost a stack. */
+const MAX_DEPTH = 100;
+
+/** An integer literal of so many digits may be too big for a double. */
+const HUGE_INTEGER = /[0-9]{309}/;
+
+/**
+ * A body as Python's `json.loads` sees it: UTF-8, the last of several equal keys wins, an integer
+ * stays one however long it is. Stricter than upstream, which answers some of these with 500: no
+ * NaN or Infinity, no lone surrogates, no deep nesting.
+ *
+ * @throws HttpError 400 with `Malformed JSON: …`
+ */
+export function parseJson(body: Uint8Array): unknown {
+  if (!isUtf8(body)) throw malformed("'utf-8' codec can't decode the body: invalid byte sequence");
+  const { depth, hasSurrogateEscapes } = scan(body);
+  if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  const value = parseText(text);
+  // Only an escape can spell half of a surrogate pair: the bytes have been found to be UTF-8.
+  if (hasSurrogateEscapes && !isWellFormed(value)) throw malformed("Unpaired surrogate");
+  return value;
+}
+
+function parseText(text: string): unknown {
+  try {
+    const parsed: unknown = HUGE_INTEGER.test(text)
+      ? JSON.parse(text, keepHugeInteger)
+      : JSON.parse(text);
+    return parsed;
+  } catch (error) {
+    throw malformed(describe(text, error instanceof Error ? error.message : ""));
+  }
+}
+
+/** An integer beyond the range of doubles becomes the greatest double, which is an integer too. */
+function keepHugeInteger(_key: string, value: unknown, { source }: { source?: string } = {}) {
+  if (typeof value !== "number" || Number.isFinite(value)) return value;
+  if (source === undefined || !/^-?[0-9]+$/.test(source)) return value;
+  return value > 0 ? Number.MAX_VALUE : -Number.MAX_VALUE;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** One pass over the bytes, before anything is built from them. */
+function scan(body: Uint8Array): { depth: number; hasSurrogateEscapes: boolean } {
+  let depth = 0;
+  let deepest = 0;
+  let isInString = false;
+  let hasSurrogateEscapes = false;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at];
+    if (isInString) {
+      if (byte === QUOTE) isInString = false;
+      else if (byte === BACKSLASH) {
+        at++;
+        if (body[at] === 0x75 && ((body[at + 1] ?? 0) | 0x20) === 0x64) hasSurrogateEscapes = true;
+      }
+    } else if (byte === QUOTE) isInString = true;
+    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (byte === 0x5d || byte === 0x7d) depth--;
+  }
+  return { depth: deepest, hasSurrogateEscapes };
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === "string") return value.isWellFormed();
+  if (Array.isArray(value)) return value.every(isWellFormed);
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every(([key, child]) => key.isWellFormed() && isWellFormed(child));
+}
+
+/** What V8 finds wrong, and what Python says about the same. */
+const PYTHON_WORDS: readonly (readonly [pattern: RegExp, words: string])[] = [
+  [/^Expected (property name|double-quoted)/, "Expecting property name enclosed in double quotes"],
+  [/^Expected ':'/, "Expecting ':' delimiter"],
+  [/^Expected ','/, "Expecting ',' delimiter"],
+  [/^Unexpected (non-whitespace|number)/, "Extra data"],
+  [/^Bad control character/, "Invalid control character at"],
+  [/^Unterminated string/, "Unterminated string"],
+  [/^Bad escaped/, "Invalid \\escape"],
+  [/^Bad Unicode/, "Invalid \\uXXXX escape"],
+];
+
+/** V8's own text is not shown, because it quotes the body. */
+function describe(text: string, message: string): string {
+  const words = PYTHON_WORDS.find(([pattern]) => pattern.test(message))?.[1] ?? "Expecting value";
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return `${words}: ${locate(text, Number(position))}`;
+  return text.trim() === "" || message.startsWith("Unexpected end")
+    ? `${words}: ${locate(text, text.length)}`
+    : words;
+}
+
+function locate(text: string, position: number): string {
+  const before = text.slice(0, position);
+  const line = before.split("\n").length;
+  const column = position - before.lastIndexOf("\n");
+  return `line ${line} column ${column} (char ${position})`;
+}
+
+function malformed(reason: string): HttpError {
+  return badRequest(`Malformed JSON: ${reason}`);
+}
