@@ -49,12 +49,14 @@ const QUERY_FORMATS = {
     (isUuidLike(value) && [8, 13, 18, 23].every((position) => value[position] === "-")),
 };
 
+type Validator<T> = (value: unknown) => T;
+
 /** A function that returns the value, or throws what is wrong with it after `complaint`. */
 function compile<T>(
   document: SchemaDocument,
   formats: Readonly<Record<"uuid", FormatCheck>>,
   complaint: string,
-): (value: unknown) => T {
+): Validator<T> {
   // Upstream's schemas carry keywords that have no effect where they stand, hence not strict.
   const ajv = new Ajv({ strict: false, strictNumbers: true, formats });
   const isValid = ajv.compile<T>(document);
