@@ -1,6 +1,7 @@
-import type { Dialect } from "kysely";
+import type { Dialect, Kysely } from "kysely";
 
-import type { DatabaseDate } from "./schema.ts";
+import type { SchemaDialect } from "./migrations/ddl.ts";
+import type { DatabaseDate, Schema } from "./schema.ts";
 
 /**
  * Everything in which one engine differs from another. Code that needs to know asks for a named
@@ -8,8 +9,16 @@ import type { DatabaseDate } from "./schema.ts";
  */
 export interface DatabaseAdapter {
   readonly engine: "sqlite" | "mysql" | "postgres";
-  /** The query builder's half of the engine. */
-  createDialect(): Dialect;
+  /**
+   * The query builder's half of the engine: connections for transactions that only read, each of
+   * which sees one consistent snapshot, or for those that write.
+   */
+  createDialect(access: "read" | "write"): Dialect;
+  /** How many bound parameters one statement may have. */
+  readonly maxParameters: number;
+  readonly schemaDialect: SchemaDialect;
+  /** Runs a function that changes the schema while no other process can do so. */
+  withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
   /** How the engine's driver wants a date; UTC without a zone, as upstream stores it. */
   encodeDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;

@@ -104,3 +104,4 @@ interface ChangesTable {
 export type InventoryRow = Selectable<InventoriesTable>;
 export type NewInventoryRow = Insertable<InventoriesTable>;
 export type NewAllocationRow = Insertable<AllocationsTable>;
+export type NewChangeRow = Insertable<ChangesTable>;

@@ -32,6 +32,11 @@ export interface WriteTransaction extends ReadTransaction {
    * to write; never when the transaction rolls back. Callbacks run in order and must not throw.
    */
   afterCommit(callback: () => void): void;
+  /**
+   * Runs a part that may fail on its own: when it throws, what it wrote, recorded and wanted to be
+   * called back for is undone, the error is thrown on, and the transaction can go on.
+   */
+  savepoint<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
 /** What the database needs to know about the request that a transaction belongs to. */

@@ -1,0 +1,190 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { Kysely, sql } from "kysely";
+
+import type { DatabaseAdapter } from "./adapter.ts";
+import { insertChanges } from "./changes.ts";
+import { TransactionConflict } from "./errors.ts";
+import { openAdapter } from "./open-adapter.ts";
+import type { ConnectionSettings } from "./open-adapter.ts";
+import type { Schema } from "./schema.ts";
+import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+export interface DatabaseOptions {
+  /** Whether a commit waits until the embedded database's file is on the disk; true by default. */
+  readonly sqliteSynchronous?: boolean;
+  /** Sees the text of every statement, for tests that count or read them. */
+  readonly onStatement?: (text: string) => void;
+}
+
+/** How often a transaction is run at most when it conflicts with those of other processes. */
+const MAX_ATTEMPTS = 10;
+
+/**
+ * The way into the database: `reader` and `writer` are the only ones.
+ *
+ * A transaction cannot be begun inside another one of the same database: pass the transaction on.
+ */
+export class Database {
+  readonly adapter: DatabaseAdapter;
+  readonly #readers: Kysely<Schema>;
+  readonly #writers: Kysely<Schema>;
+  readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
+
+  private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
+    const { onStatement } = options;
+    const log =
+      onStatement && ((event: { query: { sql: string } }) => onStatement(event.query.sql));
+    this.adapter = adapter;
+    this.#readers = new Kysely({ dialect: adapter.createDialect("read"), ...(log && { log }) });
+    this.#writers = new Kysely({ dialect: adapter.createDialect("write"), ...(log && { log }) });
+  }
+
+  /** @throws {DatabaseUnavailable} when there is nothing at the other end. */
+  static async open(
+    connection: ConnectionSettings,
+    options: DatabaseOptions = {},
+  ): Promise<Database> {
+    const database = new Database(await openAdapter(connection, options), options);
+    await database.#writers.connection().execute(() => Promise.resolve());
+    return database;
+  }
+
+  /** Runs a function that sees one consistent snapshot of the database. */
+  async reader<Result>(
+    context: DatabaseContext,
+    work: (tx: ReadTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#asOutermost(() =>
+      this.#readers
+        .transaction()
+        .setAccessMode("read only")
+        .execute((query) => work({ query, adapter: this.adapter, context })),
+    );
+  }
+
+  /**
+   * Commits what a function has written when it returns; undoes it when it throws.
+   *
+   * When the transaction conflicts with one of another process, the function is run again from the
+   * start, a limited number of times. So it must not do anything that a repetition would double;
+   * `afterCommit` is for that.
+   */
+  async writer<Result>(
+    context: DatabaseContext,
+    work: (tx: WriteTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#asOutermost(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.#write(context, work);
+        } catch (error) {
+          if (!(error instanceof TransactionConflict) || attempt === MAX_ATTEMPTS) throw error;
+        }
+        await sleep(delayBeforeNextAttemptMs(attempt));
+      }
+    });
+  }
+
+  /** Waits for the transactions under way, then closes the connections. */
+  async close(): Promise<void> {
+    await this.#readers.destroy();
+    await this.#writers.destroy();
+  }
+
+  async #write<Result>(
+    context: DatabaseContext,
+    work: (tx: WriteTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    // The callbacks run while the connection is still held: no other transaction writes meanwhile.
+    return this.#writers.connection().execute(async (connection) => {
+      const callbacks: (() => void)[] = [];
+      const result = await connection.transaction().execute(async (query) => {
+        const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
+        const value = await work(tx);
+        await insertChanges(tx);
+        return value;
+      });
+      for (const callback of callbacks) callback();
+      return result;
+    });
+  }
+
+  /** Fails where waiting for a connection could mean to wait for oneself. */
+  async #asOutermost<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.#enclosing.getStore()?.isOpen) {
+      throw new Error(
+        "a transaction was begun inside another one: pass on the transaction instead",
+      );
+    }
+    const transaction = { isOpen: true };
+    try {
+      return await this.#enclosing.run(transaction, run);
+    } finally {
+      transaction.isOpen = false;
+    }
+  }
+}
+
+class OpenWriteTransaction implements WriteTransaction {
+  readonly query: Kysely<Schema>;
+  readonly adapter: DatabaseAdapter;
+  readonly context: DatabaseContext;
+  readonly now = new Date();
+  readonly #changes: Change[] = [];
+  readonly #callbacks: (() => void)[];
+  #savepoints = 0;
+
+  constructor(
+    query: Kysely<Schema>,
+    adapter: DatabaseAdapter,
+    context: DatabaseContext,
+    callbacks: (() => void)[],
+  ) {
+    this.query = query;
+    this.adapter = adapter;
+    this.context = context;
+    this.#callbacks = callbacks;
+  }
+
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
+  recordChange(change: Change): void {
+    this.#changes.push(change);
+  }
+
+  afterCommit(callback: () => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  async savepoint<Result>(work: () => Promise<Result>): Promise<Result> {
+    const name = sql.id(`part_${(this.#savepoints += 1)}`);
+    const changes = this.#changes.length;
+    const callbacks = this.#callbacks.length;
+    await sql`savepoint ${name}`.execute(this.query);
+    try {
+      const result = await work();
+      await sql`release savepoint ${name}`.execute(this.query);
+      return result;
+    } catch (error) {
+      // After a conflict there is no transaction left that could be rolled back in part.
+      if (!(error instanceof TransactionConflict)) {
+        await sql`rollback to savepoint ${name}`.execute(this.query);
+        await sql`release savepoint ${name}`.execute(this.query);
+      }
+      this.#changes.length = changes;
+      this.#callbacks.length = callbacks;
+      throw error;
+    } finally {
+      this.#savepoints -= 1;
+    }
+  }
+}
+
+/** Doubles from attempt to attempt; random, so that two that conflict do not meet again. */
+function delayBeforeNextAttemptMs(attempt: number): number {
+  return Math.random() * Math.min(5 * 2 ** attempt, 500);
+}

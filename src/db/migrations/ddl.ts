@@ -1,0 +1,53 @@
+import type { Column, ColumnType, Constraint, Index, Table } from "./tables.ts";
+
+/** In what the engines' statements about the schema differ. */
+export interface SchemaDialect {
+  readonly types: ColumnTypes;
+  /**
+   * A foreign key cannot be added to a table: the table is made anew under another name, filled,
+   * and renamed.
+   */
+  readonly remakesTables: boolean;
+  readonly dropIndex: (name: string, tableName: string) => string;
+}
+
+/** What an engine calls the types of columns, with all that belongs to them but the length. */
+export type ColumnTypes = Readonly<Record<Exclude<ColumnType, number>, string>>;
+
+/**
+ * The statements that make a table and its indexes. Their layout is that of SQLAlchemy, because
+ * SQLite keeps the text as the definition, and dumps of the schema are to be equal.
+ *
+ * @param name under which the table is made, when it is not its own
+ */
+export function createTable(table: Table, types: ColumnTypes, name = table.name): string[] {
+  const lines = [
+    ...table.columns.map((column) => columnDefinition(column, types)),
+    ...table.constraints.map(constraintDefinition),
+  ];
+  return [
+    `CREATE TABLE ${name} (\n\t${lines.join(", \n\t")}\n)`,
+    ...table.indexes.map((index) => createIndex(index, table.name)),
+  ];
+}
+
+function createIndex(index: Index, tableName: string): string {
+  return `CREATE INDEX ${index.name} ON ${tableName} (${index.columns.join(", ")})`;
+}
+
+function columnDefinition(column: Column, types: ColumnTypes): string {
+  const type = typeof column.type === "number" ? `VARCHAR(${column.type})` : types[column.type];
+  const byDefault = column.default === undefined ? "" : ` DEFAULT ${column.default}`;
+  // A type may say so already, where words that follow have to come after it.
+  const notNull = column.nullable || type.includes("NOT NULL") ? "" : " NOT NULL";
+  return `${column.name} ${type}${byDefault}${notNull}`;
+}
+
+function constraintDefinition(constraint: Constraint): string {
+  const name = constraint.name === undefined ? "" : `CONSTRAINT ${constraint.name} `;
+  const columns = constraint.columns.join(", ");
+  if (constraint.kind === "foreign key") {
+    return `${name}FOREIGN KEY(${columns}) REFERENCES ${constraint.references} (id)`;
+  }
+  return `${name}${constraint.kind === "unique" ? "UNIQUE" : "PRIMARY KEY"} (${columns})`;
+}

@@ -1,0 +1,174 @@
+import type { Database } from "../database.ts";
+import { SchemaMismatch } from "../errors.ts";
+import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../transaction.ts";
+import { createTable } from "./ddl.ts";
+import { HEAD, REVISIONS, runAll } from "./revisions.ts";
+import { CONSUMERS, PLACEMENT_TABLES, STOWAGE_TABLES } from "./tables.ts";
+import type { Table } from "./tables.ts";
+
+/**
+ * Brings the schema to the newest revision: creates it in an empty database, upgrades an older
+ * one, and adds Stowage's own tables. Does nothing where nothing is to be done, so it does not
+ * matter how many processes call it at once.
+ *
+ * @throws {SchemaMismatch} when the database is newer than this program, holds tables that no
+ *   revision is known of, or holds data that an upgrade refuses
+ */
+export async function migrate(database: Database): Promise<void> {
+  await changeSchema(database, async (tx) => {
+    const tables = await tableNames(tx);
+    const revision = await findRevision(tx, tables);
+    if (revision !== undefined) await upgradeFrom(tx, revision);
+    else if (tables.has("resource_providers")) throw unknownOrigin();
+    else await createSchema(tx, tables);
+    await addStowageTables(tx, tables);
+  });
+}
+
+/**
+ * Makes an existing database ready to be served: its revision has to be the newest, the tables
+ * of Stowage are added when they are missing.
+ *
+ * @throws {SchemaMismatch} says which command helps
+ */
+export async function adopt(database: Database): Promise<void> {
+  const isComplete = await database.reader(CONTEXT, async (tx) => {
+    const tables = await tableNames(tx);
+    checkIsNewest(await findRevision(tx, tables));
+    return STOWAGE_TABLES.every(({ name }) => tables.has(name));
+  });
+  if (isComplete) return;
+  await changeSchema(database, async (tx) => addStowageTables(tx, await tableNames(tx)));
+}
+
+/** The revision that the database is stamped with, as `db version` prints it. */
+export async function currentRevision(database: Database): Promise<string | undefined> {
+  return database.reader(CONTEXT, async (tx) => findRevision(tx, await tableNames(tx)));
+}
+
+/**
+ * Stamps the database with a revision, without changing anything else.
+ *
+ * @param revision an identifier, the beginning of one, or `head`
+ * @throws {SchemaMismatch} when there is no such revision
+ */
+export async function stamp(database: Database, revision: string): Promise<void> {
+  const id = resolveRevision(revision);
+  await changeSchema(database, async (tx) => {
+    const tables = await tableNames(tx);
+    if (!tables.has("alembic_version")) await createAlembicVersion(tx);
+    await writeRevision(tx, id);
+  });
+}
+
+/** What the migration of a schema is done as: it belongs to no request. */
+const CONTEXT: DatabaseContext = {
+  requestId: "schema",
+  userId: undefined,
+  projectId: undefined,
+};
+
+async function changeSchema(
+  database: Database,
+  work: (tx: WriteTransaction) => Promise<void>,
+): Promise<void> {
+  await database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx)));
+}
+
+async function tableNames(tx: ReadTransaction): Promise<ReadonlySet<string>> {
+  const tables = await tx.query.introspection.getTables();
+  return new Set(tables.map(({ name }) => name));
+}
+
+async function findRevision(
+  tx: ReadTransaction,
+  tables: ReadonlySet<string>,
+): Promise<string | undefined> {
+  if (!tables.has("alembic_version")) return undefined;
+  const rows = await tx.query.selectFrom("alembic_version").select("version_num").execute();
+  if (rows.length > 1) {
+    const revisions = rows.map((row) => row.version_num).join(", ");
+    throw new SchemaMismatch(`the database is stamped with several revisions: ${revisions}`);
+  }
+  return rows[0]?.version_num;
+}
+
+async function upgradeFrom(tx: WriteTransaction, revision: string): Promise<void> {
+  const current = REVISIONS.findIndex(({ id }) => id === revision);
+  if (current === -1) throw newerThanProgram(revision);
+  for (const { id, upgrade } of REVISIONS.slice(current + 1)) {
+    await upgrade(tx);
+    await writeRevision(tx, id);
+  }
+}
+
+async function createSchema(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
+  const missing = PLACEMENT_TABLES.filter(({ name }) => !tables.has(name));
+  await create(tx, missing);
+  await writeRevision(tx, HEAD);
+}
+
+async function addStowageTables(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
+  await create(
+    tx,
+    STOWAGE_TABLES.filter(({ name }) => !tables.has(name)),
+  );
+}
+
+async function createAlembicVersion(tx: WriteTransaction): Promise<void> {
+  await create(
+    tx,
+    PLACEMENT_TABLES.filter(({ name }) => name === "alembic_version"),
+  );
+}
+
+async function create(tx: WriteTransaction, tables: readonly Table[]): Promise<void> {
+  const { types, remakesTables } = tx.adapter.schemaDialect;
+  for (const table of tables) {
+    // Quoted where upstream's revision has renamed it: SQLite keeps the text.
+    const isRenamed = remakesTables && table === CONSUMERS;
+    await runAll(tx, createTable(table, types, isRenamed ? `"${table.name}"` : table.name));
+  }
+}
+
+async function writeRevision(tx: WriteTransaction, revision: string): Promise<void> {
+  await tx.query.deleteFrom("alembic_version").execute();
+  await tx.query.insertInto("alembic_version").values({ version_num: revision }).execute();
+}
+
+function checkIsNewest(revision: string | undefined): void {
+  if (revision === HEAD) return;
+  if (revision === undefined) {
+    throw new SchemaMismatch('the database has no schema: run "stowage db sync"');
+  }
+  if (!REVISIONS.some(({ id }) => id === revision)) throw newerThanProgram(revision);
+  throw new SchemaMismatch(
+    `the schema of the database is at revision ${revision}, needed is ${HEAD}: ` +
+      'run "stowage db sync"',
+  );
+}
+
+function resolveRevision(revision: string): string {
+  if (revision === "head" || revision === "heads") return HEAD;
+  const matches = REVISIONS.filter(({ id }) => revision !== "" && id.startsWith(revision));
+  const [match] = matches;
+  if (!match || matches.length > 1) {
+    throw new SchemaMismatch(`Can't locate revision identified by '${revision}'`);
+  }
+  return match.id;
+}
+
+function newerThanProgram(revision: string): SchemaMismatch {
+  return new SchemaMismatch(
+    `the schema of the database is at revision ${revision}, which this program does not know; ` +
+      `the newest that it knows is ${HEAD}. The database was probably migrated by a newer ` +
+      "release: use that release or a newer one",
+  );
+}
+
+function unknownOrigin(): SchemaMismatch {
+  return new SchemaMismatch(
+    "the database has the tables of Placement, but is not stamped with a revision: if they are " +
+      'those of a known revision, run "stowage db stamp <revision>"',
+  );
+}
