@@ -56,12 +56,11 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#asOutermost(() =>
-      this.#readers
-        .transaction()
-        .setAccessMode("read only")
-        .execute((query) => work({ query, adapter: this.adapter, context })),
-    );
+    this.#checkIsOutermost();
+    return this.#readers
+      .transaction()
+      .setAccessMode("read only")
+      .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context })));
   }
 
   /**
@@ -75,16 +74,15 @@ export class Database {
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#asOutermost(async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await this.#write(context, work);
-        } catch (error) {
-          if (!(error instanceof TransactionConflict) || attempt === MAX_ATTEMPTS) throw error;
-        }
-        await sleep(delayBeforeNextAttemptMs(attempt));
+    this.#checkIsOutermost();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#write(context, work);
+      } catch (error) {
+        if (!(error instanceof TransactionConflict) || attempt === MAX_ATTEMPTS) throw error;
       }
-    });
+      await sleep(delayBeforeNextAttemptMs(attempt));
+    }
   }
 
   /** Waits for the transactions under way, then closes the connections. */
@@ -102,7 +100,7 @@ export class Database {
       const callbacks: (() => void)[] = [];
       const result = await connection.transaction().execute(async (query) => {
         const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
-        const value = await work(tx);
+        const value = await this.#enclose(() => work(tx));
         await insertChanges(tx);
         return value;
       });
@@ -112,16 +110,20 @@ export class Database {
   }
 
   /** Fails where waiting for a connection could mean to wait for oneself. */
-  async #asOutermost<Result>(run: () => Promise<Result>): Promise<Result> {
+  #checkIsOutermost(): void {
     if (this.#enclosing.getStore()?.isOpen) {
       throw new Error(
         "a transaction was begun inside another one: pass on the transaction instead",
       );
     }
+  }
+
+  async #enclose<Result>(work: () => Promise<Result>): Promise<Result> {
     const transaction = { isOpen: true };
     try {
-      return await this.#enclosing.run(transaction, run);
+      return await this.#enclosing.run(transaction, work);
     } finally {
+      // What was begun inside and not waited for may run on, but is inside no longer.
       transaction.isOpen = false;
     }
   }

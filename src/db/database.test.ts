@@ -1,0 +1,351 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { sql } from "kysely";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { Database } from "./database.ts";
+import { DatabaseUnavailable, DuplicateEntry, TransactionConflict } from "./errors.ts";
+import { migrate } from "./migrations/migrate.ts";
+import type { DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
+
+describe.each(["in a file", "in memory"])("a database %s", (place) => {
+  let folder: string;
+  let database: Database;
+  let statements: string[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "stowage-"));
+    const file = place === "in memory" ? ":memory:" : path.join(folder, "stowage.sqlite");
+    statements = [];
+    database = await Database.open(
+      { engine: "sqlite", file },
+      { onStatement: (text) => statements.push(text) },
+    );
+    await migrate(database);
+    statements.length = 0;
+  });
+
+  afterEach(async () => {
+    await database.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it("keeps what a writer wrote when it returns", async () => {
+    const result = await database.writer(CONTEXT, async (tx) => {
+      await insertTrait(tx, "CUSTOM_A");
+      return "done";
+    });
+    expect(result).toBe("done");
+    expect(await readTraits(database)).toEqual(["CUSTOM_A"]);
+  });
+
+  it("undoes what a writer wrote when it throws, whatever it throws", async () => {
+    for (const thrown of [new Error("no"), "no", undefined]) {
+      const writing = database.writer(CONTEXT, async (tx) => {
+        await insertTrait(tx, "CUSTOM_A");
+        // oxlint-disable-next-line typescript/only-throw-error -- what is not an error is thrown, too
+        throw thrown;
+      });
+      // Rejecting with undefined is a rejection too.
+      await expect(
+        writing.then(
+          () => "kept",
+          (error: unknown) => error,
+        ),
+      ).resolves.toBe(thrown);
+    }
+    expect(await readTraits(database)).toEqual([]);
+    expect(await readChanges(database)).toEqual([]);
+  });
+
+  it("undoes what a writer wrote when the commit fails, and goes on working", async () => {
+    const called: string[] = [];
+    const writing = database.writer(CONTEXT, async (tx) => {
+      await sql`pragma defer_foreign_keys = on`.execute(tx.query);
+      await insertTrait(tx, "CUSTOM_A");
+      await tx.query
+        .insertInto("resource_provider_traits")
+        .values({ resource_provider_id: 77, trait_id: 78, created_at: null, updated_at: null })
+        .execute();
+      tx.afterCommit(() => called.push("committed"));
+    });
+    await expect(writing).rejects.toThrow("FOREIGN KEY");
+    expect(await readTraits(database)).toEqual([]);
+    expect(called).toEqual([]);
+    await database.writer(CONTEXT, (tx) => insertTrait(tx, "CUSTOM_B"));
+    expect(await readTraits(database)).toEqual(["CUSTOM_B"]);
+  });
+
+  it("runs writers one after the other, in the order in which they came", async () => {
+    const events: string[] = [];
+    await Promise.all(
+      ["A", "B", "C"].map((letter) =>
+        database.writer(CONTEXT, async (tx) => {
+          events.push(`${letter} begins`);
+          await insertTrait(tx, `CUSTOM_${letter}`);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          tx.afterCommit(() => events.push(`${letter} committed`));
+        }),
+      ),
+    );
+    expect(events).toEqual([
+      "A begins",
+      "A committed",
+      "B begins",
+      "B committed",
+      "C begins",
+      "C committed",
+    ]);
+  });
+
+  it("writes the recorded changes in one statement, with who made them", async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      tx.recordChange({ kind: "trait", subject: "CUSTOM_A" });
+      tx.recordChange({ kind: "provider", providerId: 7, subject: "some-uuid" });
+      await insertTrait(tx, "CUSTOM_A");
+    });
+    expect(statements.map((text) => text.split(" ").slice(0, 3).join(" "))).toEqual([
+      "begin immediate",
+      'insert into "traits"',
+      'insert into "stowage_changes"',
+      "commit",
+    ]);
+    expect(await readChanges(database)).toMatchObject([
+      { id: 1, kind: "trait", resource_provider_id: null, subject: "CUSTOM_A" },
+      {
+        id: 2,
+        kind: "provider",
+        resource_provider_id: 7,
+        subject: "some-uuid",
+        request_id: "req-1",
+        user_id: "ann",
+        project_id: "lab",
+      },
+    ]);
+  });
+
+  it("writes more changes than fit into one statement", async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      for (let i = 0; i < 10_000; i += 1) tx.recordChange({ kind: "trait", subject: `T${i}` });
+    });
+    expect(await readChanges(database)).toHaveLength(10_000);
+  });
+
+  it("runs a writer again after a conflict, and forgets what the failed attempt recorded", async () => {
+    const called: number[] = [];
+    let attempts = 0;
+    await database.writer(CONTEXT, async (tx) => {
+      attempts += 1;
+      const attempt = attempts;
+      tx.recordChange({ kind: "trait", subject: `attempt ${attempt}` });
+      tx.afterCommit(() => called.push(attempt));
+      await insertTrait(tx, "CUSTOM_A");
+      if (attempt < 3) throw new TransactionConflict("deadlock");
+    });
+    expect(called).toEqual([3]);
+    expect(await readTraits(database)).toEqual(["CUSTOM_A"]);
+    expect(await readChanges(database)).toMatchObject([{ subject: "attempt 3" }]);
+  });
+
+  it("gives up on a conflict that does not go away", async () => {
+    let attempts = 0;
+    const writing = database.writer(CONTEXT, () => {
+      attempts += 1;
+      return Promise.reject(new TransactionConflict("deadlock"));
+    });
+    await expect(writing).rejects.toThrow(TransactionConflict);
+    expect(attempts).toBe(10);
+  });
+
+  it("undoes only the part that failed when a part may fail", async () => {
+    const called: string[] = [];
+    await database.writer(CONTEXT, async (tx) => {
+      await insertTrait(tx, "CUSTOM_A");
+      tx.recordChange({ kind: "trait", subject: "CUSTOM_A" });
+      const part = tx.savepoint(async () => {
+        await insertTrait(tx, "CUSTOM_B");
+        tx.recordChange({ kind: "trait", subject: "CUSTOM_B" });
+        tx.afterCommit(() => called.push("B"));
+        await tx.savepoint(() => insertTrait(tx, "CUSTOM_C"));
+        await insertTrait(tx, "CUSTOM_A");
+      });
+      await expect(part).rejects.toThrow(DuplicateEntry);
+      await tx.savepoint(() => insertTrait(tx, "CUSTOM_D"));
+    });
+    expect(called).toEqual([]);
+    expect(await readTraits(database)).toEqual(["CUSTOM_A", "CUSTOM_D"]);
+    expect(await readChanges(database)).toMatchObject([{ subject: "CUSTOM_A" }]);
+  });
+
+  it("refuses a transaction inside another one instead of waiting for itself", async () => {
+    const nested = [
+      database.writer(CONTEXT, () => database.writer(CONTEXT, () => Promise.resolve())),
+      database.writer(CONTEXT, () => database.reader(CONTEXT, () => Promise.resolve())),
+      database.reader(CONTEXT, () => database.reader(CONTEXT, () => Promise.resolve())),
+    ];
+    for (const outcome of nested) await expect(outcome).rejects.toThrow("inside another one");
+  });
+
+  it("allows a transaction to a callback that runs after the commit", async () => {
+    let next: Promise<void> | undefined;
+    await database.writer(CONTEXT, async (tx) => {
+      tx.afterCommit(() => {
+        next = database.writer(CONTEXT, (after) => insertTrait(after, "CUSTOM_A"));
+      });
+    });
+    await next;
+    expect(await readTraits(database)).toEqual(["CUSTOM_A"]);
+  });
+
+  it("refuses statements of a transaction that is over", async () => {
+    let escaped: WriteTransaction | undefined;
+    await database.writer(CONTEXT, async (tx) => {
+      escaped = tx;
+    });
+    await expect(insertTrait(escaped as WriteTransaction, "CUSTOM_A")).rejects.toThrow("committed");
+  });
+
+  it("finishes what is under way before it closes", async () => {
+    const writing = database.writer(CONTEXT, async (tx) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await insertTrait(tx, "CUSTOM_A");
+      return "kept";
+    });
+    await database.close();
+    await expect(writing).resolves.toBe("kept");
+  });
+
+  it("streams rows", async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      for (const letter of "ABC") await insertTrait(tx, letter);
+    });
+    const names = await database.reader(CONTEXT, async (tx) => {
+      const streamed: string[] = [];
+      for await (const row of tx.query.selectFrom("traits").select("name").stream()) {
+        streamed.push(row.name);
+      }
+      return streamed;
+    });
+    expect(names).toEqual(["A", "B", "C"]);
+  });
+});
+
+describe("a database file", () => {
+  let folder: string;
+  let file: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "stowage-"));
+    file = path.join(folder, "stowage.sqlite");
+  });
+
+  afterEach(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  it("shows a reader one snapshot, whatever is committed meanwhile", async () => {
+    const database = await openMigrated(file);
+    await database.reader(CONTEXT, async (tx) => {
+      expect(await selectTraits(tx)).toEqual([]);
+      await outside(() => database.writer(CONTEXT, (write) => insertTrait(write, "A")));
+      expect(await selectTraits(tx)).toEqual([]);
+    });
+    expect(await readTraits(database)).toEqual(["A"]);
+    await database.close();
+  });
+
+  it("does not let a reader write", async () => {
+    const database = await openMigrated(file);
+    const writing = database.reader(CONTEXT, (tx) =>
+      insertTrait({ ...tx, now: new Date() } as WriteTransaction, "A"),
+    );
+    await expect(writing).rejects.toThrow("readonly");
+    await database.close();
+  });
+
+  it("serves more readers at a time than it has connections", async () => {
+    const database = await openMigrated(file);
+    const counts = await Promise.all(
+      Array.from({ length: 40 }, () =>
+        database.reader(CONTEXT, async (tx) => {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          return (await selectTraits(tx)).length;
+        }),
+      ),
+    );
+    expect(counts).toEqual(Array.from({ length: 40 }, () => 0));
+    await database.close();
+  });
+
+  it("is written to by two processes in turns", async () => {
+    const databases = [await openMigrated(file), await openMigrated(file)];
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        (databases[i % 2] as Database).writer(CONTEXT, async (tx) => {
+          await insertTrait(tx, `T${i}`);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }),
+      ),
+    );
+    expect(await readTraits(databases[0] as Database)).toHaveLength(50);
+    await Promise.all(databases.map((database) => database.close()));
+  });
+
+  it("commits to the disk unless it is told not to", async () => {
+    for (const [sqliteSynchronous, expected] of [
+      [undefined, 2],
+      [false, 0],
+    ] as const) {
+      const database = await Database.open(
+        { engine: "sqlite", file },
+        sqliteSynchronous === undefined ? {} : { sqliteSynchronous },
+      );
+      const setting = await database.writer(CONTEXT, (tx) =>
+        sql<{ synchronous: number }>`pragma synchronous`.execute(tx.query),
+      );
+      expect(setting.rows[0]?.synchronous).toBe(expected);
+      await database.close();
+    }
+  });
+
+  it("is said to be unavailable when it cannot be opened", async () => {
+    const opening = Database.open({ engine: "sqlite", file: path.join(folder, "none", "x") });
+    await expect(opening).rejects.toThrow(DatabaseUnavailable);
+  });
+});
+
+async function openMigrated(file: string): Promise<Database> {
+  const database = await Database.open({ engine: "sqlite", file });
+  await migrate(database);
+  return database;
+}
+
+/** Runs as if begun by someone else, who is not inside of a transaction. */
+const outside = AsyncLocalStorage.snapshot();
+
+async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
+  await tx.query
+    .insertInto("traits")
+    .values({ name, created_at: tx.adapter.encodeDate(tx.now), updated_at: null })
+    .execute();
+}
+
+async function selectTraits(tx: ReadTransaction): Promise<string[]> {
+  const rows = await tx.query.selectFrom("traits").select("name").orderBy("name").execute();
+  return rows.map((row) => row.name);
+}
+
+async function readTraits(database: Database): Promise<string[]> {
+  return database.reader(CONTEXT, selectTraits);
+}
+
+async function readChanges(database: Database): Promise<unknown[]> {
+  return database.reader(CONTEXT, (tx) =>
+    tx.query.selectFrom("stowage_changes").selectAll().orderBy("id").execute(),
+  );
+}
