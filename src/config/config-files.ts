@@ -1,0 +1,106 @@
+import { existsSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { ConfigError } from "./config-error.ts";
+
+/** The environment variables of a process, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ConfigLocationRequest {
+  /** `--config-file`, in the order given. */
+  readonly configFiles?: readonly string[];
+  /** `--config-dir`, in the order given. */
+  readonly configDirs?: readonly string[];
+  readonly environment: Environment;
+  /** What relative paths start from; the process' own by default. */
+  readonly workingDirectory?: string;
+  /** The directory of the system's configuration, `/etc`. */
+  readonly systemDirectory?: string;
+}
+
+export interface ConfigLocations {
+  /** The files to read; where two set an option, the later one counts. */
+  readonly files: readonly string[];
+  /** Where to look for files that an option names by a relative path, such as `policy.yaml`. */
+  readonly directories: readonly string[];
+}
+
+const FILE_NAME = "placement.conf";
+const DIRECTORY_NAME = "placement.conf.d";
+
+/**
+ * Finds the configuration where oslo.config finds it: the files given, or the default file; then the
+ * `*.conf` of the directories given, or of the default directory, in the order of their names. So
+ * `--config-dir` alone does not keep the default file from being read.
+ *
+ * The default file is `$OS_PLACEMENT_CONFIG_DIR/placement.conf`, which must exist then, or the first
+ * in {@link standardDirectories}. The default directory is the first `placement.conf.d` in the same
+ * places; upstream does not look for it in `$OS_PLACEMENT_CONFIG_DIR`.
+ *
+ * @throws ConfigError when a directory that was asked for does not exist.
+ */
+export function locateConfig(request: ConfigLocationRequest): ConfigLocations {
+  const absolute = (path: string) => absolutePath(path, request);
+  const configured = request.environment["OS_PLACEMENT_CONFIG_DIR"]?.trim() ?? "";
+  const configuredDirectories = configured === "" ? [] : [absolute(configured)];
+  const standard = standardDirectories(request);
+
+  const files = request.configFiles?.map(absolute) ?? [];
+  if (files.length === 0) {
+    if (configured === "") files.push(...firstExisting(standard, FILE_NAME));
+    else files.push(...configuredDirectories.map((directory) => join(directory, FILE_NAME)));
+  }
+
+  const given = request.configDirs?.map(absolute) ?? [];
+  for (const directory of given) {
+    if (!existsSync(directory)) throw new ConfigError(`${directory}: no such directory`);
+  }
+  const directories =
+    given.length > 0
+      ? given
+      : firstExisting([...configuredDirectories, ...standard], DIRECTORY_NAME);
+
+  return {
+    files: [...files, ...directories.flatMap(configFilesIn)],
+    directories: unique([...given, ...files.map((file) => dirname(file)).reverse(), ...standard]),
+  };
+}
+
+/** The places of oslo.config's `find_config_files` for the project `placement`. */
+function standardDirectories(request: ConfigLocationRequest): string[] {
+  const { systemDirectory = "/etc", environment } = request;
+  const home = homeDirectory(environment);
+  const snaps = [environment["SNAP_COMMON"], environment["SNAP"]].filter((path) => path);
+  return [
+    join(home, ".placement"),
+    home,
+    join(systemDirectory, "placement"),
+    systemDirectory,
+    ...snaps.map((path) => join(path ?? "", "etc", "placement")),
+  ];
+}
+
+export function homeDirectory(environment: Environment): string {
+  return environment["HOME"] || homedir();
+}
+
+function absolutePath(path: string, request: ConfigLocationRequest): string {
+  const expanded = path.replace(/^~(?=$|\/)/, () => homeDirectory(request.environment));
+  return resolve(request.workingDirectory ?? process.cwd(), expanded);
+}
+
+function firstExisting(directories: readonly string[], name: string): string[] {
+  const found = directories.map((directory) => join(directory, name)).find(existsSync);
+  return found === undefined ? [] : [found];
+}
+
+function configFilesIn(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(".conf") && !name.startsWith("."))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
