@@ -188,7 +188,5 @@ async function findExternalIdentities(
       .where("external_id", "in", chunk)
       .execute(),
   );
-  return new Map(
-    rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]),
-  );
+  return new Map(rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]));
 }

@@ -20,9 +20,7 @@ export class Exists extends PlacementError {}
 
 /** Someone else changed what this change was based on. */
 export class ConcurrentUpdateDetected extends PlacementError {
-  constructor(
-    message = "Another thread concurrently updated the data. Please retry your update",
-  ) {
+  constructor(message = "Another thread concurrently updated the data. Please retry your update") {
     super(message);
   }
 }
@@ -109,8 +107,12 @@ export class ResourceClassInUse extends PlacementError {
 }
 
 export class TraitNotFound extends NotFound {
+  /** May list several, separated by commas. */
+  readonly traitName: string;
+
   constructor(name: string) {
     super(`No such trait(s): ${name}.`);
+    this.traitName = name;
   }
 }
 
@@ -214,11 +216,42 @@ export class ConsumerTypeNotFound extends NotFound {
 
 /** The request names a consumer generation that is not the present one. */
 export class ConsumerGenerationConflict extends PlacementError {
-  /** `undefined` stands for a consumer that does not exist. */
-  constructor(expected: number | undefined, given: number | null | undefined) {
+  /** `undefined` stands for a consumer that does not exist, `null` for a client that says so. */
+  constructor(expected: number | undefined, given: number | null) {
     super(
       "consumer generation conflict - " +
         `expected ${expected ?? "null"} but got ${given ?? "None"}`,
     );
+  }
+}
+
+/** A claim names a provider that does not exist. */
+export class AllocationForUnknownProvider extends PlacementError {
+  constructor(providerUuid: string) {
+    super(`Allocation for resource provider '${providerUuid}' that does not exist.`);
+  }
+}
+
+/** A consumer whose allocations are to be removed has none. */
+export class NoAllocationsForConsumer extends NotFound {
+  constructor(consumerUuid: string) {
+    super(`No allocations for consumer '${consumerUuid}'`);
+  }
+}
+
+/** A request names a generation of a provider that is not the present one. */
+export class ProviderGenerationConflict extends PlacementError {
+  readonly providerUuid: string;
+  readonly actual: number;
+  readonly given: number;
+
+  constructor(providerUuid: string, actual: number, given: number) {
+    super(
+      `resource provider generation conflict for provider ${providerUuid}: ` +
+        `actual: ${actual}, given: ${given}`,
+    );
+    this.providerUuid = providerUuid;
+    this.actual = actual;
+    this.given = given;
   }
 }

@@ -29,8 +29,12 @@ export function capacityOf(inventory: {
 /** Whether one allocation of `amount` respects min_unit, max_unit and step_size. */
 export function meetsUnitConstraints(inventory: InventoryAmounts, amount: number): boolean {
   return (
-    amount >= inventory.minUnit &&
-    amount <= inventory.maxUnit &&
-    amount % inventory.stepSize === 0
+    amount >= inventory.minUnit && amount <= inventory.maxUnit && amount % inventory.stepSize === 0
   );
+}
+
+/** An inventory with the times of its making and of its last change. */
+export interface Inventory extends InventoryAmounts {
+  readonly createdAt: Date | null;
+  readonly updatedAt: Date | null;
 }

@@ -1,0 +1,50 @@
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** The ids of consumer types by name; those that are missing are made. */
+export async function ensureConsumerTypes(
+  tx: WriteTransaction,
+  names: readonly string[],
+): Promise<Map<string, number>> {
+  if (names.length === 0) return new Map();
+  const found = await findConsumerTypes(tx, names);
+  const missing = [...new Set(names)].filter((name) => !found.has(name));
+  if (missing.length === 0) return found;
+  await tx.query
+    .insertInto("consumer_types")
+    .values(
+      missing.map((name) => ({
+        name,
+        created_at: tx.adapter.encodeDate(tx.now),
+        updated_at: null,
+      })),
+    )
+    .execute();
+  for (const name of missing) tx.recordChange({ kind: "consumer_type", subject: name });
+  return findConsumerTypes(tx, names);
+}
+
+/** The name of the type of a consumer; `undefined` for one without a type or without a record. */
+export async function findConsumerTypeName(
+  tx: ReadTransaction,
+  consumerTypeId: number | null,
+): Promise<string | undefined> {
+  if (consumerTypeId === null) return undefined;
+  const row = await tx.query
+    .selectFrom("consumer_types as ct")
+    .select("ct.name")
+    .where("ct.id", "=", consumerTypeId)
+    .executeTakeFirst();
+  return row?.name;
+}
+
+async function findConsumerTypes(
+  tx: ReadTransaction,
+  names: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await tx.query
+    .selectFrom("consumer_types as ct")
+    .select(["ct.id", "ct.name"])
+    .where("ct.name", "in", names)
+    .execute();
+  return new Map(rows.map((row) => [row.name, row.id]));
+}

@@ -1,0 +1,46 @@
+import type { InventoryAmounts } from "./inventory.ts";
+import type { RequestContext } from "./request-context.ts";
+
+/**
+ * What one request wants to happen to allocations, whole or not at all: `PUT` and `POST` of
+ * allocations, `DELETE` of a consumer's, and a reshape.
+ */
+export interface Claim {
+  readonly context: RequestContext;
+  /** Each consumer at most once. */
+  readonly consumers: readonly ConsumerClaim[];
+  /** For a reshape: the new inventories of providers, set around the change of allocations. */
+  readonly inventories?: readonly InventoriesClaim[];
+}
+
+/** What one consumer is to hold from now on. */
+export interface ConsumerClaim {
+  readonly consumerUuid: string;
+  /** External ids; those of the configuration stand in below microversion 1.8. */
+  readonly projectId: string;
+  readonly userId: string;
+  /**
+   * The generation that the client knows: `null` if it says that the consumer is new, `undefined`
+   * if it says nothing (below 1.28) and the present one is to be taken.
+   */
+  readonly generation: number | null | undefined;
+  /** `undefined` leaves the type of the consumer alone (below 1.38). */
+  readonly consumerType: string | undefined;
+  /** Whether a consumer that holds nothing is an error (DELETE) or fine (everything else). */
+  readonly mustHoldAllocations?: boolean;
+  /** Empty to remove all that the consumer holds. */
+  readonly allocations: readonly ProviderClaim[];
+}
+
+export interface ProviderClaim {
+  readonly providerUuid: string;
+  /** Amounts by the name of the resource class. */
+  readonly resources: ReadonlyMap<string, number>;
+}
+
+export interface InventoriesClaim {
+  readonly providerUuid: string;
+  readonly generation: number;
+  /** By the name of the resource class. */
+  readonly inventories: ReadonlyMap<string, InventoryAmounts>;
+}

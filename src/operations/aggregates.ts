@@ -1,0 +1,63 @@
+import {
+  deleteProviderAggregates,
+  ensureAggregates,
+  insertProviderAggregates,
+  listAggregatesOfProvider,
+} from "../db/aggregates.ts";
+import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+import { ProviderGenerationConflict } from "../domain/errors.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import { recordProvider } from "./resource-providers.ts";
+import type { Service } from "./service.ts";
+
+/** The UUIDs of the aggregates of a provider at one of its generations. */
+export interface ProviderAggregates {
+  readonly generation: number;
+  readonly aggregates: readonly string[];
+}
+
+/** @throws ResourceProviderNotFound */
+export function listProviderAggregates(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+): Promise<ProviderAggregates> {
+  return service.read(context, async (tx) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    return {
+      generation: provider.generation,
+      aggregates: await listAggregatesOfProvider(tx, provider.id),
+    };
+  });
+}
+
+/**
+ * Replaces the aggregates of a provider. Aggregates need not exist: they are made when first named.
+ *
+ * @param generation the one that the change is based on, which is raised; `undefined` (below 1.19)
+ *   neither compares nor raises it
+ * @throws ResourceProviderNotFound, ProviderGenerationConflict
+ */
+export function setProviderAggregates(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  generation: number | undefined,
+  aggregates: readonly string[],
+): Promise<ProviderAggregates> {
+  return service.write(context, async (tx) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    if (generation !== undefined && generation !== provider.generation) {
+      throw new ProviderGenerationConflict(providerUuid, provider.generation, generation);
+    }
+    const present = new Set(await listAggregatesOfProvider(tx, provider.id));
+    const wanted = new Set(aggregates);
+    const removed = await ensureAggregates(tx, [...present.difference(wanted)]);
+    const added = await ensureAggregates(tx, [...wanted.difference(present)]);
+    await deleteProviderAggregates(tx, provider.id, removed);
+    await insertProviderAggregates(tx, provider.id, added);
+    recordProvider(tx, provider);
+    if (generation === undefined) return { generation: provider.generation, aggregates };
+    return { generation: await incrementProviderGeneration(tx, provider), aggregates };
+  });
+}

@@ -1,0 +1,109 @@
+import { setImmediate } from "node:timers/promises";
+
+import type { Database } from "../db/database.ts";
+import { loadProviderRecords } from "../db/resource-providers.ts";
+import type { Claim } from "../domain/claim.ts";
+import {
+  ConcurrentUpdateDetected,
+  ConsumerExists,
+  ResourceProviderConcurrentUpdateDetected,
+} from "../domain/errors.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import { writeClaims, type ClaimOutcome } from "./claim-writer.ts";
+
+/** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
+const MAX_BATCH = 100;
+
+interface WaitingClaim {
+  readonly claim: Claim;
+  readonly accept: () => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/**
+ * Group commit: claims that arrive while a transaction is being written go into the next one
+ * together, because the commit costs more than all the rest. Each still succeeds or fails on its
+ * own, and they are judged in the order in which they came.
+ */
+export class ClaimQueue {
+  readonly #database: Database;
+  readonly #index: ProviderIndex;
+  #waiting: WaitingClaim[] = [];
+  #isWriting = false;
+
+  constructor(database: Database, index: ProviderIndex) {
+    this.#database = database;
+    this.#index = index;
+  }
+
+  /**
+   * Resolves when the claim is committed.
+   *
+   * @throws PlacementError the claim was refused, and nothing of it is left
+   */
+  submit(claim: Claim): Promise<void> {
+    return new Promise((accept, refuse) => {
+      this.#waiting.push({ claim, accept, refuse });
+      if (!this.#isWriting) void this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      // Requests that can be read already belong into this batch: let the event loop read them.
+      await setImmediate();
+      const batch = this.#waiting.splice(0, MAX_BATCH);
+      await this.#write(batch);
+    }
+    this.#isWriting = false;
+  }
+
+  async #write(batch: readonly WaitingClaim[]): Promise<void> {
+    try {
+      const outcomes = await this.#writeWithRetries(batch.map(({ claim }) => claim));
+      for (const [position, { accept, refuse }] of batch.entries()) {
+        const outcome = outcomes[position];
+        if (outcome) refuse(outcome);
+        else accept();
+      }
+    } catch (error) {
+      // Whatever it is, it must not fail the neighbours of the claim that caused it.
+      if (batch.length === 1) batch[0]?.refuse(error);
+      else for (const waiting of batch) await this.#write([waiting]);
+    }
+  }
+
+  /** Tries again on fresh data when another process changed a provider or consumer meanwhile. */
+  async #writeWithRetries(claims: readonly Claim[]): Promise<ClaimOutcome[]> {
+    const [first] = claims;
+    if (!first) return [];
+    const { context } = first;
+    for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
+      try {
+        return await this.#database.writer(context, (tx) => writeClaims(tx, this.#index, claims));
+      } catch (error) {
+        if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
+          throw error;
+        }
+        await this.#refresh(claims);
+      }
+    }
+    throw new ResourceProviderConcurrentUpdateDetected();
+  }
+
+  async #refresh(claims: readonly Claim[]): Promise<void> {
+    const [first] = claims;
+    if (!first) return;
+    const ids = claims
+      .flatMap((claim) => [
+        ...claim.consumers.flatMap((consumer) => consumer.allocations),
+        ...(claim.inventories ?? []),
+      ])
+      .flatMap(({ providerUuid }) => this.#index.get(providerUuid)?.id ?? []);
+    const records = await this.#database.reader(first.context, (tx) =>
+      loadProviderRecords(tx, [...new Set(ids)]),
+    );
+    for (const record of records) this.#index.put(record);
+  }
+}

@@ -1,0 +1,229 @@
+import { listAllocatedClassIds } from "../db/allocations.ts";
+import { DuplicateEntry } from "../db/errors.ts";
+import {
+  deleteInventories,
+  insertInventories,
+  listInventories as listStoredInventories,
+  updateInventory as updateStoredInventory,
+} from "../db/inventories.ts";
+import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
+import {
+  InvalidInventoryCapacity,
+  InventoryInUse,
+  InventoryWithResourceClassNotFound,
+  NotFound,
+  ProviderGenerationConflict,
+  ResourceClassNotFound,
+  ResourceProviderConcurrentUpdateDetected,
+} from "../domain/errors.ts";
+import { capacityOf, type Inventory, type InventoryAmounts } from "../domain/inventory.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { ResourceProvider } from "../domain/resource-provider.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import { recordProvider } from "./resource-providers.ts";
+import type { Service } from "./service.ts";
+
+/** The inventories of a provider by resource class name, at one of its generations. */
+export interface ProviderInventories {
+  readonly generation: number;
+  readonly inventories: ReadonlyMap<string, Inventory>;
+}
+
+/** How an inventory is checked before it is stored. */
+export interface InventoryRules {
+  /** Since 1.26 all of an inventory may be reserved. */
+  readonly reservedCanBeTotal: boolean;
+}
+
+/** @throws ResourceProviderNotFound */
+export function listInventories(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+): Promise<ProviderInventories> {
+  return service.read(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    const stored = await listStoredInventories(tx, provider.id);
+    return {
+      generation: provider.generation,
+      inventories: new Map(
+        stored.map((inventory) => [classNameOf(index, inventory.resourceClassId), inventory]),
+      ),
+    };
+  });
+}
+
+/**
+ * Adds an inventory of a class that the provider does not have yet.
+ *
+ * @throws ResourceProviderNotFound, ResourceClassNotFound, InvalidInventoryCapacity,
+ *   ResourceProviderConcurrentUpdateDetected (there is one of the class)
+ * @returns the new generation of the provider
+ */
+export function createInventory(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  resourceClass: string,
+  inventory: InventoryAmounts,
+  rules: InventoryRules,
+): Promise<number> {
+  return service.write(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    checkCapacity(provider, resourceClass, inventory, rules);
+    const classId = classIdOf(index, resourceClass);
+    try {
+      await insertInventories(tx, provider.id, new Map([[classId, inventory]]));
+    } catch (error) {
+      if (error instanceof DuplicateEntry) throw new ResourceProviderConcurrentUpdateDetected();
+      throw error;
+    }
+    return finishChange(tx, provider);
+  });
+}
+
+/**
+ * Replaces one inventory.
+ *
+ * @throws ResourceProviderNotFound, ProviderGenerationConflict, InvalidInventoryCapacity,
+ *   ResourceClassNotFound, InventoryWithResourceClassNotFound
+ * @returns the new generation of the provider
+ */
+export function updateInventory(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  generation: number,
+  resourceClass: string,
+  inventory: InventoryAmounts,
+  rules: InventoryRules,
+): Promise<number> {
+  return service.write(context, async (tx, index) => {
+    const provider = await getProviderAt(tx, providerUuid, generation);
+    checkCapacity(provider, resourceClass, inventory, rules);
+    const classId = classIdOf(index, resourceClass);
+    if (!(await updateStoredInventory(tx, provider.id, classId, inventory))) {
+      throw new InventoryWithResourceClassNotFound(resourceClass);
+    }
+    return finishChange(tx, provider);
+  });
+}
+
+/**
+ * Replaces all inventories of a provider: adds, changes and removes as needed.
+ *
+ * @param generation the one that the change is based on; `undefined` takes the present one
+ * @throws ResourceProviderNotFound, ProviderGenerationConflict, InvalidInventoryCapacity,
+ *   ResourceClassNotFound, InventoryInUse
+ * @returns the new generation of the provider
+ */
+export function setInventories(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  generation: number | undefined,
+  inventories: ReadonlyMap<string, InventoryAmounts>,
+  rules: InventoryRules,
+): Promise<number> {
+  return service.write(context, async (tx, index) => {
+    const provider = await getProviderAt(tx, providerUuid, generation);
+    for (const [resourceClass, inventory] of inventories) {
+      checkCapacity(provider, resourceClass, inventory, rules);
+    }
+    const wanted = new Map(
+      [...inventories].map(([name, inventory]) => [classIdOf(index, name), inventory]),
+    );
+    const present = new Set(
+      (await listStoredInventories(tx, provider.id)).map((stored) => stored.resourceClassId),
+    );
+    await removeInventories(
+      tx,
+      index,
+      provider,
+      [...present].filter((classId) => !wanted.has(classId)),
+    );
+    await insertInventories(
+      tx,
+      provider.id,
+      new Map([...wanted].filter(([classId]) => !present.has(classId))),
+    );
+    for (const [classId, inventory] of wanted) {
+      if (present.has(classId)) await updateStoredInventory(tx, provider.id, classId, inventory);
+    }
+    return finishChange(tx, provider);
+  });
+}
+
+/**
+ * @throws ResourceProviderNotFound, ResourceClassNotFound, InventoryInUse, NotFound (the provider
+ *   has no such inventory)
+ */
+export function deleteInventory(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  resourceClass: string,
+): Promise<void> {
+  return service.write(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    const removed = await removeInventories(tx, index, provider, [classIdOf(index, resourceClass)]);
+    if (removed === 0) {
+      throw new NotFound(`No inventory of class ${resourceClass} found for delete`);
+    }
+    await finishChange(tx, provider);
+  });
+}
+
+async function getProviderAt(
+  tx: WriteTransaction,
+  uuid: string,
+  generation: number | undefined,
+): Promise<ResourceProvider> {
+  const provider = await getProviderByUuid(tx, uuid);
+  if (generation !== undefined && generation !== provider.generation) {
+    throw new ProviderGenerationConflict(uuid, provider.generation, generation);
+  }
+  return provider;
+}
+
+function checkCapacity(
+  provider: ResourceProvider,
+  resourceClass: string,
+  inventory: InventoryAmounts,
+  { reservedCanBeTotal }: InventoryRules,
+): void {
+  const capacity = capacityOf(inventory);
+  if (reservedCanBeTotal ? capacity < 0 : capacity <= 0) {
+    throw new InvalidInventoryCapacity(resourceClass, provider.uuid, reservedCanBeTotal);
+  }
+}
+
+async function removeInventories(
+  tx: WriteTransaction,
+  index: ProviderIndex,
+  provider: ResourceProvider,
+  classIds: readonly number[],
+): Promise<number> {
+  const inUse = await listAllocatedClassIds(tx, provider.id, classIds);
+  if (inUse.length > 0) {
+    const names = inUse.map((classId) => classNameOf(index, classId));
+    throw new InventoryInUse(names.join(", "), provider.uuid);
+  }
+  return deleteInventories(tx, provider.id, classIds);
+}
+
+async function finishChange(tx: WriteTransaction, provider: ResourceProvider): Promise<number> {
+  recordProvider(tx, provider);
+  return incrementProviderGeneration(tx, provider);
+}
+
+function classIdOf(index: ProviderIndex, name: string): number {
+  const id = index.resourceClasses.idOf(name);
+  if (id === undefined) throw new ResourceClassNotFound(name);
+  return id;
+}
+
+function classNameOf(index: ProviderIndex, id: number): string {
+  return index.resourceClasses.nameOf(id) ?? String(id);
+}

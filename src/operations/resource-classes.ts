@@ -1,0 +1,112 @@
+import { DuplicateEntry } from "../db/errors.ts";
+import { isResourceClassInUse } from "../db/inventories.ts";
+import {
+  deleteName,
+  findName,
+  insertName,
+  listNames,
+  maxResourceClassId,
+  renameResourceClass,
+} from "../db/names.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
+import {
+  ResourceClassCannotDeleteStandard,
+  ResourceClassCannotUpdateStandard,
+  ResourceClassExists,
+  ResourceClassInUse,
+  ResourceClassNotFound,
+} from "../domain/errors.ts";
+import type { NamedRecord } from "../domain/provider-record.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { Service } from "./service.ts";
+
+/** Ids below belong to the standard classes; the engines' own counters know nothing of that. */
+const MIN_CUSTOM_ID = 10_000;
+
+export function listResourceClasses(
+  service: Service,
+  context: RequestContext,
+): Promise<NamedRecord[]> {
+  return service.read(context, (tx) => listNames(tx, "resource_classes"));
+}
+
+/** @throws ResourceClassNotFound */
+export function getResourceClass(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<NamedRecord> {
+  return service.read(context, async (tx) => {
+    const resourceClass = await findName(tx, "resource_classes", name);
+    if (!resourceClass) throw new ResourceClassNotFound(name);
+    return resourceClass;
+  });
+}
+
+/** @throws ResourceClassExists */
+export function createResourceClass(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<void> {
+  return service.write(context, async (tx) => {
+    if (await findName(tx, "resource_classes", name)) throw new ResourceClassExists(name);
+    await insertResourceClass(tx, name);
+  });
+}
+
+/** Makes a class if there is none of the name; returns whether it did. */
+export function ensureResourceClass(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<boolean> {
+  return service.write(context, async (tx) => {
+    if (await findName(tx, "resource_classes", name)) return false;
+    await insertResourceClass(tx, name);
+    return true;
+  });
+}
+
+/** @throws ResourceClassNotFound, ResourceClassCannotUpdateStandard, ResourceClassExists */
+export function updateResourceClass(
+  service: Service,
+  context: RequestContext,
+  name: string,
+  newName: string,
+): Promise<void> {
+  return service.write(context, async (tx) => {
+    const resourceClass = await findName(tx, "resource_classes", name);
+    if (!resourceClass) throw new ResourceClassNotFound(name);
+    if (resourceClass.id < MIN_CUSTOM_ID) throw new ResourceClassCannotUpdateStandard(name);
+    try {
+      await renameResourceClass(tx, resourceClass.id, newName);
+    } catch (error) {
+      if (error instanceof DuplicateEntry) throw new ResourceClassExists(newName);
+      throw error;
+    }
+    tx.recordChange({ kind: "resource_class", subject: newName });
+  });
+}
+
+/** @throws ResourceClassNotFound, ResourceClassCannotDeleteStandard, ResourceClassInUse */
+export function deleteResourceClass(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<void> {
+  return service.write(context, async (tx) => {
+    const resourceClass = await findName(tx, "resource_classes", name);
+    if (!resourceClass) throw new ResourceClassNotFound(name);
+    if (resourceClass.id < MIN_CUSTOM_ID) throw new ResourceClassCannotDeleteStandard(name);
+    if (await isResourceClassInUse(tx, resourceClass.id)) throw new ResourceClassInUse(name);
+    await deleteName(tx, "resource_classes", resourceClass.id);
+    tx.recordChange({ kind: "resource_class_deleted", subject: name });
+  });
+}
+
+async function insertResourceClass(tx: WriteTransaction, name: string): Promise<void> {
+  const id = Math.max(MIN_CUSTOM_ID, (await maxResourceClassId(tx)) + 1);
+  await insertName(tx, "resource_classes", name, id);
+  tx.recordChange({ kind: "resource_class", subject: name });
+}

@@ -1,0 +1,232 @@
+import { hasAllocations } from "../db/allocations.ts";
+import { DuplicateEntry, ReferenceViolation } from "../db/errors.ts";
+import {
+  deleteProvider as deleteProviderRows,
+  findProviderByUuid,
+  getProviderByUuid,
+  hasChildProviders,
+  insertProvider,
+  listProviders as listAllProviders,
+  listProvidersById,
+  listProvidersOfTree,
+  updateProvider as updateProviderRow,
+  updateRootOfProviders,
+} from "../db/resource-providers.ts";
+import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
+import {
+  CannotDeleteParentResourceProvider,
+  ObjectActionError,
+  ResourceProviderExists,
+  ResourceProviderInUse,
+} from "../domain/errors.ts";
+import type { ProviderFilter } from "../domain/provider-filter.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { ResourceProvider } from "../domain/resource-provider.ts";
+import type { Service } from "./service.ts";
+
+export function getProvider(
+  service: Service,
+  context: RequestContext,
+  uuid: string,
+): Promise<ResourceProvider> {
+  return service.read(context, (tx) => getProviderByUuid(tx, uuid));
+}
+
+/** Conditions that are all to hold; the part about what providers offer is met by the read model. */
+export interface ProviderListing {
+  readonly name: string | undefined;
+  readonly uuid: string | undefined;
+  readonly filter: ProviderFilter | undefined;
+}
+
+/** @throws ResourceClassNotFound, TraitNotFound */
+export async function listProviders(
+  service: Service,
+  context: RequestContext,
+  { name, uuid, filter }: ProviderListing,
+): Promise<ResourceProvider[]> {
+  if (!filter) return service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
+  const index = await service.freshIndex();
+  const ids = index.findProviders(filter);
+  const providers = await service.read(context, (tx) => listProvidersById(tx, ids));
+  return providers.filter(
+    (provider) =>
+      (name === undefined || provider.name === name) &&
+      (uuid === undefined || provider.uuid === uuid),
+  );
+}
+
+export interface ProviderAttributes {
+  readonly name: string;
+  readonly parentProviderUuid: string | null | undefined;
+}
+
+/** @throws ResourceProviderExists, ObjectActionError (the parent is not possible) */
+export function createProvider(
+  service: Service,
+  context: RequestContext,
+  uuid: string,
+  { name, parentProviderUuid }: ProviderAttributes,
+): Promise<ResourceProvider> {
+  return service.write(context, async (tx) => {
+    if (parentProviderUuid === uuid) {
+      throw new ObjectActionError(
+        "create",
+        "parent provider UUID cannot be same as UUID. " +
+          "Please set parent provider UUID to None if there is no parent.",
+      );
+    }
+    const parent = parentProviderUuid ? await getParent(tx, parentProviderUuid) : undefined;
+    await refuseDuplicates(tx, { uuid, name });
+    await insertProvider(tx, { uuid, name }, parent);
+    const provider = await getProviderByUuid(tx, uuid);
+    recordProvider(tx, provider);
+    return provider;
+  });
+}
+
+/**
+ * Renames a provider, and moves it with everything below it to another parent.
+ *
+ * @param attributes.parentProviderUuid `undefined` leaves the parent alone
+ * @param canReparent false below 1.37: a provider may be given its first parent, and no other
+ * @throws ResourceProviderNotFound, ResourceProviderExists, ObjectActionError
+ */
+export function updateProvider(
+  service: Service,
+  context: RequestContext,
+  uuid: string,
+  attributes: ProviderAttributes,
+  canReparent: boolean,
+): Promise<ResourceProvider> {
+  return service.write(context, async (tx) => {
+    const provider = await getProviderByUuid(tx, uuid);
+    const parentUuid =
+      attributes.parentProviderUuid === undefined
+        ? provider.parentProviderUuid
+        : attributes.parentProviderUuid;
+    const place = await findPlace(tx, provider, parentUuid, canReparent);
+    await renameAndMove(tx, provider, attributes.name, place);
+    for (const moved of place.subtree) recordProvider(tx, moved);
+    recordProvider(tx, provider);
+    return getProviderByUuid(tx, uuid);
+  });
+}
+
+/** @throws ResourceProviderNotFound, ResourceProviderInUse, CannotDeleteParentResourceProvider */
+export function deleteProvider(
+  service: Service,
+  context: RequestContext,
+  uuid: string,
+): Promise<void> {
+  return service.write(context, async (tx) => {
+    const provider = await getProviderByUuid(tx, uuid);
+    if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
+    if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
+    try {
+      await deleteProviderRows(tx, provider.id);
+    } catch (error) {
+      // Another process has made a child of it since we looked.
+      if (error instanceof ReferenceViolation) throw new CannotDeleteParentResourceProvider();
+      throw error;
+    }
+    tx.recordChange({ kind: "provider_deleted", providerId: provider.id, subject: uuid });
+  });
+}
+
+/** Notes that a provider, or what belongs to it, has changed. */
+export function recordProvider(
+  tx: WriteTransaction,
+  provider: Pick<ResourceProvider, "id" | "uuid">,
+): void {
+  tx.recordChange({ kind: "provider", providerId: provider.id, subject: provider.uuid });
+}
+
+interface Place {
+  readonly parentId: number | null;
+  readonly rootId: number;
+  /** The providers below, which move along. */
+  readonly subtree: readonly ResourceProvider[];
+}
+
+async function findPlace(
+  tx: ReadTransaction,
+  provider: ResourceProvider,
+  parentUuid: string | null,
+  canReparent: boolean,
+): Promise<Place> {
+  if (parentUuid === provider.parentProviderUuid) {
+    return { parentId: provider.parentId, rootId: provider.rootId, subtree: [] };
+  }
+  if (parentUuid === null) {
+    if (!canReparent) {
+      throw new ObjectActionError("update", "un-parenting a provider is not currently allowed.");
+    }
+    return { parentId: null, rootId: provider.id, subtree: await listSubtree(tx, provider) };
+  }
+  const parent = await getParent(tx, parentUuid);
+  if (provider.parentId !== null && !canReparent) {
+    throw new ObjectActionError("update", "re-parenting a provider is not currently allowed.");
+  }
+  const subtree = await listSubtree(tx, provider);
+  if (parent.id === provider.id || subtree.some(({ id }) => id === parent.id)) {
+    throw new ObjectActionError("update", "creating loop in the provider tree is not allowed.");
+  }
+  return { parentId: parent.id, rootId: parent.rootId, subtree };
+}
+
+async function getParent(tx: ReadTransaction, uuid: string): Promise<ResourceProvider> {
+  const parent = await findProviderByUuid(tx, uuid);
+  // Upstream calls the action "create" here even when it updates.
+  if (!parent) throw new ObjectActionError("create", "parent provider UUID does not exist.");
+  return parent;
+}
+
+/** Everything below a provider, without itself. */
+async function listSubtree(
+  tx: ReadTransaction,
+  provider: ResourceProvider,
+): Promise<ResourceProvider[]> {
+  const children = Map.groupBy(
+    await listProvidersOfTree(tx, provider.rootId),
+    ({ parentId }) => parentId,
+  );
+  const subtree = [...(children.get(provider.id) ?? [])];
+  // The list grows while it is walked, until the leaves are reached.
+  for (const member of subtree) subtree.push(...(children.get(member.id) ?? []));
+  return subtree;
+}
+
+async function renameAndMove(
+  tx: WriteTransaction,
+  provider: ResourceProvider,
+  name: string,
+  { parentId, rootId, subtree }: Place,
+): Promise<void> {
+  try {
+    await updateProviderRow(tx, provider.id, { name, parentId, rootId });
+  } catch (error) {
+    if (error instanceof DuplicateEntry) throw new ResourceProviderExists(["name"]);
+    if (error instanceof ReferenceViolation) {
+      throw new ObjectActionError("update", "parent provider UUID does not exist.");
+    }
+    throw error;
+  }
+  if (rootId === provider.rootId) return;
+  await updateRootOfProviders(
+    tx,
+    subtree.map(({ id }) => id),
+    rootId,
+  );
+}
+
+/** Says which attributes collide; engines tell about one of them only. */
+async function refuseDuplicates(
+  tx: ReadTransaction,
+  { uuid, name }: { readonly uuid: string; readonly name: string },
+): Promise<void> {
+  const attributes: ("uuid" | "name")[] = [];
+  if (await findProviderByUuid(tx, uuid)) attributes.push("uuid");
+  if ((await listAllProviders(tx, { name })).length > 0) attributes.push("name");
+  if (attributes.length > 0) throw new ResourceProviderExists(attributes);
+}

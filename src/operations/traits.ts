@@ -1,0 +1,162 @@
+import { deleteName, findName, insertName, listNames } from "../db/names.ts";
+import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+import {
+  deleteProviderTraits,
+  insertProviderTraits,
+  isTraitInUse,
+  listAssociatedTraitIds,
+  listTraitIdsOfProvider,
+} from "../db/traits.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
+import {
+  ProviderGenerationConflict,
+  TraitCannotDeleteStandard,
+  TraitInUse,
+  TraitNotFound,
+} from "../domain/errors.ts";
+import type { NamedRecord } from "../domain/provider-record.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import { recordProvider } from "./resource-providers.ts";
+import type { Service } from "./service.ts";
+
+/** The beginning of names that are not standard. */
+export const CUSTOM_NAMESPACE = "CUSTOM_";
+
+export interface TraitFilter {
+  readonly names?: readonly string[] | undefined;
+  readonly prefix?: string | undefined;
+  /** Whether some provider has the trait. */
+  readonly isAssociated?: boolean | undefined;
+}
+
+export function listTraits(
+  service: Service,
+  context: RequestContext,
+  { names, prefix, isAssociated }: TraitFilter,
+): Promise<NamedRecord[]> {
+  return service.read(context, async (tx) => {
+    const wanted = names && new Set(names);
+    const associated = isAssociated === undefined ? undefined : await listAssociatedTraitIds(tx);
+    const traits = await listNames(tx, "traits");
+    return traits.filter(
+      (trait) =>
+        (!wanted || wanted.has(trait.name)) &&
+        (prefix === undefined || trait.name.startsWith(prefix)) &&
+        (!associated || associated.has(trait.id) === isAssociated),
+    );
+  });
+}
+
+/** @throws TraitNotFound */
+export function getTrait(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<NamedRecord> {
+  return service.read(context, async (tx) => {
+    const trait = await findName(tx, "traits", name);
+    if (!trait) throw new TraitNotFound(name);
+    return trait;
+  });
+}
+
+/** Gets a trait, or makes it if there is none. */
+export function ensureTrait(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<{ readonly trait: NamedRecord; readonly isNew: boolean }> {
+  return service.write(context, async (tx) => {
+    const existing = await findName(tx, "traits", name);
+    if (existing) return { trait: existing, isNew: false };
+    const trait = await insertName(tx, "traits", name);
+    tx.recordChange({ kind: "trait", subject: name });
+    return { trait, isNew: true };
+  });
+}
+
+/** @throws TraitNotFound, TraitCannotDeleteStandard, TraitInUse */
+export function deleteTrait(
+  service: Service,
+  context: RequestContext,
+  name: string,
+): Promise<void> {
+  return service.write(context, async (tx) => {
+    const trait = await findName(tx, "traits", name);
+    if (!trait) throw new TraitNotFound(name);
+    if (!name.startsWith(CUSTOM_NAMESPACE)) throw new TraitCannotDeleteStandard(name);
+    if (await isTraitInUse(tx, trait.id)) throw new TraitInUse(name);
+    await deleteName(tx, "traits", trait.id);
+    tx.recordChange({ kind: "trait_deleted", subject: name });
+  });
+}
+
+/** The traits of a provider at one of its generations. */
+export interface ProviderTraits {
+  readonly generation: number;
+  readonly traits: readonly NamedRecord[];
+}
+
+/** @throws ResourceProviderNotFound */
+export function listProviderTraits(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+): Promise<ProviderTraits> {
+  return service.read(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    const ids = new Set(await listTraitIdsOfProvider(tx, provider.id));
+    return {
+      generation: provider.generation,
+      traits: index.traits.list().filter((trait) => ids.has(trait.id)),
+    };
+  });
+}
+
+/**
+ * Replaces the traits of a provider.
+ *
+ * @param generation the one that the change is based on; `undefined` takes the present one
+ * @throws ResourceProviderNotFound, ProviderGenerationConflict, TraitNotFound (naming all that are
+ *   missing)
+ */
+export function setProviderTraits(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+  generation: number | undefined,
+  names: readonly string[],
+): Promise<ProviderTraits> {
+  return service.write(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    if (generation !== undefined && generation !== provider.generation) {
+      throw new ProviderGenerationConflict(providerUuid, provider.generation, generation);
+    }
+    const missing = names.filter((name) => index.traits.idOf(name) === undefined);
+    if (missing.length > 0) throw new TraitNotFound([...new Set(missing)].join(", "));
+    const wanted = new Set(names);
+    const traits = index.traits.list().filter((trait) => wanted.has(trait.name));
+    const isChanged = await replaceTraits(
+      tx,
+      provider.id,
+      traits.map(({ id }) => id),
+    );
+    if (!isChanged) return { generation: provider.generation, traits };
+    recordProvider(tx, provider);
+    return { generation: await incrementProviderGeneration(tx, provider), traits };
+  });
+}
+
+async function replaceTraits(
+  tx: WriteTransaction,
+  providerId: number,
+  traitIds: readonly number[],
+): Promise<boolean> {
+  const present = new Set(await listTraitIdsOfProvider(tx, providerId));
+  const wanted = new Set(traitIds);
+  const added = wanted.difference(present);
+  const removed = present.difference(wanted);
+  await deleteProviderTraits(tx, providerId, [...removed]);
+  await insertProviderTraits(tx, providerId, [...added]);
+  return added.size + removed.size > 0;
+}

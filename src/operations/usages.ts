@@ -1,0 +1,100 @@
+import {
+  countConsumers,
+  countConsumersByType,
+  listUsages,
+  listUsagesByType,
+  listUsagesOfProvider,
+  type UsageFilter,
+} from "../db/usages.ts";
+import { getProviderByUuid } from "../db/resource-providers.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import type { Service } from "./service.ts";
+
+/** Amounts in use by the name of the resource class. */
+export type UsageByClass = ReadonlyMap<string, number>;
+
+/** What is shown for consumers that have no type. */
+export const UNKNOWN_CONSUMER_TYPE = "unknown";
+/** Asks for one sum over the consumers of all types. */
+const ALL_CONSUMER_TYPES = "all";
+
+/** @throws ResourceProviderNotFound */
+export function getProviderUsages(
+  service: Service,
+  context: RequestContext,
+  providerUuid: string,
+): Promise<{ readonly generation: number; readonly usages: UsageByClass }> {
+  return service.read(context, async (tx, index) => {
+    const provider = await getProviderByUuid(tx, providerUuid);
+    const usages = await listUsagesOfProvider(tx, provider.id);
+    return { generation: provider.generation, usages: byClass(index, usages) };
+  });
+}
+
+export interface UsageOwner {
+  /** External ids. */
+  readonly projectId: string;
+  readonly userId: string | undefined;
+}
+
+export function getTotalUsages(
+  service: Service,
+  context: RequestContext,
+  owner: UsageOwner,
+): Promise<UsageByClass> {
+  return service.read(context, async (tx, index) =>
+    byClass(index, await listUsages(tx, { ...owner, consumerType: undefined })),
+  );
+}
+
+export interface TypeUsages {
+  readonly consumerCount: number;
+  readonly usages: UsageByClass;
+}
+
+/**
+ * Usages by the name of the consumer type.
+ *
+ * @param consumerType a type; `unknown` for consumers without one; `all` for one sum over all
+ *   types, under that name; `undefined` for each type on its own
+ */
+export function getUsagesByConsumerType(
+  service: Service,
+  context: RequestContext,
+  owner: UsageOwner,
+  consumerType: string | undefined,
+): Promise<ReadonlyMap<string, TypeUsages>> {
+  return service.read(context, async (tx, index) => {
+    if (consumerType === ALL_CONSUMER_TYPES || consumerType === UNKNOWN_CONSUMER_TYPE) {
+      const filter: UsageFilter = {
+        ...owner,
+        consumerType: consumerType === UNKNOWN_CONSUMER_TYPE ? null : undefined,
+      };
+      const usages = byClass(index, await listUsages(tx, filter));
+      if (usages.size === 0) return new Map();
+      return new Map([[consumerType, { consumerCount: await countConsumers(tx, filter), usages }]]);
+    }
+    const filter = { ...owner, consumerType };
+    const counts = await countConsumersByType(tx, filter);
+    const byType = Map.groupBy(await listUsagesByType(tx, filter), (usage) => usage.consumerType);
+    return new Map(
+      [...byType].map(([type, usages]) => [
+        type ?? UNKNOWN_CONSUMER_TYPE,
+        { consumerCount: counts.get(type) ?? 0, usages: byClass(index, usages) },
+      ]),
+    );
+  });
+}
+
+function byClass(
+  index: ProviderIndex,
+  usages: readonly { readonly resourceClassId: number; readonly used: number }[],
+): UsageByClass {
+  return new Map(
+    usages.map(({ resourceClassId, used }) => [
+      index.resourceClasses.nameOf(resourceClassId) ?? String(resourceClassId),
+      used,
+    ]),
+  );
+}
