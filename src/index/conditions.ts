@@ -1,0 +1,64 @@
+import { TraitNotFound, ResourceClassNotFound } from "../domain/errors.ts";
+import type { SetPool } from "./set-pool.ts";
+import type { ProviderIndex } from "./provider-index.ts";
+
+/**
+ * A condition on a set of a `SetPool`, evaluated once for each set that occurs.
+ *
+ * May be kept as long as the rows it is asked about: their sets keep their numbers.
+ */
+export class SetCondition {
+  readonly #answers: boolean[] = [];
+  readonly #pool: SetPool;
+  readonly #isMetBy: (members: Int32Array) => boolean;
+
+  constructor(pool: SetPool, isMetBy: (members: Int32Array) => boolean) {
+    this.#pool = pool;
+    this.#isMetBy = isMetBy;
+  }
+
+  isMetBy(set: number): boolean {
+    return (this.#answers[set] ??= this.#isMetBy(this.#pool.members(set)));
+  }
+}
+
+/** Some of each of `required`, and none of `forbidden`. */
+export function hasAnyOfEachAndNone(
+  required: readonly ReadonlySet<number>[],
+  forbidden: ReadonlySet<number>,
+): (members: Int32Array) => boolean {
+  return (members) =>
+    required.every((anyOf) => members.some((member) => anyOf.has(member))) &&
+    !members.some((member) => forbidden.has(member));
+}
+
+/** @throws ResourceClassNotFound */
+export function resourceClassId(index: ProviderIndex, name: string): number {
+  const id = index.resourceClasses.idOf(name);
+  if (id === undefined) throw new ResourceClassNotFound(name);
+  return id;
+}
+
+/** @throws TraitNotFound */
+export function traitIds(index: ProviderIndex, names: Iterable<string>): ReadonlySet<number> {
+  const ids = new Set<number>();
+  for (const name of names) {
+    const id = index.traits.idOf(name);
+    if (id === undefined) throw new TraitNotFound(name);
+    ids.add(id);
+  }
+  return ids;
+}
+
+/** The numbers of the aggregates that any provider has ever been in; the others have no members. */
+export function aggregateNumbers(
+  index: ProviderIndex,
+  uuids: Iterable<string>,
+): ReadonlySet<number> {
+  const numbers = new Set<number>();
+  for (const uuid of uuids) {
+    const number = index.aggregateNumber(uuid);
+    if (number !== undefined) numbers.add(number);
+  }
+  return numbers;
+}

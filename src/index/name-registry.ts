@@ -1,0 +1,49 @@
+import type { NamedRecord } from "../domain/provider-record.ts";
+
+/** The resource classes or the traits that exist, by id and by name. */
+export class NameRegistry {
+  readonly #byId = new Map<number, NamedRecord>();
+  readonly #idByName = new Map<string, number>();
+  #sorted: NamedRecord[] | undefined;
+
+  /** Forgets everything else. */
+  replaceAll(records: readonly NamedRecord[]): void {
+    this.#byId.clear();
+    this.#idByName.clear();
+    for (const record of records) this.put(record);
+  }
+
+  /** Inserts a record, or replaces the one with the same id. */
+  put(record: NamedRecord): void {
+    this.remove(record.id);
+    this.#byId.set(record.id, record);
+    this.#idByName.set(record.name, record.id);
+  }
+
+  remove(id: number): void {
+    this.#sorted = undefined;
+    const record = this.#byId.get(id);
+    if (record === undefined) return;
+    this.#byId.delete(id);
+    if (this.#idByName.get(record.name) === id) this.#idByName.delete(record.name);
+  }
+
+  idOf(name: string): number | undefined {
+    return this.#idByName.get(name);
+  }
+
+  nameOf(id: number): string | undefined {
+    return this.#byId.get(id)?.name;
+  }
+
+  get(name: string): NamedRecord | undefined {
+    const id = this.#idByName.get(name);
+    return id === undefined ? undefined : this.#byId.get(id);
+  }
+
+  /** In ascending order of id. */
+  list(): readonly NamedRecord[] {
+    this.#sorted ??= [...this.#byId.values()].sort((a, b) => a.id - b.id);
+    return this.#sorted;
+  }
+}
