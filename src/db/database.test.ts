@@ -6,6 +6,7 @@ import path from "node:path";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { parseConnectionUrl } from "../config/connection-url.ts";
 import { Database } from "./database.ts";
 import { DatabaseUnavailable, DuplicateEntry, TransactionConflict } from "./errors.ts";
 import { migrate } from "./migrations/migrate.ts";
@@ -22,10 +23,7 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
     folder = await mkdtemp(path.join(tmpdir(), "stowage-"));
     const file = place === "in memory" ? ":memory:" : path.join(folder, "stowage.sqlite");
     statements = [];
-    database = await Database.open(
-      { engine: "sqlite", file },
-      { onStatement: (text) => statements.push(text) },
-    );
+    database = await Database.open(sqlite(file), { onStatement: (text) => statements.push(text) });
     await migrate(database);
     statements.length = 0;
   });
@@ -126,6 +124,18 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
         user_id: "ann",
         project_id: "lab",
       },
+    ]);
+  });
+
+  it("writes whose change it was when a transaction serves several requests", async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      const by = { requestId: "req-2", userId: "bob", projectId: undefined };
+      tx.recordChange({ kind: "trait", subject: "A" }, by);
+      tx.recordChange({ kind: "trait", subject: "B" });
+    });
+    expect(await readChanges(database)).toMatchObject([
+      { subject: "A", request_id: "req-2", user_id: "bob", project_id: null },
+      { subject: "B", request_id: "req-1" },
     ]);
   });
 
@@ -302,7 +312,7 @@ describe("a database file", () => {
       [false, 0],
     ] as const) {
       const database = await Database.open(
-        { engine: "sqlite", file },
+        sqlite(file),
         sqliteSynchronous === undefined ? {} : { sqliteSynchronous },
       );
       const setting = await database.writer(CONTEXT, (tx) =>
@@ -314,13 +324,17 @@ describe("a database file", () => {
   });
 
   it("is said to be unavailable when it cannot be opened", async () => {
-    const opening = Database.open({ engine: "sqlite", file: path.join(folder, "none", "x") });
+    const opening = Database.open(sqlite(path.join(folder, "none", "x")));
     await expect(opening).rejects.toThrow(DatabaseUnavailable);
   });
 });
 
+function sqlite(file: string) {
+  return parseConnectionUrl(`sqlite:///${file}`);
+}
+
 async function openMigrated(file: string): Promise<Database> {
-  const database = await Database.open({ engine: "sqlite", file });
+  const database = await Database.open(sqlite(file));
   await migrate(database);
   return database;
 }

@@ -3,17 +3,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Kysely, sql } from "kysely";
 
+import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { insertChanges } from "./changes.ts";
+import type { RecordedChange } from "./changes.ts";
 import { TransactionConflict } from "./errors.ts";
 import { openAdapter } from "./open-adapter.ts";
-import type { ConnectionSettings } from "./open-adapter.ts";
+import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
 
-export interface DatabaseOptions {
-  /** Whether a commit waits until the embedded database's file is on the disk; true by default. */
-  readonly sqliteSynchronous?: boolean;
+export interface DatabaseOptions extends ConnectionOptions {
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
@@ -43,7 +43,7 @@ export class Database {
 
   /** @throws {DatabaseUnavailable} when there is nothing at the other end. */
   static async open(
-    connection: ConnectionSettings,
+    connection: DatabaseConnection,
     options: DatabaseOptions = {},
   ): Promise<Database> {
     const database = new Database(await openAdapter(connection, options), options);
@@ -101,7 +101,7 @@ export class Database {
       const result = await connection.transaction().execute(async (query) => {
         const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
         const value = await this.#enclose(() => work(tx));
-        await insertChanges(tx);
+        await insertChanges(tx, tx.recorded);
         return value;
       });
       for (const callback of callbacks) callback();
@@ -134,7 +134,7 @@ class OpenWriteTransaction implements WriteTransaction {
   readonly adapter: DatabaseAdapter;
   readonly context: DatabaseContext;
   readonly now = new Date();
-  readonly #changes: Change[] = [];
+  readonly recorded: RecordedChange[] = [];
   readonly #callbacks: (() => void)[];
   #savepoints = 0;
 
@@ -151,11 +151,11 @@ class OpenWriteTransaction implements WriteTransaction {
   }
 
   get changes(): readonly Change[] {
-    return this.#changes;
+    return this.recorded.map(({ change }) => change);
   }
 
-  recordChange(change: Change): void {
-    this.#changes.push(change);
+  recordChange(change: Change, by = this.context): void {
+    this.recorded.push({ change, by });
   }
 
   afterCommit(callback: () => void): void {
@@ -164,7 +164,7 @@ class OpenWriteTransaction implements WriteTransaction {
 
   async savepoint<Result>(work: () => Promise<Result>): Promise<Result> {
     const name = sql.id(`part_${(this.#savepoints += 1)}`);
-    const changes = this.#changes.length;
+    const recorded = this.recorded.length;
     const callbacks = this.#callbacks.length;
     await sql`savepoint ${name}`.execute(this.query);
     try {
@@ -177,7 +177,7 @@ class OpenWriteTransaction implements WriteTransaction {
         await sql`rollback to savepoint ${name}`.execute(this.query);
         await sql`release savepoint ${name}`.execute(this.query);
       }
-      this.#changes.length = changes;
+      this.recorded.length = recorded;
       this.#callbacks.length = callbacks;
       throw error;
     } finally {

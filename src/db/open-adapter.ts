@@ -1,20 +1,20 @@
+import type { Config } from "../config/config.ts";
+import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 
-/** Where the database is. */
-export interface ConnectionSettings {
-  readonly engine: "sqlite";
-  /** The path of the database file; `:memory:` for a database that lives as long as the process. */
-  readonly file: string;
-}
+/** How connections are made and kept: options of `[placement_database]`, or their defaults. */
+export type ConnectionOptions = Partial<Pick<Config["placementDatabase"], "sqliteSynchronous">>;
 
 /** Loads only the driver that is needed. */
 export async function openAdapter(
-  connection: ConnectionSettings,
-  options: { readonly sqliteSynchronous?: boolean },
+  connection: DatabaseConnection,
+  options: ConnectionOptions,
 ): Promise<DatabaseAdapter> {
+  if (connection.engine !== "sqlite") throw new Error(`no adapter for ${connection.engine} yet`);
   const { SqliteDatabaseAdapter } = await import("./adapters/sqlite.ts");
   return new SqliteDatabaseAdapter({
     file: connection.file,
-    synchronous: options.sqliteSynchronous ?? true,
+    isSynchronous: options.sqliteSynchronous ?? true,
+    busyTimeoutMs: connection.timeoutSeconds && connection.timeoutSeconds * 1000,
   });
 }

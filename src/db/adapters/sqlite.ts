@@ -33,7 +33,9 @@ export interface SqliteOptions {
   /** The path of the database file; `:memory:` for a database that lives as long as this object. */
   readonly file: string;
   /** Whether a commit waits until it is on the disk. */
-  readonly synchronous: boolean;
+  readonly isSynchronous: boolean;
+  /** How long a write waits for one of another process. */
+  readonly busyTimeoutMs: number | undefined;
 }
 
 /**
@@ -48,9 +50,11 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly maxParameters = 32_766;
   readonly #writer: ConnectionPool;
   readonly #readers: ConnectionPool;
+  readonly #busyTimeoutMs: number;
 
   constructor(options: SqliteOptions) {
-    const open = (access: Access) => openConnection(options, access);
+    this.#busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS;
+    const open = (access: Access) => openConnection(options, access, this.#busyTimeoutMs);
     this.#writer = new ConnectionPool(1, () => open("write"));
     this.#readers =
       options.file === ":memory:"
@@ -62,7 +66,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     const pool = access === "write" ? this.#writer : this.#readers;
     return {
       createAdapter: () => new KyselySqliteAdapter(),
-      createDriver: () => new SqliteDriver(pool),
+      createDriver: () => new SqliteDriver(pool, this.#busyTimeoutMs),
       createIntrospector: (query: Kysely<unknown>) => new SqliteIntrospector(query),
       createQueryCompiler: () => new SqliteQueryCompiler(),
     };
@@ -110,8 +114,8 @@ const READER_CONNECTIONS = 8;
 /** How long SQLite itself may block this thread for a lock that another process holds. */
 const BLOCKING_BUSY_TIMEOUT_MS = 20;
 
-/** How long a write transaction waits, without blocking, for one of another process. */
-const BEGIN_TIMEOUT_MS = 10_000;
+/** How long a write waits, without blocking, for one of another process. */
+const DEFAULT_BUSY_TIMEOUT_MS = 10_000;
 
 /** Result codes of SQLite, https://sqlite.org/rescode.html. */
 const SQLITE_BUSY = 5;
@@ -133,7 +137,11 @@ const UNAVAILABLE = new Set([
   SQLITE_NOTADB,
 ]);
 
-async function openConnection(options: SqliteOptions, access: Access): Promise<SqliteConnection> {
+async function openConnection(
+  options: SqliteOptions,
+  access: Access,
+  busyTimeoutMs: number,
+): Promise<SqliteConnection> {
   let database: DatabaseSync;
   try {
     database = new DatabaseSync(options.file, { timeout: BLOCKING_BUSY_TIMEOUT_MS });
@@ -144,17 +152,17 @@ async function openConnection(options: SqliteOptions, access: Access): Promise<S
   }
   const connection = new SqliteConnection(database);
   if (options.file !== ":memory:" && access === "write") {
-    await waitWhileBusy(() => database.exec("PRAGMA journal_mode = WAL"));
+    await waitWhileBusy(busyTimeoutMs, () => database.exec("PRAGMA journal_mode = WAL"));
   }
-  database.exec(`PRAGMA synchronous = ${options.synchronous ? "FULL" : "OFF"}`);
+  database.exec(`PRAGMA synchronous = ${options.isSynchronous ? "FULL" : "OFF"}`);
   database.exec("PRAGMA foreign_keys = ON");
   if (access === "read" && options.file !== ":memory:") database.exec("PRAGMA query_only = ON");
   return connection;
 }
 
 /** Repeats what another process's lock prevents, leaving the thread to others in between. */
-async function waitWhileBusy(attempt: () => unknown): Promise<void> {
-  const deadline = performance.now() + BEGIN_TIMEOUT_MS;
+async function waitWhileBusy(timeoutMs: number, attempt: () => unknown): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       await attempt();
@@ -218,9 +226,11 @@ class ConnectionPool {
 /** Takes connections from a pool that reading and writing may share. */
 class SqliteDriver implements Driver {
   readonly #pool: ConnectionPool;
+  readonly #busyTimeoutMs: number;
 
-  constructor(pool: ConnectionPool) {
+  constructor(pool: ConnectionPool, busyTimeoutMs: number) {
     this.#pool = pool;
+    this.#busyTimeoutMs = busyTimeoutMs;
   }
 
   async init(): Promise<void> {}
@@ -236,7 +246,7 @@ class SqliteDriver implements Driver {
     if (settings.accessMode === "read only") await connection.executeQuery(BEGIN);
     // Takes the write lock at once: a transaction that began by reading would fail instead of
     // waiting when another process has written since.
-    else await waitWhileBusy(() => connection.executeQuery(BEGIN_IMMEDIATE));
+    else await waitWhileBusy(this.#busyTimeoutMs, () => connection.executeQuery(BEGIN_IMMEDIATE));
   }
 
   async commitTransaction(connection: SqliteConnection): Promise<void> {

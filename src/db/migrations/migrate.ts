@@ -32,9 +32,15 @@ export async function migrate(database: Database): Promise<void> {
  * @throws {SchemaMismatch} says which command helps
  */
 export async function adopt(database: Database): Promise<void> {
+  checkIsNewest(await currentRevision(database));
+  await ensureStowageTables(database);
+}
+
+/** Adds the tables of Stowage that are missing, whatever the revision of upstream's tables. */
+export async function ensureStowageTables(database: Database): Promise<void> {
+  // Looks first, as a database may allow no change of its schema at other times than upgrades.
   const isComplete = await database.reader(CONTEXT, async (tx) => {
     const tables = await tableNames(tx);
-    checkIsNewest(await findRevision(tx, tables));
     return STOWAGE_TABLES.every(({ name }) => tables.has(name));
   });
   if (isComplete) return;
