@@ -1,0 +1,164 @@
+import { existsSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import type { ESTree } from "vite";
+import { describe, expect, test } from "vitest";
+
+import { ERROR_CODES } from "../src/api/error-codes.ts";
+import { listMicroversions } from "../src/api/microversions.ts";
+import {
+  listFiles,
+  listModules,
+  readText,
+  ROOT,
+  type SourceModule,
+  type SyntaxNode,
+} from "./source-files.ts";
+
+const modules = listModules();
+const textFiles = listFiles().filter((path) => !/\.(sqlite|tgz|png|ico|woff2)/.test(path));
+const ERRORS = "docs/reference/errors.md";
+const VERSIONS = "docs/reference/microversions.md";
+const pages = textFiles.filter((path) => path.endsWith(".md"));
+
+describe("SQL", () => {
+  test("is written in src/db only", () => {
+    const wrong = modules
+      .filter(({ path }) => !path.startsWith("src/db/"))
+      .flatMap((module) =>
+        locateNodes(module, ({ node }) => {
+          const text = textOf(node) ?? "";
+          return TOUCHES_ROWS.test(text) || TOUCHES_SCHEMA.test(text);
+        }),
+      );
+    expect(wrong, "move the statement to the file of its noun in src/db").toEqual([]);
+  });
+
+  // A migration copies the columns that the schema names: there is no other way to say it.
+  test("that touches rows is never put together from strings", () => {
+    const wrong = modules
+      .filter(({ path }) => !path.startsWith("src/db/migrations/"))
+      .flatMap((module) => locateNodes(module, isAssembledSql));
+    expect(wrong, "use the query builder, or the sql template with bound values").toEqual([]);
+  });
+});
+
+describe("the sources", () => {
+  test("hold no file that nothing leads to", () => {
+    const reached = reachableFrom("src/main.ts");
+    const dead = modules.map(({ path }) => path).filter((path) => !reached.has(path));
+    expect(dead, "delete the file, or import it where it is needed").toEqual([]);
+  });
+
+  test("name no path of a machine, no host of a package registry, no number of an issue", () => {
+    const wrong = textFiles
+      .filter((path) => !path.startsWith("docs/decisions/"))
+      .flatMap((path) => locateLines(path, NEVER_NAMED));
+    expect(wrong, "say it in the project's own terms").toEqual([]);
+  });
+});
+
+describe("the documentation", () => {
+  test("links only to what is there", () => {
+    const broken = pages.flatMap((page) =>
+      linksOf(page).filter(({ target }) => !leadsSomewhere(page, target)),
+    );
+    expect(broken, "correct the link, or the heading that it names").toEqual([]);
+  });
+
+  test.runIf(pages.includes(ERRORS))("lists the error codes, each one and no others", () => {
+    const page = readText(ERRORS);
+    const listed = new Set(page.match(/placement\.[a-z_.]+[a-z_]/g));
+    expect(listed).toEqual(new Set(Object.values(ERROR_CODES)));
+  });
+
+  test.runIf(pages.includes(VERSIONS))("lists the microversions, each one and no others", () => {
+    const page = readText(VERSIONS);
+    const listed = Array.from(page.matchAll(/^\| 1\.(\d+) \|/gm), ([, minor]) => Number(minor));
+    expect(listed).toEqual(listMicroversions().map(({ minor }) => minor));
+  });
+});
+
+/** How statements begin: the verb, and what the verb needs next. */
+const TOUCHES_ROWS =
+  /^\s*(select\s[^]*\sfrom\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|with\s+(recursive\s+)?\w+\s+as\s*\()/i;
+const TOUCHES_SCHEMA =
+  /^\s*((create|alter|drop)\s+(table|index|unique|trigger|view)\s|pragma\s+\w)/i;
+
+/** What belongs to one machine, one network or one tracker, and means nothing to a reader. */
+const NEVER_NAMED =
+  /(^|[^a-z.])\/(work|farm|root)\/|https?:\/\/[a-z0-9.-]*(registry|deb)\.|\bissues? #?[0-9]+\b/i;
+
+function locateNodes(module: SourceModule, isWanted: (node: SyntaxNode) => boolean): string[] {
+  return module.nodes.filter(isWanted).map(({ node }) => module.locate(node));
+}
+
+/** The text of a string or template; a value that is filled in stands as `?`. */
+function textOf(node: ESTree.Node): string | undefined {
+  if (node.type === "TemplateLiteral") return node.quasis.map(({ value }) => value.raw).join("?");
+  return node.type === "Literal" && typeof node.value === "string" ? node.value : undefined;
+}
+
+/** A statement with values pasted in; a tagged template binds them instead. */
+function isAssembledSql({ node, parent }: SyntaxNode): boolean {
+  if (node.type === "TemplateLiteral") {
+    const isTagged = parent?.type === "TaggedTemplateExpression";
+    return !isTagged && node.expressions.length > 0 && TOUCHES_ROWS.test(textOf(node) ?? "");
+  }
+  const isSum = node.type === "BinaryExpression" && node.operator === "+";
+  return isSum && TOUCHES_ROWS.test(`${textOf(node.left) ?? ""} ? `);
+}
+
+/** Modules that a module imports, and those that they import. */
+function reachableFrom(start: string): Set<string> {
+  const byPath = new Map(modules.map((module) => [module.path, module]));
+  const reached = new Set<string>();
+  const visit = (path: string): void => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const { specifier } of byPath.get(path)?.imports() ?? []) {
+      if (specifier.startsWith(".")) visit(join(dirname(path), specifier));
+    }
+  };
+  visit(start);
+  return reached;
+}
+
+function locateLines(path: string, pattern: RegExp): string[] {
+  return readText(path)
+    .split("\n")
+    .flatMap((line, index) =>
+      pattern.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 120)}`] : [],
+    );
+}
+
+/** The links of a page to other files of the project, or to headings of its own. */
+function linksOf(page: string): { line: string; target: string }[] {
+  const isCode = /^(```|~~~)[^]*?^\1/gm;
+  const text = readText(page).replace(isCode, (code) => code.replace(/[^\n]/g, ""));
+  return text.split("\n").flatMap((line, index) =>
+    Array.from(line.matchAll(/\]\(([^)\s]+)\)/g), ([, target = ""]) => ({
+      line: `${page}:${index + 1}`,
+      target,
+    })).filter(({ target }) => !/^[a-z]+:/.test(target)),
+  );
+}
+
+function leadsSomewhere(page: string, target: string): boolean {
+  const [path = "", heading] = target.split("#");
+  const file = path === "" ? page : normalize(join(dirname(page), path));
+  if (!existsSync(join(ROOT, file))) return false;
+  return heading === undefined || headingsOf(file).has(heading);
+}
+
+/** The anchors that a page's headings get where it is shown. */
+function headingsOf(page: string): Set<string> {
+  const headings = readText(page).matchAll(/^#+ (.+)$/gm);
+  return new Set(
+    Array.from(headings, ([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}

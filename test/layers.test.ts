@@ -1,0 +1,106 @@
+import { dirname, join } from "node:path";
+import type { ESTree } from "vite";
+import { describe, expect, test } from "vitest";
+
+import { listModules, type SourceModule } from "./source-files.ts";
+
+/**
+ * What each folder of `src` may import, besides itself: one direction, downwards. A change here is
+ * a change of the architecture; ARCHITECTURE.md has the drawing.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "main.ts": ["cli"],
+  cli: ["http", "api", "auth", "operations", "index", "db", "domain"],
+  http: ["api", "auth", "operations", "domain"],
+  api: ["auth", "operations", "domain"],
+  auth: ["domain"],
+  operations: ["candidates", "index", "db", "domain"],
+  candidates: ["index", "domain"],
+  index: ["domain"],
+  db: ["domain"],
+  domain: [],
+  config: [],
+  observability: [],
+  standard: [],
+};
+
+/** Open to every folder, as long as they import nothing from above themselves. */
+const FOR_ALL = new Set(["config", "observability", "standard"]);
+
+/** Folders that compute and nothing else: the same input gives the same output, anywhere. */
+const PURE = new Set(["domain", "candidates"]);
+
+/** Modules of Node that neither do I/O nor read a clock. */
+const PURE_MODULES = new Set(["node:assert", "node:util", "node:buffer"]);
+
+/** Reading the clock, chance, the environment, or doing I/O without an import. */
+const IMPURE =
+  /^(Date\.now|new Date\(\)|performance\.|process\.|console\.|Math\.random|crypto\.|fetch\(|setTimeout\(|setInterval\(|setImmediate\()/;
+
+const modules = listModules();
+
+describe("the layers", () => {
+  test("every folder of src has its place in the table", () => {
+    const layers = new Set(modules.map(layerOf));
+    expect(Array.from(layers).filter((layer) => !(layer in MAY_IMPORT))).toEqual([]);
+  });
+
+  test("imports point downwards", () => {
+    const wrong = modules.flatMap((module) =>
+      importsOf(module, (specifier) => !mayImport(module, specifier)),
+    );
+    expect(wrong, "move the code down, or hand in what is needed as an argument").toEqual([]);
+  });
+
+  test("domain and candidates do no I/O and read no clock", () => {
+    const wrong = modulesIn(PURE).flatMap((module) =>
+      module.nodes
+        .filter(({ node }) => isImpure(module, node))
+        .map(({ node }) => module.locate(node)),
+    );
+    const imports = modulesIn(PURE).flatMap((module) => importsOf(module, isImpureImport));
+    expect([...new Set(wrong), ...imports], "hand in the value as an argument").toEqual([]);
+  });
+
+  test("db and index know nothing of HTTP", () => {
+    const wrong = modulesIn(new Set(["db", "index"])).flatMap((module) =>
+      importsOf(module, (specifier) => /^node:https?2?$/.test(specifier)),
+    );
+    expect(wrong, "HTTP belongs in src/http and src/api").toEqual([]);
+  });
+});
+
+function modulesIn(layers: ReadonlySet<string>): SourceModule[] {
+  return modules.filter((module) => layers.has(layerOf(module)));
+}
+
+/** The folder of `src` that a path is in, or the file's own name for `src/main.ts`. */
+function layerOf({ path }: Pick<SourceModule, "path">): string {
+  return path.split("/")[1] ?? "";
+}
+
+function mayImport(module: SourceModule, specifier: string): boolean {
+  if (!specifier.startsWith(".")) return true;
+  const from = layerOf(module);
+  const to = layerOf({ path: join(dirname(module.path), specifier) });
+  return from === to || FOR_ALL.has(to) || (MAY_IMPORT[from] ?? []).includes(to);
+}
+
+function isImpureImport(specifier: string): boolean {
+  return specifier.startsWith("node:") && !PURE_MODULES.has(specifier);
+}
+
+function isImpure(module: SourceModule, node: ESTree.Node): boolean {
+  return (
+    /^(MemberExpression|CallExpression|NewExpression)$/.test(node.type) &&
+    IMPURE.test(module.text.slice(node.start))
+  );
+}
+
+/** The lines of a module that import what is asked for. */
+function importsOf(module: SourceModule, isWanted: (specifier: string) => boolean): string[] {
+  return module
+    .imports()
+    .filter(({ specifier }) => isWanted(specifier))
+    .map(({ node }) => module.locate(node));
+}
