@@ -41,6 +41,11 @@ export class Service {
     return this.#index;
   }
 
+  /** Waits for the transactions under way, then lets go of the database. */
+  close(): Promise<void> {
+    return this.database.close();
+  }
+
   read<Result>(
     context: DatabaseContext,
     work: (tx: ReadTransaction, index: ProviderIndex) => Promise<Result>,
