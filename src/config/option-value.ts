@@ -29,7 +29,7 @@ export function parseOptionValue(
 ): OptionValue | typeof NOT_ALLOWED {
   switch (definition.type) {
     case "boolean":
-      return BOOLEANS.get(text.toLowerCase()) ?? NOT_ALLOWED;
+      return parseBoolean(text) ?? NOT_ALLOWED;
     case "integer":
     case "float":
       return parseNumber(definition, strip(text));
@@ -40,6 +40,11 @@ export function parseOptionValue(
     default:
       return [text];
   }
+}
+
+/** `undefined` for a text that is none of the spellings. */
+export function parseBoolean(text: string): boolean | undefined {
+  return BOOLEANS.get(text.toLowerCase());
 }
 
 /** Whether a value that did not come from a text, but from the command line, is allowed. */
@@ -60,7 +65,7 @@ export function isAllowed(definition: OptionDefinition, value: OptionValue): boo
 export function describeAllowed(definition: OptionDefinition): string {
   switch (definition.type) {
     case "boolean":
-      return "true or false (also yes or no, on or off, 1 or 0)";
+      return "true or false";
     case "integer":
       return `a whole number${describeLimits(definition)}`;
     case "float":

@@ -918,6 +918,20 @@ export const OPTIONS = {
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, OptionDefinition>>>>;
 
+/** What each group is about, in Markdown, for the reference page. */
+export const GROUP_HELP: Readonly<Record<keyof typeof OPTIONS, string>> = {
+  DEFAULT: "Logging, for the most part.",
+  api: "Who may call.",
+  placement: "How claims and the search for allocation candidates behave.",
+  workarounds: "Upstream's switches for known problems.",
+  placement_database: "Where the records are.",
+  oslo_policy: "What a caller may do.",
+  oslo_middleware: "What is known about the proxy in front of the service.",
+  cors: "Which pages of other origins may use the API.",
+  keystone_authtoken: "How tokens are validated, and how the service itself logs in to Keystone.",
+  stowage: "What upstream leaves to the web server around it. These options are Stowage's own.",
+};
+
 /** A name of the table as it is written in TypeScript: `placement_database` is `placementDatabase`. */
 export type CamelCase<Name extends string> = Name extends "DEFAULT"
   ? "default"
