@@ -1,0 +1,54 @@
+import type { ApiResponse } from "../api/response.ts";
+import { supports } from "../api/microversions.ts";
+import type { Exchange } from "./exchange.ts";
+import { versionHeader } from "./microversion.ts";
+
+/** What goes back to the client. */
+export interface Answer {
+  readonly status: number;
+  /** Names and values in turn, as `node:http` takes them fastest. */
+  readonly headers: readonly string[];
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** A handler's response with the headers that follow from the request. */
+export function finish(response: ApiResponse, exchange: Exchange): Answer {
+  const { status, body, contentType, location, lastModified } = response;
+  const headers = body
+    ? ["content-type", contentType ?? "application/json", ...lengthHeader(body)]
+    : emptyBodyHeaders(status);
+  if (location !== undefined) headers.push("location", absolute(location, exchange));
+  if (lastModified && exchange.microversion && supports(exchange as Versioned, "cacheHeaders")) {
+    headers.push("last-modified", lastModified.toUTCString(), "cache-control", "no-cache");
+  }
+  headers.push(...commonHeaders(exchange));
+  return { status, headers, ...(body && { body }) };
+}
+
+type Versioned = Exchange & { readonly microversion: NonNullable<Exchange["microversion"]> };
+
+/** Of every answer, errors included. */
+export function commonHeaders({ microversion, requestId }: Exchange): string[] {
+  const headers = ["vary", "openstack-api-version", "x-openstack-request-id", requestId];
+  if (microversion) headers.push("openstack-api-version", versionHeader(microversion));
+  return headers;
+}
+
+/** `scheme://host[:port]` as the client sees it, without a port that goes without saying. */
+export function originOf({ client: { scheme, host } }: Exchange): string {
+  const usualPort = scheme === "https" ? ":443" : ":80";
+  return `${scheme}://${host.endsWith(usualPort) ? host.slice(0, -usualPort.length) : host}`;
+}
+
+function absolute(location: string, exchange: Exchange): string {
+  return originOf(exchange) + exchange.client.mountPoint + location;
+}
+
+/** A streamed body has no length beforehand: it is sent in chunks. */
+function lengthHeader(body: Uint8Array | AsyncIterable<Uint8Array>): string[] {
+  return body instanceof Uint8Array ? ["content-length", String(body.byteLength)] : [];
+}
+
+function emptyBodyHeaders(status: number): string[] {
+  return status === 204 ? [] : ["content-length", "0"];
+}

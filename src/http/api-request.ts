@@ -1,0 +1,79 @@
+import { HttpError } from "../api/http-error.ts";
+import type { Microversion } from "../api/microversions.ts";
+import type { ApiRequest, QueryParameters } from "../api/request.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { Service } from "../operations/service.ts";
+import { originOf } from "./answer.ts";
+import { mediaTypeOf } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { parseQuery } from "./query.ts";
+
+/** Whether policy lets the requester do an action to something of a project. */
+export type Authorize = (
+  exchange: Exchange,
+  action: string,
+  target: { readonly projectId: string | undefined } | undefined,
+) => boolean;
+
+interface Parts {
+  readonly exchange: Exchange;
+  readonly microversion: Microversion;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly context: RequestContext;
+  readonly service: Service;
+  readonly isAllowed: Authorize;
+  readonly signal: () => AbortSignal;
+}
+
+/** A request as handlers see it. What few of them ask for is worked out when they do. */
+export class HttpApiRequest implements ApiRequest {
+  readonly method: string;
+  readonly mountPoint: string;
+  readonly accept: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly microversion: Microversion;
+  readonly context: RequestContext;
+  readonly service: Service;
+  readonly #exchange: Exchange;
+  readonly #isAllowed: Authorize;
+  readonly #signal: () => AbortSignal;
+  #query: QueryParameters | undefined;
+
+  constructor(parts: Parts) {
+    this.#exchange = parts.exchange;
+    this.#isAllowed = parts.isAllowed;
+    this.#signal = parts.signal;
+    this.method = parts.exchange.head.method;
+    this.mountPoint = parts.exchange.client.mountPoint;
+    this.accept = parts.exchange.accept;
+    this.parameters = parts.parameters;
+    this.body = parts.body;
+    this.microversion = parts.microversion;
+    this.context = parts.context;
+    this.service = parts.service;
+  }
+
+  get origin(): string {
+    return originOf(this.#exchange);
+  }
+
+  get contentType(): string {
+    return mediaTypeOf(this.#exchange.head.headers).toLowerCase();
+  }
+
+  /** Read late, because what is wrong with it is told only to those whom policy lets in. */
+  get query(): QueryParameters {
+    return (this.#query ??= parseQuery(this.#exchange.rawQuery));
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal();
+  }
+
+  authorize(action: string, target?: { readonly projectId: string | undefined }): void {
+    if (this.#isAllowed(this.#exchange, action, target)) return;
+    throw new HttpError(403, `Policy does not allow ${action} to be performed.`);
+  }
+}

@@ -1,0 +1,56 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Microversion } from "../api/microversions.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import type { ClientView } from "./proxy-headers.ts";
+import type { MessageFlaw } from "./message-flaw.ts";
+import { findGlobalRequestId, newRequestId } from "./request-id.ts";
+
+/** What came in ahead of the body. */
+export interface RequestHead {
+  readonly method: string;
+  /** The request target as it was sent. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** One request and what becomes known of it on its way through the pipeline. */
+export class Exchange {
+  readonly requestId = newRequestId();
+  readonly globalRequestId: string | undefined;
+  readonly head: RequestHead;
+  readonly client: ClientView;
+  /** The path as it was sent. */
+  readonly rawPath: string;
+  /** The query string without its question mark, as it was sent. */
+  readonly rawQuery: string;
+  /** The `Accept` header; JSON when there is none, or anything goes. */
+  readonly accept: string;
+  /** What makes the message unreadable, if anything: told when it is the turn of its framing. */
+  readonly flaw: MessageFlaw | undefined;
+
+  credentials: Credentials | undefined;
+  microversion: Microversion | undefined;
+
+  constructor(head: RequestHead, client: ClientView, flaw?: MessageFlaw) {
+    this.head = head;
+    this.client = client;
+    this.flaw = flaw;
+    this.globalRequestId = findGlobalRequestId(head.headers["x-openstack-request-id"]);
+    const { accept } = head.headers;
+    this.accept = !accept || accept === "*/*" ? "application/json" : accept;
+    const target = pathAndQuery(head.target);
+    const mark = target.indexOf("?");
+    this.rawPath = mark === -1 ? target : target.slice(0, mark);
+    this.rawQuery = mark === -1 ? "" : target.slice(mark + 1);
+  }
+
+  /** The root needs no token: health checks and version discovery come without one. */
+  get isForRoot(): boolean {
+    return this.rawPath === "/" || this.rawPath === "";
+  }
+}
+
+/** A client that takes us for a proxy sends the whole URL. */
+function pathAndQuery(target: string): string {
+  return target.startsWith("/") ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "");
+}

@@ -1,0 +1,35 @@
+import { ERROR_CODES } from "../api/error-codes.ts";
+import { conflict, HttpError, notFound } from "../api/http-error.ts";
+import { Unauthenticated } from "../auth/authenticator.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
+import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
+import type { Problem } from "./error-body.ts";
+import { MessageFlaw } from "./message-flaw.ts";
+
+type Rule = readonly [errorClass: abstract new (...values: never[]) => Error, answer: Translate];
+type Translate = (error: Error) => Problem;
+
+/**
+ * What the errors become that no handler has given a text of its own: the first line that fits.
+ * Anything else that is thrown is a defect.
+ */
+const RULES: readonly Rule[] = [
+  [Unauthenticated, () => new HttpError(401, "")],
+  [NotFound, ({ message }) => notFound(message)],
+  [ConcurrentUpdateDetected, ({ message }) => conflict(message, ERROR_CODES.concurrentUpdate)],
+  [Exists, ({ message }) => conflict(message)],
+  [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
+  [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
+];
+
+const TRY_AGAIN = "Another thread concurrently updated the data. Please retry your update";
+const NO_DATABASE = "The database is not available.";
+const RETRY_SOON = { "retry-after": "5" };
+
+/** What the client is told about an error; `undefined` for one that nobody foresaw. */
+export function findProblem(error: unknown): Problem | undefined {
+  if (error instanceof HttpError || error instanceof MessageFlaw) return error;
+  if (!(error instanceof Error)) return undefined;
+  const rule = RULES.find(([errorClass]) => error instanceof errorClass);
+  return rule?.[1](error);
+}

@@ -1,0 +1,201 @@
+import { HttpError } from "../api/http-error.ts";
+import { supports, type Microversion } from "../api/microversions.ts";
+import type { Route } from "../api/route.ts";
+import type { Credentials } from "../auth/credentials.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
+import type { Config } from "../config/config.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { Counters } from "../observability/counters.ts";
+import type { Logger } from "../observability/logger.ts";
+import type { Service } from "../operations/service.ts";
+import { acceptableOffers } from "./accept.ts";
+import { finish, type Answer } from "./answer.ts";
+import { HttpApiRequest } from "./api-request.ts";
+import { checkBodyHeaders, ClientGone, mediaTypeOf } from "./body.ts";
+import { withCors } from "./cors.ts";
+import { renderError } from "./error-body.ts";
+import type { Exchange } from "./exchange.ts";
+import { findProblem } from "./foreseen-errors.ts";
+import { negotiate } from "./microversion.ts";
+import { decodePercent } from "./percent-decoding.ts";
+import { logAnswer, loggedRequest } from "./request-log.ts";
+import type { RouteMatch, Router } from "./router.ts";
+
+/** What every request needs. */
+export interface PipelineParts {
+  readonly config: Config;
+  readonly service: Service;
+  readonly router: Router;
+  readonly authenticate: Authenticator;
+  readonly policy: Policy;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/** Whether a requester may do an action, such as `placement:traits:list`, in a project. */
+export interface Policy {
+  isAllowed(
+    action: string,
+    credentials: Credentials,
+    target: { readonly projectId: string | undefined; readonly userId: string | undefined },
+  ): boolean;
+}
+
+/** Where the rest of a request comes from once its head is known. */
+export interface RequestSource {
+  readBody(): Uint8Array | Promise<Uint8Array>;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** The way of every request from its head to its answer. */
+export class Pipeline {
+  readonly #parts: PipelineParts;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+  }
+
+  /** Never rejects; `undefined` when the client has gone away and nobody waits for an answer. */
+  async answer(exchange: Exchange, source: RequestSource): Promise<Answer | undefined> {
+    const { config, logger, counters } = this.#parts;
+    let answer: Answer;
+    try {
+      answer = await this.#process(exchange, source);
+    } catch (error) {
+      if (error instanceof ClientGone || source.signal.aborted) return undefined;
+      answer = this.#explain(error, exchange);
+    }
+    if (config.cors.allowedOrigin.length > 0) answer = withCors(answer, exchange, config.cors);
+    count(answer, counters);
+    logAnswer(logger, exchange, answer);
+    return answer;
+  }
+
+  /**
+   * The checks, in the order of upstream, on which clients and tests rely. Who asks comes before
+   * everything: a stranger learns nothing but that. The version is next, because it decides how all
+   * later errors read. Then what is wrong with the message as such, then where it goes to, then
+   * whether that takes and makes what the client sends and wants. Only now the body is read: nobody
+   * makes the server hold a body that would not have got this far. Policy is the handler's first
+   * act, because only the handler knows what is to be done; query, body and what they name are read
+   * after it.
+   */
+  async #process(exchange: Exchange, source: RequestSource): Promise<Answer> {
+    const { head } = exchange;
+    await this.#authenticate(exchange);
+    const microversion = negotiate(head.headers["openstack-api-version"]);
+    exchange.microversion = microversion;
+    if (exchange.flaw) throw exchange.flaw;
+    checkBodyHeaders(head.headers);
+    const { parameters, ...match } = this.#findPath(exchange);
+    const route = findRoute(match, exchange, microversion);
+    checkMediaTypes(route, exchange);
+    const body = await source.readBody();
+    const request = this.#makeRequest({ exchange, microversion, parameters, body, source });
+    return finish(await route.handler(request), exchange);
+  }
+
+  async #authenticate(exchange: Exchange): Promise<void> {
+    if (exchange.isForRoot) return;
+    exchange.credentials = await this.#parts.authenticate(exchange.head.headers);
+  }
+
+  #findPath({ rawPath }: Exchange): RouteMatch {
+    const path = decodePercent(rawPath);
+    const match = path === undefined ? undefined : this.#parts.router.find(path);
+    if (!match) throw new HttpError(404, "");
+    return match;
+  }
+
+  #makeRequest({ source, ...parts }: RequestFacts): HttpApiRequest {
+    return new HttpApiRequest({
+      ...parts,
+      context: this.#makeContext(parts.exchange),
+      service: this.#parts.service,
+      isAllowed: this.#isAllowed,
+      signal: () => source.signal,
+    });
+  }
+
+  #makeContext({ requestId, globalRequestId, credentials }: Exchange): RequestContext {
+    return {
+      requestId,
+      globalRequestId,
+      userId: credentials?.userId,
+      projectId: credentials?.projectId,
+      roles: credentials?.roles ?? [],
+      config: this.#parts.config,
+    };
+  }
+
+  readonly #isAllowed = (
+    { credentials }: Exchange,
+    action: string,
+    target: { readonly projectId: string | undefined } | undefined,
+  ): boolean => {
+    if (!credentials) return false;
+    const { userId, projectId } = credentials;
+    return this.#parts.policy.isAllowed(action, credentials, { userId, projectId, ...target });
+  };
+
+  /** An error as an answer; one that nobody foresaw is logged, and the client gets no internals. */
+  #explain(error: unknown, exchange: Exchange): Answer {
+    const problem = findProblem(error);
+    if (problem) return renderError(problem, exchange);
+    this.#parts.counters.increment("unexpectedErrors");
+    const message = error instanceof Error ? error.message : String(error);
+    const err = error instanceof Error ? error : new Error(message);
+    this.#parts.logger.error({ ...loggedRequest(exchange), err }, `Unexpected error: ${message}`);
+    return renderError(new HttpError(500, ""), exchange);
+  }
+}
+
+interface RequestFacts {
+  readonly exchange: Exchange;
+  readonly microversion: Microversion;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly source: RequestSource;
+}
+
+type PathMatch = Omit<RouteMatch, "parameters">;
+
+/** The method of the path, if the version that the request speaks has it. */
+function findRoute(
+  { methods, allow }: PathMatch,
+  { head }: Exchange,
+  microversion: Microversion,
+): Route {
+  const route = methods.get(head.method);
+  if (!route) {
+    const detail = "The method specified is not allowed for this resource.";
+    throw new HttpError(405, detail, { headers: { allow } });
+  }
+  if (route.since && !supports({ microversion }, route.since)) {
+    throw new HttpError(route.statusBefore ?? 404, "");
+  }
+  return route;
+}
+
+function checkMediaTypes({ consumes, produces }: Route, { head, accept }: Exchange): void {
+  if (consumes) {
+    const type = mediaTypeOf(head.headers);
+    if (type.toLowerCase() !== consumes) {
+      const detail = `The media type ${type || "None"} is not supported, use ${consumes}`;
+      throw new HttpError(415, detail);
+    }
+  }
+  if (produces && accept !== produces && acceptableOffers(accept, [produces]).length === 0) {
+    throw new HttpError(406, `Only ${produces} is provided`);
+  }
+}
+
+/** Answers that refuse a request because of what it contains. */
+const REFUSED_INPUT: ReadonlySet<number> = new Set([400, 406, 408, 413, 415, 431]);
+
+function count({ status }: Answer, counters: Counters): void {
+  counters.countAnswer(status);
+  if (REFUSED_INPUT.has(status)) counters.increment("refusedInput");
+  if (status === 409) counters.increment("conflicts");
+}

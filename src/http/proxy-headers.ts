@@ -1,0 +1,54 @@
+import type { IncomingHttpHeaders } from "node:http";
+
+/** How the client reached the service. */
+export interface ClientView {
+  readonly scheme: string;
+  /** Host, with the port where the client gave one. */
+  readonly host: string;
+  readonly remoteAddress: string;
+  /** Where the proxy serves us, such as `/placement`; empty for the root. */
+  readonly mountPoint: string;
+}
+
+/**
+ * What the proxy in front says about the client, by oslo.middleware's HTTPProxyToWSGI: `Forwarded`
+ * (RFC 7239) if there is one, else `X-Forwarded-*`. Only to be asked when the configuration trusts
+ * the proxy: anyone can send these headers.
+ */
+export function viewThroughProxy(direct: ClientView, headers: IncomingHttpHeaders): ClientView {
+  const forwarded = one(headers["forwarded"]);
+  const seen = forwarded
+    ? firstProxy(forwarded)
+    : {
+        proto: one(headers["x-forwarded-proto"]),
+        host: one(headers["x-forwarded-host"]),
+        for: one(headers["x-forwarded-for"]),
+      };
+  return {
+    scheme: seen.proto || direct.scheme,
+    host: seen.host || direct.host,
+    remoteAddress: seen.for || direct.remoteAddress,
+    mountPoint: (one(headers["x-forwarded-prefix"]) ?? "").replace(/\/+$/, ""),
+  };
+}
+
+interface Forwarded {
+  readonly proto: string | undefined;
+  readonly host: string | undefined;
+  readonly for: string | undefined;
+}
+
+/** The proxy nearest to the client is the first one. */
+function firstProxy(header: string): Forwarded {
+  const fields = new Map<string, string>();
+  for (const field of header.split(";")) {
+    const [name = "", value = ""] = field.split("=", 2);
+    fields.set(name.trim().toLowerCase(), value.trim().replace(/^"|"$/g, ""));
+  }
+  return { proto: fields.get("proto"), host: fields.get("host"), for: fields.get("for") };
+}
+
+/** The first of several values. */
+function one(header: string | string[] | undefined): string | undefined {
+  return header === undefined ? undefined : String(header).split(",", 1)[0]?.trim();
+}
