@@ -1,7 +1,14 @@
 /** Failures of the database that the code above it reacts to. No driver's error type leaves `db`. */
 
+/** Any of the failures below. */
+abstract class DatabaseError extends Error {
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
 /** A row with the same key exists. */
-export class DuplicateEntry extends Error {
+export class DuplicateEntry extends DatabaseError {
   /**
    * The name of the unique constraint, such as `uniq_resource_providers0name`, or
    * `<table>_pkey` for a primary key.
@@ -15,13 +22,13 @@ export class DuplicateEntry extends Error {
 }
 
 /** A foreign key would point nowhere. */
-export class ReferenceViolation extends Error {}
+export class ReferenceViolation extends DatabaseError {}
 
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
-export class TransactionConflict extends Error {}
+export class TransactionConflict extends DatabaseError {}
 
 /** The database cannot be reached or does not take part: the request gets a 503. */
-export class DatabaseUnavailable extends Error {}
+export class DatabaseUnavailable extends DatabaseError {}
 
 /** The database's schema is not one that this program can work with; says what to do. */
-export class SchemaMismatch extends Error {}
+export class SchemaMismatch extends DatabaseError {}

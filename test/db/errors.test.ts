@@ -1,0 +1,138 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { Database } from "../../src/db/database.ts";
+import { DuplicateEntry, ReferenceViolation } from "../../src/db/errors.ts";
+import { migrate } from "../../src/db/migrations/migrate.ts";
+import type { Schema } from "../../src/db/schema.ts";
+
+const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
+
+let database: Database;
+
+beforeEach(async () => {
+  database = await Database.open(parseConnectionUrl("sqlite://"));
+  await migrate(database);
+});
+
+afterEach(async () => {
+  await database.close();
+});
+
+/** Two rows that differ in all but the columns of the constraint. */
+interface Collision {
+  readonly table: keyof Schema;
+  readonly constraint: string;
+  readonly first: Readonly<Record<string, unknown>>;
+  readonly second: Readonly<Record<string, unknown>>;
+}
+
+const INVENTORY = {
+  total: 1,
+  reserved: 0,
+  min_unit: 1,
+  max_unit: 1,
+  step_size: 1,
+  allocation_ratio: 1,
+};
+
+const COLLISIONS: readonly Collision[] = [
+  {
+    table: "resource_providers",
+    constraint: "uniq_resource_providers0uuid",
+    first: { uuid: "u", name: "a" },
+    second: { uuid: "u", name: "b" },
+  },
+  {
+    table: "resource_providers",
+    constraint: "uniq_resource_providers0name",
+    first: { uuid: "u", name: "a" },
+    second: { uuid: "v", name: "a" },
+  },
+  {
+    table: "resource_providers",
+    constraint: "resource_providers_pkey",
+    first: { id: 7, uuid: "u", name: "a" },
+    second: { id: 7, uuid: "v", name: "b" },
+  },
+  {
+    table: "inventories",
+    constraint: "uniq_inventories0resource_provider_resource_class",
+    first: { resource_provider_id: 1, resource_class_id: 2, ...INVENTORY },
+    second: { resource_provider_id: 1, resource_class_id: 2, ...INVENTORY },
+  },
+  {
+    table: "placement_aggregates",
+    constraint: "uniq_placement_aggregates0uuid",
+    first: { uuid: "u" },
+    second: { uuid: "u" },
+  },
+  {
+    table: "resource_provider_aggregates",
+    constraint: "resource_provider_aggregates_pkey",
+    first: { resource_provider_id: 1, aggregate_id: 2 },
+    second: { resource_provider_id: 1, aggregate_id: 2 },
+  },
+  {
+    table: "consumers",
+    constraint: "uniq_consumers0uuid",
+    first: { uuid: "u", project_id: 1, user_id: 1 },
+    second: { uuid: "u", project_id: 2, user_id: 2 },
+  },
+  ...(["resource_classes", "traits", "consumer_types"] as const).map((table) => ({
+    table,
+    constraint: `uniq_${table}0name`,
+    first: { name: "a" },
+    second: { name: "a" },
+  })),
+  ...(["projects", "users"] as const).map((table) => ({
+    table,
+    constraint: `uniq_${table}0external_id`,
+    first: { external_id: "a" },
+    second: { external_id: "a" },
+  })),
+];
+
+describe("a duplicate", () => {
+  it.each(COLLISIONS)("of $constraint is named", async ({ table, constraint, first, second }) => {
+    await insert(table, first);
+    const inserting = insert(table, second);
+    await expect(inserting).rejects.toThrow(DuplicateEntry);
+    await expect(inserting).rejects.toMatchObject({ constraint });
+  });
+
+  it("of the assignment of a trait is named", async () => {
+    await insert("traits", { id: 1, name: "a" });
+    await insert("resource_providers", { id: 2, uuid: "u" });
+    const row = { trait_id: 1, resource_provider_id: 2 };
+    await insert("resource_provider_traits", row);
+    await expect(insert("resource_provider_traits", row)).rejects.toMatchObject({
+      constraint: "resource_provider_traits_pkey",
+    });
+  });
+});
+
+it("says when a reference would point nowhere", async () => {
+  const inserting = insert("resource_providers", { uuid: "u", root_provider_id: 99 });
+  await expect(inserting).rejects.toThrow(ReferenceViolation);
+});
+
+it("leaves an error alone that is about a wrong statement", async () => {
+  const wrong = database.reader(CONTEXT, (tx) =>
+    tx.query
+      .selectFrom("nothing" as "traits")
+      .selectAll()
+      .execute(),
+  );
+  await expect(wrong).rejects.toThrow("no such table");
+});
+
+async function insert(table: keyof Schema, row: Readonly<Record<string, unknown>>): Promise<void> {
+  await database.writer(CONTEXT, (tx) =>
+    // The rows are of many tables, so their types are not known here.
+    tx.query
+      .insertInto(table)
+      .values(row as never)
+      .execute(),
+  );
+}
