@@ -4,8 +4,8 @@ import { expect, it } from "vitest";
 import { decodeTextDate, encodeTextDate } from "./text-date.ts";
 
 it("writes a date as SQLAlchemy does", () => {
-  const date = new Date(Date.UTC(2026, 10, 23, 10, 0, 0));
-  expect(encodeTextDate(date)).toBe("2026-11-23 10:00:00.000000");
+  const tenOClock = new Date(Date.UTC(2026, 10, 23, 10, 0, 0));
+  expect(encodeTextDate(tenOClock)).toBe("2026-11-23 10:00:00.000000");
 });
 
 it("reads what SQLAlchemy has written, to the millisecond", () => {
