@@ -1,10 +1,15 @@
 import { defineConfig } from "vitest/config";
 
-/** `npm test` runs what is quick; a project that takes minutes has a script of its own. */
+/** `npm test` runs what is quick; what takes minutes has a script of its own. */
 const SLOW = ["test/package.test.ts"];
+
+/** A file for the results, for machines to read. */
+const results = process.env["STOWAGE_TEST_RESULTS"];
 
 export default defineConfig({
   test: {
+    reporters: results ? ["default", "json"] : ["default"],
+    ...(results && { outputFile: { json: results } }),
     testTimeout: 20_000,
     hookTimeout: 20_000,
     projects: [
@@ -16,7 +21,10 @@ export default defineConfig({
           exclude: SLOW,
         },
       },
-      { extends: true, test: { name: "package", include: SLOW } },
+      {
+        extends: true,
+        test: { name: "package", include: SLOW, testTimeout: 300_000, hookTimeout: 300_000 },
+      },
     ],
   },
 });

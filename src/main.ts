@@ -1,0 +1,169 @@
+import { createRequire } from "node:module";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+
+import {
+  printDatabaseVersion,
+  runOnlineDataMigrations,
+  stampDatabase,
+  syncDatabase,
+} from "./cli/db.ts";
+import { serve } from "./cli/serve.ts";
+import { checkUpgrade } from "./cli/status.ts";
+import { ConfigError } from "./config/config-error.ts";
+import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
+import { DatabaseUnavailable, SchemaMismatch } from "./db/errors.ts";
+
+const program = new Command("stowage")
+  .description("Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.")
+  .version(packageVersion(), "--version")
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride()
+  .option("--config-file <path>", "read this file; may be repeated, the last one counts", append)
+  .option("--config-dir <path>", "read the *.conf files in this directory after them", append)
+  .option("-d, --debug", "log at level DEBUG")
+  .option("--log-file <path>", "append log lines to this file")
+  .option("--log-dir <path>", "the directory of a relative log file")
+  .option("--use-json", "log JSON objects");
+
+program
+  .command("serve")
+  .description("serve the API until told to stop")
+  .option("--host <address>", "the address to listen on")
+  .option("--port <number>", "the port to listen on; 0 lets the system choose one", portNumber)
+  .option("--workers <number>", "the number of processes that serve requests", workerCount)
+  .action(
+    run((command) => {
+      const { host, port, workers } = command.opts<ServeOptions>();
+      return serve(load(command, { stowage: { host, port, workers } }), process.stdout);
+    }),
+  );
+
+const db = program.command("db").description("look after the database");
+
+db.command("sync")
+  .description("create the schema, or bring it to the newest revision")
+  .action(run((command) => syncDatabase(load(command).config)));
+
+db.command("version")
+  .description("print the revision of the schema")
+  .action(run((command) => printDatabaseVersion(load(command).config, process.stdout)));
+
+db.command("stamp")
+  .description("write down a revision without changing the schema")
+  .argument("<version>", "the revision, or head")
+  .action(
+    run((command) => {
+      const [version = ""] = command.args;
+      return stampDatabase(load(command).config, version);
+    }),
+  );
+
+db.command("online_data_migrations")
+  .description("migrate data that older releases left behind")
+  .option("--max-count <number>", "stop after so many records")
+  .action(
+    run((command) => {
+      const { maxCount } = command.opts<{ maxCount?: string }>();
+      return runOnlineDataMigrations(load(command).config, maxCount, process.stdout);
+    }),
+  );
+
+program
+  .command("status")
+  .description("look at the deployment")
+  .command("upgrade")
+  .description("before an upgrade")
+  .command("check")
+  .description("tell whether the deployment is ready for a newer release")
+  .option("--json", "print JSON instead of a table")
+  .action(
+    run((command) => {
+      const { json = false } = command.opts<{ json?: true }>();
+      return checkUpgrade(load(command).config, { json, policyFile: undefined }, process.stdout);
+    }),
+  );
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Options of every command, before or after its name. */
+interface GlobalOptions {
+  readonly configFile?: readonly string[];
+  readonly configDir?: readonly string[];
+  readonly debug?: boolean;
+  readonly logFile?: string;
+  readonly logDir?: string;
+  readonly useJson?: boolean;
+}
+
+interface ServeOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly workers?: number;
+}
+
+/** The action of a command, whose exit code becomes that of the process. */
+function run(execute: (command: Command) => Promise<number>) {
+  return async function (this: Command): Promise<void> {
+    process.exitCode = await execute(this);
+  };
+}
+
+function load(command: Command, overrides: ConfigOverrides = {}): LoadedConfig {
+  const { configFile, configDir, debug, logFile, logDir, useJson } =
+    command.optsWithGlobals<GlobalOptions>();
+  return loadConfig({
+    ...(configFile && { configFiles: configFile }),
+    ...(configDir && { configDirs: configDir }),
+    environment: process.env,
+    overrides: { ...overrides, default: { debug, logFile, logDir, useJson } },
+  });
+}
+
+function append(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+function portNumber(text: string): number {
+  return wholeNumber(text, 0, 65_535);
+}
+
+function workerCount(text: string): number {
+  return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+}
+
+/** Tells the operator what went wrong, with a stack trace only where it is a defect. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return exitCodeOf(error);
+  console.error(isForOperator(error) ? `stowage: ${error.message}` : error);
+  return 1;
+}
+
+/** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
+function exitCodeOf({ code, exitCode }: CommanderError): number {
+  return exitCode === 0 || code === "commander.help" ? exitCode : 2;
+}
+
+function isForOperator(error: unknown): error is Error {
+  return (
+    error instanceof ConfigError ||
+    error instanceof SchemaMismatch ||
+    error instanceof DatabaseUnavailable ||
+    // From the operating system, such as an address in use or a file that may not be written.
+    (error instanceof Error && "syscall" in error)
+  );
+}
+
+function packageVersion(): string {
+  const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+  return version;
+}

@@ -1,0 +1,79 @@
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { ROOT } from "./source-files.ts";
+
+const run = promisify(execFile);
+
+/** Without the Node that npm's scripts and these tests run on. */
+const STRANGERS_PATH = { PATH: "/usr/local/bin:/usr/bin:/bin" };
+
+/** A stranger's folder, with nothing in it but what `npm pack` and `npm install` make. */
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "stowage-package-"));
+  await run("npm", ["pack", "--pack-destination", folder], { cwd: ROOT });
+  const [archive = ""] = await readdir(folder);
+  await run("npm", [
+    "install",
+    "--no-audit",
+    "--no-fund",
+    "--prefix",
+    folder,
+    join(folder, archive),
+  ]);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test("the package holds the program and its documentation, no sources and no tests", async () => {
+  const files = await readdir(join(folder, "node_modules", "stowage"), { recursive: true });
+  expect(files).toEqual(
+    expect.arrayContaining(["bin/stowage", "dist/main.js", "README.md", "CHANGELOG.md", "LICENSE"]),
+  );
+  expect(
+    files.filter((path) => /^(src|test|bench|scripts)\b|\.test\.|(?<!\.d)\.ts$/.test(path)),
+  ).toEqual([]);
+});
+
+test("the installed package serves the API and stops when it is told to", async () => {
+  const server = spawn("npx", ["stowage", "serve", "--port", "0"], {
+    cwd: folder,
+    env: { ...process.env, ...STRANGERS_PATH, HOME: folder, XDG_DATA_HOME: folder },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = new Promise((resolve) => server.once("exit", (...how) => resolve(how)));
+  const url = await announcedUrl(server.stdout);
+
+  const response = await fetch(`${url}/resource_classes`, { headers: { "x-auth-token": "admin" } });
+  expect(response.status).toBe(200);
+  // The standard resource classes are data beside the program.
+  expect(await response.text()).toContain('"VCPU"');
+
+  server.kill("SIGTERM");
+  expect(await exit).toEqual([0, null]);
+});
+
+test("without a Node that is new enough it says what to do", async () => {
+  const alone = join(folder, "alone");
+  await cp(join(folder, "node_modules", "stowage"), alone, { recursive: true });
+  const failure: unknown = await run(join(alone, "bin", "stowage"), ["--version"], {
+    env: { PATH: join(ROOT, "test") },
+  }).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining("needs Node") });
+});
+
+/** Where the server says that it listens. */
+async function announcedUrl(output: NodeJS.ReadableStream): Promise<string> {
+  for await (const line of createInterface({ input: output })) {
+    const url = /https?:\/\/\S+/.exec(line)?.[0];
+    if (url !== undefined) return url;
+  }
+  throw new Error("the server ended without saying where it listens");
+}
