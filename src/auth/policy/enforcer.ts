@@ -1,0 +1,207 @@
+import type { Config } from "../../config/config.ts";
+import { NO_CREDENTIALS, policyValues, type Credentials } from "../credentials.ts";
+import { POLICIES, type PolicyName } from "./default-rules.ts";
+import { evaluate, UndecidableRule } from "./evaluate.ts";
+import { findPolicyFiles, PolicyFileError, readPolicyFiles } from "./policy-files.ts";
+import { ruleProblems, RuleSet, type FileRules } from "./rule-set.ts";
+import type { TargetValues } from "./template.ts";
+
+/** A loaded configuration is one. */
+export interface PolicyEnforcerRequest {
+  readonly config: { readonly osloPolicy: PolicyOptions };
+  /** Where relative paths are looked for, the first one first. */
+  readonly directories: readonly string[];
+}
+
+type PolicyOptions = Pick<
+  Config["osloPolicy"],
+  "policyFile" | "policyDirs" | "policyDefaultRule" | "enforceScope" | "enforceNewDefaults"
+>;
+
+/**
+ * What a request is about. An attribute that is left out fails every check that names it; one that
+ * is `undefined` is there without a value, `None` to a rule.
+ */
+export interface PolicyTarget {
+  readonly projectId?: string | undefined;
+  readonly userId?: string | undefined;
+}
+
+export type PolicyDecision = { readonly isAllowed: true } | PolicyRefusal;
+
+export interface PolicyRefusal {
+  readonly isAllowed: false;
+  /** The rule said no, the token has the wrong scope, or the rule has no answer. */
+  readonly reason: "rule" | "scope" | "undecidable rule";
+  /** For the client, in upstream's words: the text of the 403. */
+  readonly message: string;
+  /** For the log. */
+  readonly detail: string;
+}
+
+/** A stat of each possible place takes longer than a cached answer: not with each request. */
+const RECHECK_AFTER_MS = 1000;
+
+/** In nobody's project, and not the one that is asked for. */
+const STRANGER: Credentials = {
+  ...NO_CREDENTIALS,
+  userId: "a-stranger",
+  userDomainId: "a-strangers-domain",
+  projectId: "a-strangers-project",
+  projectDomainId: "a-strangers-domain",
+  isAdminProject: false,
+};
+const SOMEBODY_ELSE: PolicyTarget = { projectId: "a-project-of-somebody-else" };
+
+/**
+ * Decides who may do what, by the default rules and those of the policy files, as oslo.policy's
+ * `Enforcer` does. The files are read again when they have changed; while they cannot be used, the
+ * last good rules stay in force.
+ */
+export class PolicyEnforcer {
+  readonly #options: PolicyOptions;
+  readonly #directories: readonly string[];
+  readonly #warn: (warning: string) => void;
+  readonly #recheckAfterMs: number;
+  #rules: RuleSet;
+  #fingerprint: string | undefined;
+  #checkedAtMs = performance.now();
+  #lastComplaint: string | undefined;
+
+  private constructor(
+    { config, directories }: PolicyEnforcerRequest,
+    warn: (warning: string) => void,
+    recheckAfterMs: number,
+  ) {
+    this.#options = config.osloPolicy;
+    this.#directories = directories;
+    this.#warn = warn;
+    this.#recheckAfterMs = recheckAfterMs;
+    this.#rules = new RuleSet(new Map(), this.#options);
+  }
+
+  /**
+   * @param warn is told what is wrong with the rules, what they open to everyone, and later that a
+   * changed file cannot be used.
+   * @param recheckAfterMs how long the files are taken to be unchanged.
+   * @throws PolicyFileError when a policy file cannot be used: there are no last good rules yet.
+   */
+  static load(
+    request: PolicyEnforcerRequest,
+    warn: (warning: string) => void,
+    recheckAfterMs = RECHECK_AFTER_MS,
+  ): PolicyEnforcer {
+    const enforcer = new PolicyEnforcer(request, warn, recheckAfterMs);
+    enforcer.#readChangedFiles();
+    return enforcer;
+  }
+
+  /**
+   * Whether the rule allows these credentials to act on this target; without one, on what belongs to
+   * the requester's own project and user. The scope of the token is checked first, so that no policy
+   * file opens an API to a scope that it was not made for.
+   */
+  authorize(
+    name: PolicyName,
+    target: PolicyTarget | undefined,
+    credentials: Credentials,
+  ): PolicyDecision {
+    this.#recheck();
+    const scope = tokenScope(credentials);
+    const scopeTypes = POLICIES.get(name)?.scopeTypes;
+    if (this.#options.enforceScope && scopeTypes?.includes(scope) === false) {
+      return scopeRefusal(name, `needs ${scopeTypes.join(" or ")} scope, not ${scope}`);
+    }
+    return this.#decide(name, target ?? credentials, credentials);
+  }
+
+  /** The actions that the rules allow to a user without any role, in a project of no importance. */
+  findOpenRules(): PolicyName[] {
+    return [...POLICIES.values()]
+      .filter(({ name, target }) => {
+        const subject = target === "queried project" ? SOMEBODY_ELSE : STRANGER;
+        return this.#decide(name, subject, STRANGER).isAllowed;
+      })
+      .map(({ name }) => name);
+  }
+
+  /** The rules in force. */
+  get rules(): RuleSet["rules"] {
+    return this.#rules.rules;
+  }
+
+  #decide(name: PolicyName, target: PolicyTarget, credentials: Credentials): PolicyDecision {
+    try {
+      const isAllowed = evaluate(
+        { type: "rule", name },
+        {
+          values: policyValues(credentials),
+          target: targetValues(target),
+          findRule: (rule) => this.#rules.find(rule),
+        },
+      );
+      return isAllowed ? { isAllowed } : refusal(name, "rule", "the rule says no");
+    } catch (error) {
+      if (!(error instanceof UndecidableRule)) throw error;
+      return refusal(name, "undecidable rule", error.message);
+    }
+  }
+
+  #recheck(): void {
+    const now = performance.now();
+    if (now - this.#checkedAtMs < this.#recheckAfterMs) return;
+    this.#checkedAtMs = now;
+    try {
+      this.#readChangedFiles();
+    } catch (error) {
+      if (!(error instanceof PolicyFileError)) throw error;
+      this.#complainOnce(error);
+    }
+  }
+
+  #readChangedFiles(): void {
+    const { paths, fingerprint } = findPolicyFiles(this.#options, this.#directories);
+    if (fingerprint === this.#fingerprint) return;
+    this.#fingerprint = fingerprint;
+    const fileRules = readPolicyFiles(paths);
+    this.#rules = new RuleSet(fileRules, this.#options);
+    this.#lastComplaint = undefined;
+    this.#report(fileRules);
+  }
+
+  #report(fileRules: FileRules): void {
+    for (const problem of ruleProblems(this.#rules, fileRules)) this.#warn(problem);
+    const open = this.findOpenRules();
+    if (open.length === 0) return;
+    this.#warn(`policy allows everyone, even without a role: ${open.join(", ")}`);
+  }
+
+  #complainOnce({ message }: PolicyFileError): void {
+    if (message === this.#lastComplaint) return;
+    this.#lastComplaint = message;
+    this.#warn(`${message}; the policy rules read before stay in force`);
+  }
+}
+
+/** A token without any scope counts as project-scoped: it passes on to the rules. */
+function tokenScope({ systemScope, domainId }: Credentials): "system" | "domain" | "project" {
+  if (systemScope) return "system";
+  return domainId ? "domain" : "project";
+}
+
+function targetValues(target: PolicyTarget): TargetValues {
+  const values = new Map<string, string | undefined>();
+  if ("projectId" in target) values.set("project_id", target.projectId);
+  if ("userId" in target) values.set("user_id", target.userId);
+  return values;
+}
+
+function refusal(name: PolicyName, reason: PolicyRefusal["reason"], detail: string): PolicyRefusal {
+  const message = `Policy does not allow ${name} to be performed.`;
+  return { isAllowed: false, reason, message, detail };
+}
+
+/** Upstream hands the name of the rule to its exception as the whole text. */
+function scopeRefusal(name: PolicyName, detail: string): PolicyRefusal {
+  return { isAllowed: false, reason: "scope", message: name, detail };
+}
