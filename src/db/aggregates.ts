@@ -1,3 +1,5 @@
+import { inChunks } from "./chunks.ts";
+import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** The UUIDs of the aggregates that a provider belongs to, in the order of the aggregates' ids. */
@@ -24,16 +26,20 @@ export async function ensureAggregates(
   const existing = await selectAggregates(tx, uuids);
   const missing = uuids.filter((uuid) => !existing.has(uuid));
   if (missing.length > 0) {
-    await tx.query
-      .insertInto("placement_aggregates")
-      .values(
-        missing.map((uuid) => ({
-          uuid,
-          created_at: tx.adapter.encodeDate(tx.now),
-          updated_at: null,
-        })),
-      )
-      .execute();
+    await insertMissing(() =>
+      inChunks(missing, (chunk) =>
+        tx.query
+          .insertInto("placement_aggregates")
+          .values(
+            chunk.map((uuid) => ({
+              uuid,
+              created_at: tx.adapter.encodeDate(tx.now),
+              updated_at: null,
+            })),
+          )
+          .execute(),
+      ),
+    );
   }
   const ids = missing.length > 0 ? await selectAggregates(tx, uuids) : existing;
   return [...ids.values()];
@@ -44,18 +50,19 @@ export async function insertProviderAggregates(
   providerId: number,
   aggregateIds: readonly number[],
 ): Promise<void> {
-  if (aggregateIds.length === 0) return;
-  await tx.query
-    .insertInto("resource_provider_aggregates")
-    .values(
-      aggregateIds.map((aggregateId) => ({
-        resource_provider_id: providerId,
-        aggregate_id: aggregateId,
-        created_at: tx.adapter.encodeDate(tx.now),
-        updated_at: null,
-      })),
-    )
-    .execute();
+  await inChunks(aggregateIds, (chunk) =>
+    tx.query
+      .insertInto("resource_provider_aggregates")
+      .values(
+        chunk.map((aggregateId) => ({
+          resource_provider_id: providerId,
+          aggregate_id: aggregateId,
+          created_at: tx.adapter.encodeDate(tx.now),
+          updated_at: null,
+        })),
+      )
+      .execute(),
+  );
 }
 
 export async function deleteProviderAggregates(
@@ -63,24 +70,27 @@ export async function deleteProviderAggregates(
   providerId: number,
   aggregateIds: readonly number[],
 ): Promise<void> {
-  if (aggregateIds.length === 0) return;
-  await tx.query
-    .deleteFrom("resource_provider_aggregates")
-    .where("resource_provider_id", "=", providerId)
-    .where("aggregate_id", "in", aggregateIds)
-    .execute();
+  await inChunks(aggregateIds, (chunk) =>
+    tx.query
+      .deleteFrom("resource_provider_aggregates")
+      .where("resource_provider_id", "=", providerId)
+      .where("aggregate_id", "in", chunk)
+      .execute(),
+  );
 }
 
 async function selectAggregates(
   tx: ReadTransaction,
   uuids: readonly string[],
 ): Promise<Map<string, number>> {
-  const rows = await tx.query
-    .selectFrom("placement_aggregates as pa")
-    .select(["pa.id", "pa.uuid"])
-    .where("pa.uuid", "in", uuids)
-    .$narrowType<{ uuid: string }>()
-    .orderBy("pa.id")
-    .execute();
+  const rows = await inChunks(uuids, (chunk) =>
+    tx.query
+      .selectFrom("placement_aggregates as pa")
+      .select(["pa.id", "pa.uuid"])
+      .where("pa.uuid", "in", chunk)
+      .$narrowType<{ uuid: string }>()
+      .orderBy("pa.id")
+      .execute(),
+  );
   return new Map(rows.map((row) => [row.uuid, row.id]));
 }

@@ -1,3 +1,5 @@
+import { inChunks } from "./chunks.ts";
+import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** The ids of consumer types by name; those that are missing are made. */
@@ -9,16 +11,20 @@ export async function ensureConsumerTypes(
   const found = await findConsumerTypes(tx, names);
   const missing = [...new Set(names)].filter((name) => !found.has(name));
   if (missing.length === 0) return found;
-  await tx.query
-    .insertInto("consumer_types")
-    .values(
-      missing.map((name) => ({
-        name,
-        created_at: tx.adapter.encodeDate(tx.now),
-        updated_at: null,
-      })),
-    )
-    .execute();
+  await insertMissing(() =>
+    inChunks(missing, (chunk) =>
+      tx.query
+        .insertInto("consumer_types")
+        .values(
+          chunk.map((name) => ({
+            name,
+            created_at: tx.adapter.encodeDate(tx.now),
+            updated_at: null,
+          })),
+        )
+        .execute(),
+    ),
+  );
   for (const name of missing) tx.recordChange({ kind: "consumer_type", subject: name });
   return findConsumerTypes(tx, names);
 }
@@ -41,10 +47,12 @@ async function findConsumerTypes(
   tx: ReadTransaction,
   names: readonly string[],
 ): Promise<Map<string, number>> {
-  const rows = await tx.query
-    .selectFrom("consumer_types as ct")
-    .select(["ct.id", "ct.name"])
-    .where("ct.name", "in", names)
-    .execute();
+  const rows = await inChunks(names, (chunk) =>
+    tx.query
+      .selectFrom("consumer_types as ct")
+      .select(["ct.id", "ct.name"])
+      .where("ct.name", "in", chunk)
+      .execute(),
+  );
   return new Map(rows.map((row) => [row.name, row.id]));
 }

@@ -2,6 +2,7 @@ import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
 import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
 import { inChunks } from "./chunks.ts";
 import { DuplicateEntry } from "./errors.ts";
+import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export async function getConsumer(tx: ReadTransaction, uuid: string): Promise<Consumer> {
@@ -136,10 +137,11 @@ export async function deleteConsumersWithoutAllocations(
     const result = await tx.query
       .deleteFrom("consumers")
       .where("uuid", "in", chunk)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom("allocations as a")
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom("allocations as a")
               .select("a.id")
               .whereRef("a.consumer_id", "=", "consumers.uuid"),
           ),
@@ -160,16 +162,20 @@ export async function ensureExternalIdentities(
   const found = await findExternalIdentities(tx, table, externalIds);
   const missing = externalIds.filter((externalId) => !found.has(externalId));
   if (missing.length === 0) return found;
-  await tx.query
-    .insertInto(table)
-    .values(
-      missing.map((externalId) => ({
-        external_id: externalId,
-        created_at: tx.adapter.encodeDate(tx.now),
-        updated_at: null,
-      })),
-    )
-    .execute();
+  await insertMissing(() =>
+    inChunks(missing, (chunk) =>
+      tx.query
+        .insertInto(table)
+        .values(
+          chunk.map((externalId) => ({
+            external_id: externalId,
+            created_at: tx.adapter.encodeDate(tx.now),
+            updated_at: null,
+          })),
+        )
+        .execute(),
+    ),
+  );
   for (const [externalId, identity] of await findExternalIdentities(tx, table, missing)) {
     found.set(externalId, identity);
   }

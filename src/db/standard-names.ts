@@ -1,5 +1,5 @@
 import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";
-import { DuplicateEntry, TransactionConflict } from "./errors.ts";
+import { insertMissing } from "./insert-missing.ts";
 import type { WriteTransaction } from "./transaction.ts";
 
 /**
@@ -7,16 +7,9 @@ import type { WriteTransaction } from "./transaction.ts";
  * that clients and other tools know, from 0. Done at every start, as a newer release knows more.
  */
 export async function ensureStandardNames(tx: WriteTransaction): Promise<void> {
-  try {
-    await insertMissingResourceClasses(tx);
-    await insertMissingTraits(tx);
-  } catch (error) {
-    // Another process is starting, too: there is less to do on the next attempt.
-    if (error instanceof DuplicateEntry) {
-      throw new TransactionConflict(error.message, { cause: error });
-    }
-    throw error;
-  }
+  // Another process may be starting, too.
+  await insertMissing(() => insertMissingResourceClasses(tx));
+  await insertMissing(() => insertMissingTraits(tx));
 }
 
 async function insertMissingResourceClasses(tx: WriteTransaction): Promise<void> {
