@@ -1,4 +1,3 @@
-import { HttpError } from "../api/http-error.ts";
 import type { Microversion } from "../api/microversions.ts";
 import type { ApiRequest, QueryParameters } from "../api/request.ts";
 import type { RequestContext } from "../domain/request-context.ts";
@@ -8,13 +7,6 @@ import { mediaTypeOf } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./query.ts";
 
-/** Whether policy lets the requester do an action to something of a project. */
-export type Authorize = (
-  exchange: Exchange,
-  action: string,
-  target: { readonly projectId: string | undefined } | undefined,
-) => boolean;
-
 interface Parts {
   readonly exchange: Exchange;
   readonly microversion: Microversion;
@@ -22,7 +14,7 @@ interface Parts {
   readonly body: Uint8Array;
   readonly context: RequestContext;
   readonly service: Service;
-  readonly isAllowed: Authorize;
+  readonly authorize: ApiRequest["authorize"];
   readonly signal: () => AbortSignal;
 }
 
@@ -36,14 +28,13 @@ export class HttpApiRequest implements ApiRequest {
   readonly microversion: Microversion;
   readonly context: RequestContext;
   readonly service: Service;
+  readonly authorize: ApiRequest["authorize"];
   readonly #exchange: Exchange;
-  readonly #isAllowed: Authorize;
   readonly #signal: () => AbortSignal;
   #query: QueryParameters | undefined;
 
   constructor(parts: Parts) {
     this.#exchange = parts.exchange;
-    this.#isAllowed = parts.isAllowed;
     this.#signal = parts.signal;
     this.method = parts.exchange.head.method;
     this.mountPoint = parts.exchange.client.mountPoint;
@@ -53,6 +44,7 @@ export class HttpApiRequest implements ApiRequest {
     this.microversion = parts.microversion;
     this.context = parts.context;
     this.service = parts.service;
+    this.authorize = parts.authorize;
   }
 
   get origin(): string {
@@ -70,10 +62,5 @@ export class HttpApiRequest implements ApiRequest {
 
   get signal(): AbortSignal {
     return this.#signal();
-  }
-
-  authorize(action: string, target?: { readonly projectId: string | undefined }): void {
-    if (this.#isAllowed(this.#exchange, action, target)) return;
-    throw new HttpError(403, `Policy does not allow ${action} to be performed.`);
   }
 }

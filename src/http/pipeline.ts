@@ -1,7 +1,8 @@
 import { HttpError } from "../api/http-error.ts";
 import { supports, type Microversion } from "../api/microversions.ts";
 import type { Route } from "../api/route.ts";
-import type { Credentials } from "../auth/credentials.ts";
+import { NO_CREDENTIALS, type Credentials } from "../auth/credentials.ts";
+import type { PolicyDecision, PolicyTarget } from "../auth/policy/enforcer.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Config } from "../config/config.ts";
 import type { RequestContext } from "../domain/request-context.ts";
@@ -32,13 +33,14 @@ export interface PipelineParts {
   readonly counters: Counters;
 }
 
-/** Whether a requester may do an action, such as `placement:traits:list`, in a project. */
+/** Decides who may do what; the enforcer of policy rules is one. */
 export interface Policy {
-  isAllowed(
+  /** Without a target, about what belongs to the requester. */
+  authorize(
     action: string,
+    target: PolicyTarget | undefined,
     credentials: Credentials,
-    target: { readonly projectId: string | undefined; readonly userId: string | undefined },
-  ): boolean;
+  ): PolicyDecision;
 }
 
 /** Where the rest of a request comes from once its head is known. */
@@ -113,7 +115,7 @@ export class Pipeline {
       ...parts,
       context: this.#makeContext(parts.exchange),
       service: this.#parts.service,
-      isAllowed: this.#isAllowed,
+      authorize: (action, target) => this.#authorize(parts.exchange, action, target),
       signal: () => source.signal,
     });
   }
@@ -129,15 +131,13 @@ export class Pipeline {
     };
   }
 
-  readonly #isAllowed = (
-    { credentials }: Exchange,
-    action: string,
-    target: { readonly projectId: string | undefined } | undefined,
-  ): boolean => {
-    if (!credentials) return false;
-    const { userId, projectId } = credentials;
-    return this.#parts.policy.isAllowed(action, credentials, { userId, projectId, ...target });
-  };
+  #authorize(exchange: Exchange, action: string, target: PolicyTarget | undefined): void {
+    const credentials = exchange.credentials ?? NO_CREDENTIALS;
+    const decision = this.#parts.policy.authorize(action, target, credentials);
+    if (decision.isAllowed) return;
+    this.#parts.logger.debug(loggedRequest(exchange), `${action} is refused: ${decision.detail}`);
+    throw new HttpError(403, decision.message);
+  }
 
   /** An error as an answer; one that nobody foresaw is logged, and the client gets no internals. */
   #explain(error: unknown, exchange: Exchange): Answer {
