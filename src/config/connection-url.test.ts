@@ -241,6 +241,8 @@ describe("what is not supported is said", () => {
     ["", "is not a database URL"],
     ["placement.sqlite", "is not a database URL"],
     ["mysql:/u@h/d", "is not a database URL"],
+    ["mysql://u:a/b@[fd00::1/d", "is not a database URL"],
+    ["mysql://u@[fd00::1]x/d", "is not a database URL"],
     ["oracle+cx://u@h/d", "the database oracle+cx is not supported; use sqlite, mysql"],
     ["mysql://u:p@ss@h/d", "an @ in the password must be written as %40"],
     ["mysql://u@h:x/d", "the port must be a whole number"],

@@ -55,13 +55,13 @@ export function describeConnection(connection: DatabaseConnection): string {
   return `${engine}://${user}${server}/${connection.database}`;
 }
 
-/** SQLAlchemy's own pattern (`sqlalchemy/engine/url.py`): a password may hold anything but an `@`. */
+/** The pattern of `sqlalchemy/engine/url.py`, where a password may hold anything but an `@`. */
 const URL_PATTERN =
   /^(?<scheme>[\w+]+):\/\/(?:(?<user>[^:/]*)(?::(?<password>[^@]*))?@)?(?:(?:\[(?<ipv6>[^/?]+)\]|(?<ipv4>[^/:?]+))?(?::(?<port>[^/?]*))?)?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s;
 
 function splitUrl(url: string): { scheme: string; parts: UrlParts; query: string } {
   const groups = URL_PATTERN.exec(url)?.groups;
-  if (groups === undefined) {
+  if (groups === undefined || /[[\]]/.test(groups["ipv4"] ?? "")) {
     throw connectionProblem(
       "is not a database URL, such as mysql+pymysql://user:password@host/placement",
     );
@@ -89,7 +89,7 @@ function unquote(text: string | undefined): string | undefined {
 }
 
 function parsePort(text: string | undefined): number | undefined {
-  if (text === undefined || text === "") return undefined;
+  if (text === undefined) return undefined;
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   throw connectionProblem(
