@@ -81,7 +81,7 @@ describe.skipIf(!hasOslo)(`oslo.config (needs it in ${PYTHON}; seed ${SEED})`, (
     );
     const texts = sample(
       fc.array(piece, { maxLength: 40 }).map((pieces) => `[s]\n${pieces.join("")}`),
-      3000,
+      1000,
     );
     const theirs = runPython(READ_ASSIGNMENTS, writeFiles(texts));
     const ours = texts.map((text) =>
@@ -96,7 +96,7 @@ describe.skipIf(!hasOslo)(`oslo.config (needs it in ${PYTHON}; seed ${SEED})`, (
   });
 
   test("gives every option the same value, from any file and environment, or refuses it like us", () => {
-    const cases = sample(fc.record({ text: configText, environment }), 500);
+    const cases = sample(fc.record({ text: configText, environment }), 200);
     const files = writeFiles(cases.map(({ text }) => text));
     const theirs = runPython(READ_OPTIONS, {
       options: COMPARED_OPTIONS,
@@ -289,7 +289,7 @@ describe.skipIf(!hasSqlAlchemy)(`SQLAlchemy (needs it in ${PYTHON}; seed ${SEED}
     const tidy = fc
       .tuple(word, word, fc.constantFrom("h", "[::1]", "[::1]:99", "h:5433", ""), word)
       .map(([user, password, host, database]) => `${user}:${password}@${host}/${database}`);
-    const urls = sample(fc.oneof(tidy, wild), 3000).map((rest) => `mysql://${rest}`);
+    const urls = sample(fc.oneof(tidy, wild), 1000).map((rest) => `mysql://${rest}`);
     const theirs = runPython(SPLIT_URLS, urls) as (UrlOfSqlAlchemy | "error")[];
     for (const [index, url] of urls.entries()) {
       const ours = orError(() => parseConnectionUrl(url));
