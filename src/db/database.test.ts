@@ -193,12 +193,13 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
   });
 
   it("refuses a transaction inside another one instead of waiting for itself", async () => {
+    const inner = () => Promise.resolve();
     const nested = [
-      database.writer(CONTEXT, () => database.writer(CONTEXT, () => Promise.resolve())),
-      database.writer(CONTEXT, () => database.reader(CONTEXT, () => Promise.resolve())),
-      database.reader(CONTEXT, () => database.reader(CONTEXT, () => Promise.resolve())),
+      () => database.writer(CONTEXT, () => database.writer(CONTEXT, inner)),
+      () => database.writer(CONTEXT, () => database.reader(CONTEXT, inner)),
+      () => database.reader(CONTEXT, () => database.reader(CONTEXT, inner)),
     ];
-    for (const outcome of nested) await expect(outcome).rejects.toThrow("inside another one");
+    for (const run of nested) await expect(run()).rejects.toThrow("inside another one");
   });
 
   it("allows a transaction to a callback that runs after the commit", async () => {
@@ -304,6 +305,17 @@ describe("a database file", () => {
     );
     expect(await readTraits(databases[0] as Database)).toHaveLength(50);
     await Promise.all(databases.map((database) => database.close()));
+  });
+
+  it("is said to be unavailable when another process does not stop writing", async () => {
+    const database = await openMigrated(file);
+    const impatient = await Database.open(parseConnectionUrl(`sqlite:///${file}?timeout=0.05`));
+    await database.writer(CONTEXT, async (tx) => {
+      await insertTrait(tx, "A");
+      const writing = outside(() => impatient.writer(CONTEXT, () => Promise.resolve()));
+      await expect(writing).rejects.toThrow(DatabaseUnavailable);
+    });
+    await Promise.all([database.close(), impatient.close()]);
   });
 
   it("commits to the disk unless it is told not to", async () => {

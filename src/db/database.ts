@@ -56,11 +56,12 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    this.#checkIsOutermost();
-    return this.#readers
-      .transaction()
-      .setAccessMode("read only")
-      .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context })));
+    return this.#repeatOnConflict(() =>
+      this.#readers
+        .transaction()
+        .setAccessMode("read only")
+        .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context }))),
+    );
   }
 
   /**
@@ -74,15 +75,7 @@ export class Database {
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Promise<Result>,
   ): Promise<Result> {
-    this.#checkIsOutermost();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#write(context, work);
-      } catch (error) {
-        if (!(error instanceof TransactionConflict) || attempt === MAX_ATTEMPTS) throw error;
-      }
-      await sleep(delayBeforeNextAttemptMs(attempt));
-    }
+    return this.#repeatOnConflict(() => this.#write(context, work));
   }
 
   /** Waits for the transactions under way, then closes the connections. */
@@ -107,6 +100,18 @@ export class Database {
       for (const callback of callbacks) callback();
       return result;
     });
+  }
+
+  async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
+    this.#checkIsOutermost();
+    for (let count = 1; ; count += 1) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) throw error;
+      }
+      await sleep(delayBeforeNextAttemptMs(count));
+    }
   }
 
   /** Fails where waiting for a connection could mean to wait for oneself. */

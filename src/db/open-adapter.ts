@@ -12,9 +12,5 @@ export async function openAdapter(
 ): Promise<DatabaseAdapter> {
   if (connection.engine !== "sqlite") throw new Error(`no adapter for ${connection.engine} yet`);
   const { SqliteDatabaseAdapter } = await import("./adapters/sqlite.ts");
-  return new SqliteDatabaseAdapter({
-    file: connection.file,
-    isSynchronous: options.sqliteSynchronous ?? true,
-    busyTimeoutMs: connection.timeoutSeconds && connection.timeoutSeconds * 1000,
-  });
+  return new SqliteDatabaseAdapter(connection, options.sqliteSynchronous ?? true);
 }

@@ -142,9 +142,9 @@ it("refuses a database that is newer than the program", async () => {
   const database = await open();
   await migrate(database);
   inspect("UPDATE alembic_version SET version_num = 'f00ba4'");
-  for (const attempt of [migrate(database), adopt(database)]) {
-    await expect(attempt).rejects.toThrow(SchemaMismatch);
-    await expect(attempt).rejects.toThrow("f00ba4, which this program does not know");
+  for (const attempt of [migrate, adopt]) {
+    await expect(attempt(database)).rejects.toThrow(SchemaMismatch);
+    await expect(attempt(database)).rejects.toThrow("f00ba4, which this program does not know");
   }
 });
 

@@ -1,7 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { DatabaseSync } from "node:sqlite";
-import type { StatementSync } from "node:sqlite";
-
 import {
   CompiledQuery,
   SqliteAdapter as KyselySqliteAdapter,
@@ -17,61 +13,28 @@ import type {
   TransactionSettings,
 } from "kysely";
 
+import type { SqliteConnection as SqliteSettings } from "../../config/connection-url.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
-import {
-  DatabaseUnavailable,
-  DuplicateEntry,
-  ReferenceViolation,
-  TransactionConflict,
-} from "../errors.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
-import { uniqueConstraintOn } from "../migrations/tables.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
-
-export interface SqliteOptions {
-  /** The path of the database file; `:memory:` for a database that lives as long as this object. */
-  readonly file: string;
-  /** Whether a commit waits until it is on the disk. */
-  readonly isSynchronous: boolean;
-  /** How long a write waits for one of another process. */
-  readonly busyTimeoutMs: number | undefined;
-}
+import { translateSqliteError } from "./sqlite-errors.ts";
+import { LocalSqliteSession } from "./sqlite-session.ts";
+import type { SqliteOptions, SqliteSession, SqliteValue } from "./sqlite-session.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
 /**
  * SQLite through `node:sqlite`.
  *
- * One connection writes, a few read. In WAL mode neither waits for the other, and each reader sees
- * the database as it was when it began. A database in memory has one connection for everything.
+ * One connection writes, in a thread of its own; a few read, in this thread. In WAL mode neither
+ * waits for the other, and each reader sees the database as it was when it began. A database in
+ * memory has one connection for everything, in this thread.
  */
 export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly engine = "sqlite";
   /** SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32. */
   readonly maxParameters = 32_766;
-  readonly #writer: ConnectionPool;
-  readonly #readers: ConnectionPool;
-  readonly #busyTimeoutMs: number;
-
-  constructor(options: SqliteOptions) {
-    this.#busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS;
-    const open = (access: Access) => openConnection(options, access, this.#busyTimeoutMs);
-    this.#writer = new ConnectionPool(1, () => open("write"));
-    this.#readers =
-      options.file === ":memory:"
-        ? this.#writer
-        : new ConnectionPool(READER_CONNECTIONS, () => open("read"));
-  }
-
-  createDialect(access: Access): Dialect {
-    const pool = access === "write" ? this.#writer : this.#readers;
-    return {
-      createAdapter: () => new KyselySqliteAdapter(),
-      createDriver: () => new SqliteDriver(pool, this.#busyTimeoutMs),
-      createIntrospector: (query: Kysely<unknown>) => new SqliteIntrospector(query),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    };
-  }
-
   readonly schemaDialect: SchemaDialect = {
     types: {
       id: "INTEGER",
@@ -84,6 +47,35 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     remakesTables: true,
     dropIndex: (name) => `DROP INDEX ${name}`,
   };
+  readonly #writer: ConnectionPool;
+  readonly #readers: ConnectionPool;
+
+  /** @param isSynchronous whether a commit waits until it is on the disk */
+  constructor({ file, timeoutSeconds }: SqliteSettings, isSynchronous: boolean) {
+    const options = {
+      file,
+      isSynchronous,
+      busyTimeoutMs: timeoutSeconds === undefined ? BUSY_TIMEOUT_MS : timeoutSeconds * 1000,
+      isReadOnly: false,
+    };
+    if (file === ":memory:") {
+      this.#writer = new ConnectionPool(1, () => openInMemory(options));
+      this.#readers = this.#writer;
+    } else {
+      this.#writer = new ConnectionPool(1, () => openForWriting(options));
+      this.#readers = new ConnectionPool(READERS, () => openForReading(options));
+    }
+  }
+
+  createDialect(access: "read" | "write"): Dialect {
+    const pool = access === "write" ? this.#writer : this.#readers;
+    return {
+      createAdapter: () => new KyselySqliteAdapter(),
+      createDriver: () => new SqliteDriver(pool),
+      createIntrospector: (query: Kysely<unknown>) => new SqliteIntrospector(query),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    };
+  }
 
   /** Every write transaction excludes all others, and the schema is changed within one. */
   async withSchemaLock<Result>(
@@ -106,75 +98,33 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   }
 }
 
-type Access = "read" | "write";
+/** How long a write waits for one of another process. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/** A reader waits only where another process recovers the database from a crash, and blocks. */
+const READER_BUSY_TIMEOUT_MS = 20;
 
 /** A reader holds its connection only while it reads, so few are needed; they are opened lazily. */
-const READER_CONNECTIONS = 8;
+const READERS = 8;
 
-/** How long SQLite itself may block this thread for a lock that another process holds. */
-const BLOCKING_BUSY_TIMEOUT_MS = 20;
-
-/** How long a write waits, without blocking, for one of another process. */
-const DEFAULT_BUSY_TIMEOUT_MS = 10_000;
-
-/** Result codes of SQLite, https://sqlite.org/rescode.html. */
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-const SQLITE_FULL = 13;
-const SQLITE_CANTOPEN = 14;
-const SQLITE_NOTADB = 26;
-const SQLITE_CONSTRAINT_FOREIGNKEY = 787;
-const SQLITE_CONSTRAINT_PRIMARYKEY = 1555;
-const SQLITE_CONSTRAINT_UNIQUE = 2067;
-
-const UNAVAILABLE = new Set([
-  SQLITE_READONLY,
-  SQLITE_IOERR,
-  SQLITE_FULL,
-  SQLITE_CANTOPEN,
-  SQLITE_NOTADB,
-]);
-
-async function openConnection(
-  options: SqliteOptions,
-  access: Access,
-  busyTimeoutMs: number,
-): Promise<SqliteConnection> {
-  let database: DatabaseSync;
-  try {
-    database = new DatabaseSync(options.file, { timeout: BLOCKING_BUSY_TIMEOUT_MS });
-  } catch (error) {
-    throw new DatabaseUnavailable(`cannot open the database file ${options.file}`, {
-      cause: error,
-    });
-  }
-  const connection = new SqliteConnection(database);
-  if (options.file !== ":memory:" && access === "write") {
-    await waitWhileBusy(busyTimeoutMs, () => database.exec("PRAGMA journal_mode = WAL"));
-  }
-  database.exec(`PRAGMA synchronous = ${options.isSynchronous ? "FULL" : "OFF"}`);
-  database.exec("PRAGMA foreign_keys = ON");
-  if (access === "read" && options.file !== ":memory:") database.exec("PRAGMA query_only = ON");
-  return connection;
+async function openInMemory(options: SqliteOptions): Promise<SqliteConnection> {
+  return new SqliteConnection(new LocalSqliteSession(options));
 }
 
-/** Repeats what another process's lock prevents, leaving the thread to others in between. */
-async function waitWhileBusy(timeoutMs: number, attempt: () => unknown): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    try {
-      await attempt();
-      return;
-    } catch (error) {
-      const translated = translateSqliteError(error);
-      if (!(translated instanceof TransactionConflict) || performance.now() > deadline) {
-        throw translated;
-      }
-    }
-    await sleep(5 + Math.random() * 20);
-  }
+async function openForReading(options: SqliteOptions): Promise<SqliteConnection> {
+  return new SqliteConnection(
+    new LocalSqliteSession({
+      ...options,
+      busyTimeoutMs: READER_BUSY_TIMEOUT_MS,
+      isReadOnly: true,
+    }),
+  );
+}
+
+async function openForWriting(options: SqliteOptions): Promise<SqliteConnection> {
+  const connection = new SqliteConnection(new SqliteThread(options));
+  await connection.executeQuery(CompiledQuery.raw("pragma journal_mode = wal"));
+  return connection;
 }
 
 /** Hands out connections, first come, first served; opens them when they are first needed. */
@@ -182,7 +132,7 @@ class ConnectionPool {
   readonly #limit: number;
   readonly #open: () => Promise<SqliteConnection>;
   readonly #idle: SqliteConnection[] = [];
-  readonly #waiting: ((connection: SqliteConnection) => void)[] = [];
+  readonly #waiting: PromiseWithResolvers<SqliteConnection>[] = [];
   #opened = 0;
 
   constructor(limit: number, open: () => Promise<SqliteConnection>) {
@@ -193,23 +143,15 @@ class ConnectionPool {
   async acquire(): Promise<SqliteConnection> {
     const idle = this.#idle.pop();
     if (idle) return idle;
-    if (this.#opened === this.#limit) {
-      return new Promise((resolve) => {
-        this.#waiting.push(resolve);
-      });
-    }
-    this.#opened += 1;
-    try {
-      return await this.#open();
-    } catch (error) {
-      this.#opened -= 1;
-      throw error;
-    }
+    if (this.#opened < this.#limit) return this.#openAnother();
+    const waiting = Promise.withResolvers<SqliteConnection>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
   }
 
   release(connection: SqliteConnection): void {
     const next = this.#waiting.shift();
-    if (next) next(connection);
+    if (next) next.resolve(connection);
     else this.#idle.push(connection);
   }
 
@@ -217,20 +159,30 @@ class ConnectionPool {
   async close(): Promise<void> {
     while (this.#opened > 0) {
       const connection = await this.acquire();
-      connection.close();
+      await connection.close();
       this.#opened -= 1;
+    }
+  }
+
+  async #openAnother(): Promise<SqliteConnection> {
+    this.#opened += 1;
+    try {
+      return await this.#open();
+    } catch (error) {
+      this.#opened -= 1;
+      const translated = translateSqliteError(error);
+      // Those who wait for the connection that could not be opened would wait forever.
+      for (const waiting of this.#waiting.splice(0)) waiting.reject(translated);
+      throw translated;
     }
   }
 }
 
-/** Takes connections from a pool that reading and writing may share. */
 class SqliteDriver implements Driver {
   readonly #pool: ConnectionPool;
-  readonly #busyTimeoutMs: number;
 
-  constructor(pool: ConnectionPool, busyTimeoutMs: number) {
+  constructor(pool: ConnectionPool) {
     this.#pool = pool;
-    this.#busyTimeoutMs = busyTimeoutMs;
   }
 
   async init(): Promise<void> {}
@@ -244,9 +196,7 @@ class SqliteDriver implements Driver {
     settings: TransactionSettings,
   ): Promise<void> {
     if (settings.accessMode === "read only") await connection.executeQuery(BEGIN);
-    // Takes the write lock at once: a transaction that began by reading would fail instead of
-    // waiting when another process has written since.
-    else await waitWhileBusy(this.#busyTimeoutMs, () => connection.executeQuery(BEGIN_IMMEDIATE));
+    else await this.#beginToWrite(connection);
   }
 
   async commitTransaction(connection: SqliteConnection): Promise<void> {
@@ -254,8 +204,7 @@ class SqliteDriver implements Driver {
   }
 
   async rollbackTransaction(connection: SqliteConnection): Promise<void> {
-    // SQLite has rolled back already after some errors, such as a full disk.
-    if (connection.isInTransaction) await connection.executeQuery(ROLLBACK);
+    await connection.executeQuery(ROLLBACK);
   }
 
   async releaseConnection(connection: SqliteConnection): Promise<void> {
@@ -265,6 +214,22 @@ class SqliteDriver implements Driver {
   async destroy(): Promise<void> {
     await this.#pool.close();
   }
+
+  /**
+   * Takes the lock for writing at once: a transaction that began by reading would fail instead of
+   * waiting when another process has written since.
+   */
+  async #beginToWrite(connection: SqliteConnection): Promise<void> {
+    try {
+      await connection.executeQuery(BEGIN_IMMEDIATE);
+    } catch (error) {
+      // It has been waited for long enough, so it is not tried again.
+      if (error instanceof TransactionConflict) {
+        throw new DatabaseUnavailable("another process has locked the database", { cause: error });
+      }
+      throw error;
+    }
+  }
 }
 
 const BEGIN = CompiledQuery.raw("begin");
@@ -272,36 +237,21 @@ const BEGIN_IMMEDIATE = CompiledQuery.raw("begin immediate");
 const COMMIT = CompiledQuery.raw("commit");
 const ROLLBACK = CompiledQuery.raw("rollback");
 
-/** More than there are statements of which the text does not depend on how many rows they take. */
-const CACHED_STATEMENTS = 256;
-
-interface PreparedStatement {
-  readonly statement: StatementSync;
-  readonly returnsRows: boolean;
-}
-
 class SqliteConnection implements DatabaseConnection {
-  readonly #database: DatabaseSync;
-  /** By text, the least recently used first. */
-  readonly #prepared = new Map<string, PreparedStatement>();
+  readonly #session: SqliteSession;
 
-  constructor(database: DatabaseSync) {
-    this.#database = database;
+  constructor(session: SqliteSession) {
+    this.#session = session;
   }
 
-  get isInTransaction(): boolean {
-    return this.#database.isTransaction;
-  }
-
-  // oxlint-disable-next-line require-await -- the interface is for drivers that have to wait
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     try {
-      const { statement, returnsRows } = this.#prepare(query.sql);
-      const parameters = query.parameters as SqliteValue[];
-      if (returnsRows) return { rows: statement.all(...parameters) as Row[] };
-      const { changes, lastInsertRowid } = statement.run(...parameters);
+      const { rows, changes, lastInsertRowid } = await this.#session.run(
+        query.sql,
+        query.parameters as SqliteValue[],
+      );
       return {
-        rows: [],
+        rows: rows as Row[],
         numAffectedRows: BigInt(changes),
         insertId: BigInt(lastInsertRowid),
       };
@@ -312,78 +262,14 @@ class SqliteConnection implements DatabaseConnection {
 
   async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
     try {
-      // Not a cached statement: it stays in use while others run.
-      const statement = this.#database.prepare(query.sql);
-      for (const row of statement.iterate(...(query.parameters as SqliteValue[]))) {
-        yield { rows: [row as Row] };
-      }
+      const rows = this.#session.iterate(query.sql, query.parameters as SqliteValue[]);
+      for await (const row of rows) yield { rows: [row as Row] };
     } catch (error) {
       throw translateSqliteError(error);
     }
   }
 
-  close(): void {
-    this.#prepared.clear();
-    this.#database.close();
+  async close(): Promise<void> {
+    await this.#session.close();
   }
-
-  #prepare(text: string): PreparedStatement {
-    let prepared = this.#prepared.get(text);
-    if (prepared) {
-      this.#prepared.delete(text);
-    } else {
-      const statement = this.#database.prepare(text);
-      prepared = { statement, returnsRows: statement.columns().length > 0 };
-      const [oldest] = this.#prepared.keys();
-      if (oldest !== undefined && this.#prepared.size >= CACHED_STATEMENTS) {
-        this.#prepared.delete(oldest);
-      }
-    }
-    this.#prepared.set(text, prepared);
-    return prepared;
-  }
-}
-
-type SqliteValue = string | number | bigint | null | Uint8Array;
-
-function translateSqliteError(error: unknown): unknown {
-  if (!isSqliteError(error)) return error;
-  switch (error.errcode) {
-    case SQLITE_CONSTRAINT_UNIQUE:
-    case SQLITE_CONSTRAINT_PRIMARYKEY:
-      return new DuplicateEntry(constraintOf(error), error);
-    case SQLITE_CONSTRAINT_FOREIGNKEY:
-      return new ReferenceViolation(error.message, { cause: error });
-    default:
-  }
-  // The upper bits of an extended result code tell more than is needed here.
-  const primaryCode = error.errcode & 0xff;
-  if (primaryCode === SQLITE_BUSY || primaryCode === SQLITE_LOCKED) {
-    return new TransactionConflict(error.message, { cause: error });
-  }
-  if (UNAVAILABLE.has(primaryCode)) {
-    return new DatabaseUnavailable(error.message, { cause: error });
-  }
-  return error;
-}
-
-/**
- * The name of the violated constraint. SQLite does not know it and names the columns instead:
- * `UNIQUE constraint failed: inventories.resource_provider_id, inventories.resource_class_id`.
- */
-function constraintOf(error: SqliteError): string {
-  const columns = error.message.slice(error.message.indexOf(": ") + 2).split(", ");
-  const table = columns[0]?.split(".")[0] ?? "";
-  return uniqueConstraintOn(
-    table,
-    columns.map((column) => column.slice(table.length + 1)),
-  );
-}
-
-interface SqliteError extends Error {
-  readonly errcode: number;
-}
-
-function isSqliteError(error: unknown): error is SqliteError {
-  return error instanceof Error && "errcode" in error && typeof error.errcode === "number";
 }
