@@ -309,7 +309,7 @@ describe("a database file", () => {
 
   it("is said to be unavailable when another process does not stop writing", async () => {
     const database = await openMigrated(file);
-    const impatient = await Database.open(parseConnectionUrl(`sqlite:///${file}?timeout=0.05`));
+    const impatient = await Database.open(parseConnectionUrl(`sqlite:///${file}?timeout=0`));
     await database.writer(CONTEXT, async (tx) => {
       await insertTrait(tx, "A");
       const writing = outside(() => impatient.writer(CONTEXT, () => Promise.resolve()));
