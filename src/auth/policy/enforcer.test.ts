@@ -211,6 +211,10 @@ describe("a policy file that changes", () => {
     expect(isAllowed(enforcer, READER)).toBe(false);
     rmSync(join(folder, "policy.yaml"));
     expect(isAllowed(enforcer, ADMIN)).toBe(true);
+    expect(warnings).toEqual([
+      expect.stringMatching(/a\.yaml is gone/),
+      expect.stringMatching(/policy\.yaml is gone/),
+    ]);
   });
 
   test("and is broken leaves the last good rules in force and is complained about once", () => {

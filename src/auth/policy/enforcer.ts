@@ -39,7 +39,7 @@ export interface PolicyRefusal {
   readonly detail: string;
 }
 
-/** A stat of each possible place takes longer than a cached answer: not with each request. */
+/** Looking at each place where a file could be is too much work to be done with each request. */
 const RECHECK_AFTER_MS = 1000;
 
 /** In nobody's project, and not the one that is asked for. */
@@ -64,6 +64,7 @@ export class PolicyEnforcer {
   readonly #warn: (warning: string) => void;
   readonly #recheckAfterMs: number;
   #rules: RuleSet;
+  #paths: readonly string[] = [];
   #fingerprint: string | undefined;
   #checkedAtMs = performance.now();
   #lastComplaint: string | undefined;
@@ -81,8 +82,8 @@ export class PolicyEnforcer {
   }
 
   /**
-   * @param warn is told what is wrong with the rules, what they open to everyone, and later that a
-   * changed file cannot be used.
+   * @param warn is told what is wrong with the rules and what they open to everyone; later also that
+   * a changed file cannot be used, or is gone.
    * @param recheckAfterMs how long the files are taken to be unchanged.
    * @throws PolicyFileError when a policy file cannot be used: there are no last good rules yet.
    */
@@ -164,6 +165,10 @@ export class PolicyEnforcer {
     if (fingerprint === this.#fingerprint) return;
     this.#fingerprint = fingerprint;
     const fileRules = readPolicyFiles(paths);
+    for (const path of this.#paths) {
+      if (!paths.includes(path)) this.#warn(`${path} is gone; its rules are not in force any more`);
+    }
+    this.#paths = paths;
     this.#rules = new RuleSet(fileRules, this.#options);
     this.#lastComplaint = undefined;
     this.#report(fileRules);

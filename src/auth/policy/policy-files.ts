@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { type BigIntStats, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { parseDocument } from "yaml";
 import { parseRule, type RuleSource } from "./rule-language.ts";
@@ -31,7 +31,7 @@ const FORMER_DEFAULT_NAME = "policy.json";
  * path is looked for in each configuration directory, the first one counts, and what does not exist
  * is left out. Older releases of oslo.policy read `policy.json` where there is no `policy.yaml`.
  *
- * @throws PolicyFileError when a policy directory cannot be read.
+ * @throws PolicyFileError when a policy directory or a file in it cannot be looked at.
  */
 export function findPolicyFiles(
   options: PolicyFileOptions,
@@ -47,7 +47,7 @@ export function findPolicyFiles(
   const paths: string[] = [];
   const marks: string[] = [];
   for (const path of [...(file === undefined ? [] : [file]), ...inDirectories]) {
-    const status = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const status = statusOf(path);
     if (status === undefined) continue;
     paths.push(path);
     marks.push(`${path} ${status.mtimeNs} ${status.size} ${status.ino}`);
@@ -71,7 +71,12 @@ function filesOf(directory: string): string[] {
     .filter((name) => !name.startsWith("."))
     .sort()
     .map((name) => join(directory, name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === false);
+    .filter((path) => statusOf(path)?.isDirectory() === false);
+}
+
+/** `undefined` for what does not exist any more. */
+function statusOf(path: string): BigIntStats | undefined {
+  return attempt(path, () => statSync(path, { bigint: true, throwIfNoEntry: false }));
 }
 
 function readPolicyFile(path: string): Map<string, FileRule> {
