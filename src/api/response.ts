@@ -23,6 +23,9 @@ export function json(
   return { status, body: ENCODER.encode(JSON.stringify(value)), ...more };
 }
 
-export function empty(status: number, more: Omit<ApiResponse, "status" | "body"> = {}): ApiResponse {
+export function empty(
+  status: number,
+  more: Omit<ApiResponse, "status" | "body"> = {},
+): ApiResponse {
   return { status, ...more };
 }

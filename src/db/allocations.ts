@@ -24,7 +24,9 @@ export async function listAllocationsOfProvider(
   tx: ReadTransaction,
   providerId: number,
 ): Promise<Allocation[]> {
-  const rows = await selectAllocations(tx).where("a.resource_provider_id", "=", providerId).execute();
+  const rows = await selectAllocations(tx)
+    .where("a.resource_provider_id", "=", providerId)
+    .execute();
   return rows.map((row) => toAllocation(tx, row));
 }
 
