@@ -132,8 +132,12 @@ class Listener {
   }
 
   attach(server: Server): void {
-    const serve = (message: IncomingMessage, response: ServerResponse) =>
-      void this.#serve(message, response);
+    const serve = (message: IncomingMessage, response: ServerResponse) => {
+      this.#serve(message, response).catch((error: unknown) => {
+        this.#logger.error({ err: error }, "An answer could not be written");
+        response.destroy();
+      });
+    };
     server.on("request", serve);
     // An unknown expectation is no reason to refuse: the request is answered as it is.
     server.on("checkExpectation", serve);
@@ -179,16 +183,16 @@ class Listener {
    * connection is closed. What can be read of the head decides how the refusal looks.
    */
   async #serveBroken(error: ParserError, socket: Socket): Promise<void> {
+    if (!isUnreadable(error) || !socket.writable) {
+      socket.destroy();
+      return;
+    }
     const connection = connectionOf(socket);
     if (connection.isBroken) return;
     connection.isBroken = true;
     const flaw = describeFlaw(error.code);
     if (connection.inFlight > 0) {
       connection.body?.break(flaw);
-      return;
-    }
-    if (!socket.writable || error.code === "ECONNRESET") {
-      socket.destroy();
       return;
     }
     const head = readHead(error.rawPacket);
@@ -228,6 +232,11 @@ function end(response: ServerResponse, body: Uint8Array | undefined): void {
 interface ParserError extends Error {
   readonly code?: string;
   readonly rawPacket?: Buffer;
+}
+
+/** Whether the message is at fault, and not the connection. */
+function isUnreadable({ code }: ParserError): boolean {
+  return code?.startsWith("HPE_") === true || code === "ERR_HTTP_REQUEST_TIMEOUT";
 }
 
 const LINGER_MS = 1000;
