@@ -9,16 +9,16 @@ export type AnyOf = readonly (Bitset | undefined)[];
  */
 export class TreeScan {
   readonly #conditions: readonly AnyOf[];
-  readonly #end: number;
+  /** One more than the highest tree to look at. */
+  readonly end: number;
   readonly #words = new Int32Array(CHUNK_WORDS);
   #chunk = -1;
   #word = CHUNK_WORDS;
   #bits = 0;
 
-  /** @param end one more than the highest tree to look at */
   constructor(conditions: readonly AnyOf[], end: number) {
     this.#conditions = conditions;
-    this.#end = end;
+    this.end = end;
   }
 
   /** The next tree, or -1 when there are no more. */
@@ -34,14 +34,19 @@ export class TreeScan {
     const bit = 31 - Math.clz32(this.#bits & -this.#bits);
     this.#bits &= this.#bits - 1;
     const tree = this.#chunk * CHUNK_BITS + this.#word * 32 + bit;
-    return tree < this.#end ? tree : -1;
+    return tree < this.end ? tree : -1;
+  }
+
+  /** Whether a tree is among those that the scan goes through. */
+  has(tree: number): boolean {
+    return this.#conditions.every((anyOf) => anyOf.some((bitset) => bitset?.has(tree)));
   }
 
   /** Goes on to the next chunk in which every condition has something. */
   #nextChunk(): boolean {
     for (;;) {
       this.#chunk += 1;
-      if (this.#chunk * CHUNK_BITS >= this.#end) return false;
+      if (this.#chunk * CHUNK_BITS >= this.end) return false;
       this.#words.fill(-1);
       if (this.#conditions.every((anyOf) => this.#intersect(anyOf))) return true;
     }

@@ -1,0 +1,276 @@
+import { type AnchorProviders, type Constraint, constraintsFor } from "./constraints.ts";
+import type { SearchPlan } from "./search-plan.ts";
+
+/** How much may still be tried before the search has to pause; one is a provider looked at. */
+export interface Budget {
+  left: number;
+}
+
+export type Progress = "found" | "paused" | "done";
+
+/** The candidates of one anchor, one at a time. */
+export interface AnchorCandidates {
+  readonly tree: number;
+  /** Per choice, the row of the provider, of the candidate found last. */
+  readonly rows: readonly number[];
+  next(budget: Budget): Progress;
+}
+
+/** With this many dead ends known, further ones are no longer noted. */
+const MAX_DEAD_ENDS = 20_000;
+/** How often a random draw may come up with a candidate seen before. */
+const MAX_REPEATED_DRAWS = 16;
+
+/**
+ * Walks through the combinations of providers of one anchor, one choice after the other, the choice
+ * with the fewest providers first. A combination is given up as soon as a constraint refuses it.
+ *
+ * What has been found to lead nowhere is noted in terms of what it leaves for the choices still to
+ * be made, with interchangeable providers not told apart. So eight groups on seven equal devices
+ * fail after trying every device about once, and not after 7! combinations.
+ */
+export class AnchorSearch implements AnchorCandidates {
+  readonly tree: number;
+  readonly rows: number[];
+
+  readonly #providers: AnchorProviders;
+  readonly #options: readonly number[][];
+  readonly #constraints: readonly Constraint[];
+  /** Per depth: the option to look at next, and the one chosen. */
+  readonly #position: Int32Array;
+  readonly #chosen: Int32Array;
+  #depth = 0;
+
+  /** How many candidates were found, and per depth how many when it was entered. */
+  #found = 0;
+  readonly #foundBefore: Int32Array;
+  readonly #deadEnds = new Set<string>();
+  #kinds: readonly (readonly number[])[] | undefined;
+
+  readonly #random: (() => number) | undefined;
+  /** What was drawn at random; undefined while candidates are not drawn but enumerated. */
+  readonly #drawn: Set<string> | undefined;
+  #isDrawing: boolean;
+  #isDrawn = false;
+  #repeatedDraws = 0;
+
+  /**
+   * The search of an anchor; undefined when it is plain that there is nothing to find.
+   *
+   * @param random makes the order random
+   * @param isSampled draws candidates from all over the anchor, at the price of keeping them
+   */
+  static open(
+    plan: SearchPlan,
+    tree: number,
+    root: number,
+    budget: Budget,
+    random: (() => number) | undefined,
+    isSampled: boolean,
+  ): AnchorSearch | undefined {
+    const providers = providersOf(plan, tree, root, budget);
+    if (providers === undefined) return undefined;
+    const constraints = constraintsFor(providers);
+    if (!constraints.every((constraint) => constraint.canHold())) return undefined;
+    return new AnchorSearch(tree, providers, constraints, random, isSampled);
+  }
+
+  private constructor(
+    tree: number,
+    providers: AnchorProviders,
+    constraints: readonly Constraint[],
+    random: (() => number) | undefined,
+    isSampled: boolean,
+  ) {
+    const count = providers.order.length;
+    this.tree = tree;
+    this.#providers = providers;
+    this.#constraints = constraints;
+    this.#options = providers.options.map((options) => [...options]);
+    this.rows = Array.from<number>({ length: count }).fill(-1);
+    this.#position = new Int32Array(count);
+    this.#chosen = new Int32Array(count);
+    this.#foundBefore = new Int32Array(count);
+    this.#random = random;
+    this.#isDrawing = random !== undefined && isSampled;
+    this.#drawn = this.#isDrawing ? new Set() : undefined;
+    this.#shuffle();
+  }
+
+  next(budget: Budget): Progress {
+    for (;;) {
+      if (this.#isDrawing && this.#isDrawn) this.#restart();
+      const progress = this.#enumerate(budget);
+      this.#isDrawn = progress === "found";
+      if (progress !== "found" || this.#drawn === undefined) return progress;
+      const key = this.rows.join(",");
+      if (!this.#drawn.has(key)) {
+        this.#drawn.add(key);
+        this.#repeatedDraws = 0;
+        return "found";
+      }
+      this.#repeatedDraws += 1;
+      if (this.#isDrawing && this.#repeatedDraws > MAX_REPEATED_DRAWS) {
+        this.#isDrawing = false;
+        this.#restart();
+      }
+    }
+  }
+
+  #enumerate(budget: Budget): Progress {
+    const last = this.rows.length - 1;
+    if (this.#depth > last) this.#takeBack();
+    for (;;) {
+      if (budget.left <= 0) return "paused";
+      budget.left -= 1;
+      const depth = this.#depth;
+      const options = this.#options[depth]!;
+      const position = this.#position[depth]!;
+      if (position === options.length) {
+        if (depth === 0) return "done";
+        if (this.#foundBefore[depth] === this.#found) this.#noteDeadEnd(depth);
+        this.#takeBack();
+        continue;
+      }
+      this.#position[depth] = position + 1;
+      const provider = options[position]!;
+      if (!this.#push(depth, provider)) continue;
+      this.#chosen[depth] = provider;
+      this.#depth = depth + 1;
+      if (depth === last) {
+        this.#found += 1;
+        this.#report();
+        return "found";
+      }
+      this.#enter(depth + 1);
+    }
+  }
+
+  #enter(depth: number): void {
+    this.#foundBefore[depth] = this.#found;
+    this.#position[depth] =
+      this.#deadEnds.size > 0 && this.#deadEnds.has(this.#stateAt(depth))
+        ? this.#options[depth]!.length
+        : 0;
+  }
+
+  #push(depth: number, provider: number): boolean {
+    const constraints = this.#constraints;
+    for (let number = 0; number < constraints.length; number++) {
+      if (constraints[number]!.push(depth, provider)) continue;
+      while (number-- > 0) constraints[number]!.pop(depth, provider);
+      return false;
+    }
+    return true;
+  }
+
+  #takeBack(): void {
+    this.#depth -= 1;
+    const provider = this.#chosen[this.#depth]!;
+    for (const constraint of this.#constraints) constraint.pop(this.#depth, provider);
+  }
+
+  #report(): void {
+    const { rows, order } = this.#providers;
+    for (let depth = 0; depth < order.length; depth++) {
+      this.rows[order[depth]!] = rows[this.#chosen[depth]!]!;
+    }
+  }
+
+  // Random order.
+
+  #restart(): void {
+    while (this.#depth > 0) this.#takeBack();
+    this.#position.fill(0);
+    this.#foundBefore.fill(this.#found);
+    this.#shuffle();
+  }
+
+  #shuffle(): void {
+    if (this.#random === undefined) return;
+    for (const options of this.#options) shuffle(options, this.#random);
+  }
+
+  // Dead ends.
+
+  #noteDeadEnd(depth: number): void {
+    if (this.#deadEnds.size < MAX_DEAD_ENDS) this.#deadEnds.add(this.#stateAt(depth));
+  }
+
+  /** What the choices so far leave for those still to be made. */
+  #stateAt(depth: number): string {
+    this.#kinds ??= this.#providersByKind();
+    const parts = [String(depth)];
+    for (const constraint of this.#constraints) parts.push(constraint.overallState(depth));
+    for (const alike of this.#kinds) {
+      const states = alike.map((provider) => {
+        let state = "";
+        for (const constraint of this.#constraints) {
+          state += `${constraint.stateOf(depth, provider)} `;
+        }
+        return state;
+      });
+      parts.push(states.sort().join(";"));
+    }
+    return parts.join("|");
+  }
+
+  #providersByKind(): number[][] {
+    const depthsOfProvider = new Map<number, number[]>();
+    this.#options.forEach((options, depth) => {
+      for (const provider of options) {
+        const depths = depthsOfProvider.get(provider);
+        if (depths === undefined) depthsOfProvider.set(provider, [depth]);
+        else depths.push(depth);
+      }
+    });
+    const kindOf = ([provider, depths]: [number, number[]]): string =>
+      [depths.join(","), ...this.#constraints.map((it) => it.kindOf(provider))].join("|");
+    return [...Map.groupBy(depthsOfProvider, kindOf).values()].map((alike) =>
+      alike.map(([provider]) => provider),
+    );
+  }
+}
+
+/** The providers of an anchor, and who can be chosen for what; undefined when nobody can. */
+function providersOf(
+  plan: SearchPlan,
+  tree: number,
+  root: number,
+  budget: Budget,
+): AnchorProviders | undefined {
+  const { choices, index, sharing } = plan;
+  const own = index.trees.rows(tree);
+  const shared = sharing.servingTree(tree, own);
+  const rows = shared.length === 0 ? own : [...own, ...shared];
+  budget.left -= rows.length;
+  const optionsOfChoice: number[][] = [];
+  for (let number = 0; number < choices.length; number++) {
+    const choice = choices[number]!;
+    const options: number[] = [];
+    for (let provider = 0; provider < own.length; provider++) {
+      if (choice.fitsInTree(own[provider]!, root)) options.push(provider);
+    }
+    if (shared.length > 0 && choice.toleratesAnchor(root)) {
+      for (let provider = own.length; provider < rows.length; provider++) {
+        if (sharing.canServe(number, rows[provider]!)) options.push(provider);
+      }
+    }
+    if (options.length === 0) return undefined;
+    optionsOfChoice.push(options);
+  }
+  const order = [...choices.keys()].sort(
+    (a, b) => optionsOfChoice[a]!.length - optionsOfChoice[b]!.length,
+  );
+  return { plan, rows, order, options: order.map((choice) => optionsOfChoice[choice]!) };
+}
+
+/** Fisher and Yates. */
+function shuffle(values: number[], random: () => number): void {
+  for (let end = values.length - 1; end > 0; end--) {
+    const other = Math.floor(random() * (end + 1));
+    const value = values[end]!;
+    values[end] = values[other]!;
+    values[other] = value;
+  }
+}

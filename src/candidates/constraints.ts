@@ -1,0 +1,422 @@
+import type { SearchPlan } from "./search-plan.ts";
+
+/**
+ * The part of an anchor's search that constraints look at. Providers are numbered from 0 within it:
+ * first the rows of the anchor's tree, then the sharing providers that serve it.
+ */
+export interface AnchorProviders {
+  readonly plan: SearchPlan;
+  /** Row per provider. */
+  readonly rows: readonly number[];
+  /** The choices in the order in which they are made: the depth of the search. */
+  readonly order: readonly number[];
+  /** Per depth, the providers to choose from. */
+  readonly options: readonly (readonly number[])[];
+}
+
+/**
+ * Something that a combination of providers must hold to, told about choices as they are made and
+ * taken back, so that it can refuse one as soon as no complete combination can follow.
+ */
+export interface Constraint {
+  /** Whether any complete combination can hold to it, as far as can be told beforehand. */
+  canHold(): boolean;
+  /** Makes a choice; false, and nothing has changed, when it is refused. */
+  push(depth: number, provider: number): boolean;
+  /** Takes the last choice back. */
+  pop(depth: number, provider: number): void;
+  /** What tells a provider apart from others: two of one kind and one state are interchangeable. */
+  kindOf(provider: number): string;
+  /** What the choices made so far mean for a provider in the choices still to be made. */
+  stateOf(depth: number, provider: number): string;
+  /** What else the choices made so far mean for those still to be made. */
+  overallState(depth: number): string;
+}
+
+/** Only those that can make a difference for the query. */
+export function constraintsFor(providers: AnchorProviders): Constraint[] {
+  const { plan } = providers;
+  const constraints: Constraint[] = [];
+  if (plan.isIsolated) constraints.push(new Isolation(providers));
+  if (plan.contestedClasses.length > 0) constraints.push(new SharedCapacity(providers));
+  if (plan.collectiveTraits.length > 0) constraints.push(new CollectiveTraits(providers));
+  if (!plan.query.isNestedAware) constraints.push(new OneProviderPerTree(providers));
+  for (const choices of plan.subtrees) constraints.push(new SameSubtree(providers, choices));
+  return constraints;
+}
+
+/** `group_policy=isolate`: no two suffixed groups are met by one provider. */
+class Isolation implements Constraint {
+  readonly #providers: AnchorProviders;
+  readonly #isGranular: readonly boolean[];
+  readonly #isTaken: Uint8Array;
+
+  constructor(providers: AnchorProviders) {
+    this.#providers = providers;
+    this.#isGranular = providers.order.map((it) => providers.plan.choices[it]!.suffix !== "");
+    this.#isTaken = new Uint8Array(providers.rows.length);
+  }
+
+  /** Whether each group can have a provider of its own: a bipartite matching. */
+  canHold(): boolean {
+    const { options } = this.#providers;
+    const depthOfProvider = new Map<number, number>();
+    const assign = (depth: number, visited: Set<number>): boolean =>
+      options[depth]!.some((provider) => {
+        if (visited.has(provider)) return false;
+        visited.add(provider);
+        const other = depthOfProvider.get(provider);
+        if (other !== undefined && !assign(other, visited)) return false;
+        depthOfProvider.set(provider, depth);
+        return true;
+      });
+    return options.every((_, depth) => !this.#isGranular[depth] || assign(depth, new Set()));
+  }
+
+  push(depth: number, provider: number): boolean {
+    if (!this.#isGranular[depth]) return true;
+    if (this.#isTaken[provider] === 1) return false;
+    this.#isTaken[provider] = 1;
+    return true;
+  }
+
+  pop(depth: number, provider: number): void {
+    if (this.#isGranular[depth]) this.#isTaken[provider] = 0;
+  }
+
+  kindOf(): string {
+    return "";
+  }
+
+  stateOf(_depth: number, provider: number): string {
+    return String(this.#isTaken[provider]);
+  }
+
+  overallState(): string {
+    return "";
+  }
+}
+
+/** What several choices take from one inventory together must fit it, and its max_unit. */
+class SharedCapacity implements Constraint {
+  readonly #providers: AnchorProviders;
+  /** Per depth, pairs of contested class and amount. */
+  readonly #takes: readonly (readonly (readonly [contested: number, amount: number])[])[];
+  readonly #classes: number;
+  /** Per provider and contested class; not more than what all choices together ask for. */
+  readonly #room: Float64Array;
+  readonly #taken: Float64Array;
+
+  constructor(providers: AnchorProviders) {
+    const { plan, rows, order } = providers;
+    const classes = plan.contestedClasses;
+    this.#providers = providers;
+    this.#classes = classes.length;
+    this.#takes = order.map((choice) =>
+      plan.choices[choice]!.needs.flatMap(({ column, amount }) => {
+        const contested = classes.findIndex((it) => it.column === column);
+        return contested < 0 ? [] : [[contested, amount] as const];
+      }),
+    );
+    this.#taken = new Float64Array(rows.length * classes.length);
+    this.#room = new Float64Array(rows.length * classes.length);
+    rows.forEach((row, provider) => {
+      classes.forEach(({ column, total }, contested) => {
+        const room = column.has(row) ? Math.min(column.room(row), total) : 0;
+        this.#room[provider * classes.length + contested] = room;
+      });
+    });
+  }
+
+  /** Whether all providers together have enough. */
+  canHold(): boolean {
+    const { plan, options } = this.#providers;
+    return plan.contestedClasses.every(({ total }, contested) => {
+      const providers = new Set(
+        options.flatMap((candidates, depth) =>
+          this.#takes[depth]!.some(([it]) => it === contested) ? candidates : [],
+        ),
+      );
+      let room = 0;
+      for (const provider of providers) room += this.#room[provider * this.#classes + contested]!;
+      return room >= total;
+    });
+  }
+
+  push(depth: number, provider: number): boolean {
+    const base = provider * this.#classes;
+    const takes = this.#takes[depth]!;
+    for (const [contested, amount] of takes) {
+      if (this.#taken[base + contested]! + amount > this.#room[base + contested]!) return false;
+    }
+    for (const [contested, amount] of takes) this.#taken[base + contested]! += amount;
+    return true;
+  }
+
+  pop(depth: number, provider: number): void {
+    const base = provider * this.#classes;
+    for (const [contested, amount] of this.#takes[depth]!) {
+      this.#taken[base + contested]! -= amount;
+    }
+  }
+
+  kindOf(provider: number): string {
+    return this.#perClass(this.#room, provider);
+  }
+
+  stateOf(_depth: number, provider: number): string {
+    return this.#perClass(this.#taken, provider);
+  }
+
+  overallState(): string {
+    return "";
+  }
+
+  #perClass(values: Float64Array, provider: number): string {
+    return values.subarray(provider * this.#classes, (provider + 1) * this.#classes).join(",");
+  }
+}
+
+/** The providers of the unsuffixed group together have one trait of each required set. */
+class CollectiveTraits implements Constraint {
+  readonly #words: number;
+  readonly #isUnsuffixed: readonly boolean[];
+  /** Per provider, the required sets of which it has a trait, as bits. */
+  readonly #provided: Int32Array;
+  /** Per depth, what the choices before it provide. */
+  readonly #covered: Int32Array;
+  /** Per depth, what the choices from it on can provide at most. */
+  readonly #coverable: Int32Array;
+  readonly #wanted: Int32Array;
+
+  constructor({ plan, rows, order, options }: AnchorProviders) {
+    const { collectiveTraits, index } = plan;
+    const words = Math.ceil(collectiveTraits.length / 32);
+    this.#words = words;
+    this.#isUnsuffixed = order.map((choice) => plan.choices[choice]!.suffix === "");
+    this.#wanted = new Int32Array(words);
+    this.#provided = new Int32Array(rows.length * words);
+    collectiveTraits.forEach((anyOf, number) => {
+      this.#wanted[number >>> 5]! |= 1 << (number & 31);
+      rows.forEach((row, provider) => {
+        if (!index.traitSets.members(index.traitSetOf(row)).some((id) => anyOf.has(id))) return;
+        this.#provided[provider * words + (number >>> 5)]! |= 1 << (number & 31);
+      });
+    });
+    this.#covered = new Int32Array((order.length + 1) * words);
+    this.#coverable = new Int32Array((order.length + 1) * words);
+    for (let depth = order.length - 1; depth >= 0; depth--) {
+      for (let word = 0; word < words; word++) {
+        let bits = this.#coverable[(depth + 1) * words + word]!;
+        if (this.#isUnsuffixed[depth]) {
+          for (const provider of options[depth]!) bits |= this.#provided[provider * words + word]!;
+        }
+        this.#coverable[depth * words + word] = bits;
+      }
+    }
+  }
+
+  canHold(): boolean {
+    return this.#wanted.every((wanted, word) => (wanted & ~this.#coverable[word]!) === 0);
+  }
+
+  push(depth: number, provider: number): boolean {
+    const words = this.#words;
+    for (let word = 0; word < words; word++) {
+      let bits = this.#covered[depth * words + word]!;
+      if (this.#isUnsuffixed[depth]) bits |= this.#provided[provider * words + word]!;
+      const reachable = bits | this.#coverable[(depth + 1) * words + word]!;
+      if ((this.#wanted[word]! & ~reachable) !== 0) return false;
+      this.#covered[(depth + 1) * words + word] = bits;
+    }
+    return true;
+  }
+
+  pop(): void {
+    // What a depth covers is written anew by the next push to it.
+  }
+
+  kindOf(provider: number): string {
+    return this.#provided.subarray(provider * this.#words, (provider + 1) * this.#words).join(",");
+  }
+
+  stateOf(): string {
+    return "";
+  }
+
+  overallState(depth: number): string {
+    return this.#covered.subarray(depth * this.#words, (depth + 1) * this.#words).join(",");
+  }
+}
+
+/** Before 1.29 a candidate takes resources from at most one provider of each tree. */
+class OneProviderPerTree implements Constraint {
+  readonly #trees: readonly number[];
+  readonly #takes: readonly boolean[];
+  readonly #providerOfTree = new Map<number, { provider: number; choices: number }>();
+
+  constructor({ plan, rows, order }: AnchorProviders) {
+    this.#trees = rows.map((row) => plan.index.treeOf(row));
+    this.#takes = order.map((choice) => plan.choices[choice]!.needs.length > 0);
+  }
+
+  canHold(): boolean {
+    return true;
+  }
+
+  push(depth: number, provider: number): boolean {
+    if (!this.#takes[depth]) return true;
+    const tree = this.#trees[provider]!;
+    const taken = this.#providerOfTree.get(tree);
+    if (taken === undefined) this.#providerOfTree.set(tree, { provider, choices: 1 });
+    else if (taken.provider !== provider) return false;
+    else taken.choices += 1;
+    return true;
+  }
+
+  pop(depth: number, provider: number): void {
+    if (!this.#takes[depth]) return;
+    const taken = this.#providerOfTree.get(this.#trees[provider]!)!;
+    taken.choices -= 1;
+    if (taken.choices === 0) this.#providerOfTree.delete(this.#trees[provider]!);
+  }
+
+  kindOf(provider: number): string {
+    return String(this.#trees[provider]);
+  }
+
+  stateOf(_depth: number, provider: number): string {
+    return this.#providerOfTree.get(this.#trees[provider]!)?.provider === provider ? "taken" : "";
+  }
+
+  overallState(): string {
+    return "";
+  }
+}
+
+/**
+ * `same_subtree`: one of the providers of these groups is an ancestor of all others, or the same.
+ *
+ * The lowest common ancestor of the providers so far, itself included, must in the end be one of
+ * them; until then it can still move up to a provider that a later choice may bring in.
+ */
+class SameSubtree implements Constraint {
+  readonly #isMember: readonly boolean[];
+  readonly #parents: Int32Array;
+  readonly #heights: Int32Array;
+  readonly #hasChildren: Uint8Array;
+  /** Per depth: the lowest common ancestor of what is chosen before it, -1 for nothing chosen. */
+  readonly #ancestor: Int32Array;
+  /** Per provider, how many choices have it. */
+  readonly #chosen: Int32Array;
+  /** Per depth and provider: whether it or an ancestor of it can be chosen from there on. */
+  readonly #canMoveUp: Uint8Array;
+  /** Per provider: whether each of the groups can be met by it or below it. */
+  readonly #spansAll: Uint8Array;
+  readonly #count: number;
+
+  constructor({ plan, rows, order, options }: AnchorProviders, choices: readonly number[]) {
+    const count = rows.length;
+    this.#count = count;
+    this.#isMember = order.map((choice) => choices.includes(choice));
+    this.#parents = parentsOf(plan, rows);
+    this.#heights = new Int32Array(count);
+    this.#hasChildren = new Uint8Array(count);
+    this.#spansAll = new Uint8Array(count).fill(1);
+    this.#ancestor = new Int32Array(order.length + 1).fill(-1);
+    this.#chosen = new Int32Array(count);
+    this.#canMoveUp = new Uint8Array((order.length + 1) * count);
+    for (let provider = 0; provider < count; provider++) {
+      for (let it = this.#parents[provider]!; it >= 0; it = this.#parents[it]!) {
+        this.#heights[provider]! += 1;
+        this.#hasChildren[it] = 1;
+      }
+    }
+    order.forEach((_, depth) => {
+      if (!this.#isMember[depth]) return;
+      const spans = new Uint8Array(count);
+      for (const provider of options[depth]!) {
+        for (let it = provider; it >= 0; it = this.#parents[it]!) spans[it] = 1;
+      }
+      for (let it = 0; it < count; it++) this.#spansAll[it]! &= spans[it]!;
+    });
+    for (let depth = order.length - 1; depth >= 0; depth--) {
+      this.#canMoveUp.copyWithin(depth * count, (depth + 1) * count, (depth + 2) * count);
+      if (!this.#isMember[depth]) continue;
+      const tops = options[depth]!.filter((provider) => this.#spansAll[provider] === 1);
+      this.#markBelow(depth, new Set(tops));
+    }
+  }
+
+  canHold(): boolean {
+    return this.#canMoveUp.subarray(0, this.#count).includes(1);
+  }
+
+  push(depth: number, provider: number): boolean {
+    const before = this.#ancestor[depth]!;
+    if (!this.#isMember[depth]) {
+      this.#ancestor[depth + 1] = before;
+      return true;
+    }
+    const ancestor = before < 0 ? provider : this.#commonAncestor(before, provider);
+    if (ancestor < 0) return false;
+    const isChosen = ancestor === provider || this.#chosen[ancestor]! > 0;
+    if (
+      !(isChosen && this.#spansAll[ancestor] === 1) &&
+      this.#canMoveUp[(depth + 1) * this.#count + ancestor] === 0
+    ) {
+      return false;
+    }
+    this.#ancestor[depth + 1] = ancestor;
+    this.#chosen[provider]! += 1;
+    return true;
+  }
+
+  pop(depth: number, provider: number): void {
+    if (this.#isMember[depth]) this.#chosen[provider]! -= 1;
+  }
+
+  /** Leaves with one parent can be exchanged; everything else has its own place in the tree. */
+  kindOf(provider: number): string {
+    const isLeaf = this.#hasChildren[provider] === 0 && this.#parents[provider]! >= 0;
+    return isLeaf ? `below ${this.#parents[provider]}` : `only ${provider}`;
+  }
+
+  stateOf(depth: number, provider: number): string {
+    return `${this.#ancestor[depth] === provider} ${this.#chosen[provider]! > 0}`;
+  }
+
+  overallState(depth: number): string {
+    return String(this.#ancestor[depth]! < 0);
+  }
+
+  /** -1 for providers of different trees. */
+  #commonAncestor(one: number, other: number): number {
+    let a = one;
+    let b = other;
+    while (a !== b) {
+      if (this.#heights[a]! < this.#heights[b]!) b = this.#parents[b]!;
+      else a = this.#parents[a]!;
+      if (a < 0 || b < 0) return -1;
+    }
+    return a;
+  }
+
+  #markBelow(depth: number, tops: ReadonlySet<number>): void {
+    for (let provider = 0; provider < this.#count; provider++) {
+      for (let it = provider; it >= 0; it = this.#parents[it]!) {
+        if (tops.has(it)) this.#canMoveUp[depth * this.#count + provider] = 1;
+      }
+    }
+  }
+}
+
+/** Per provider the number of its nearest ancestor among the providers; -1 without one. */
+function parentsOf({ index }: SearchPlan, rows: readonly number[]): Int32Array {
+  const numberOfRow = new Map(rows.map((row, provider) => [row, provider]));
+  return Int32Array.from(rows, (row) => {
+    let parent = index.parentOf(row);
+    while (parent >= 0 && !numberOfRow.has(parent)) parent = index.parentOf(parent);
+    return numberOfRow.get(parent) ?? -1;
+  });
+}

@@ -1,0 +1,167 @@
+import type { CandidateQuery } from "../domain/candidate-query.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import {
+  type AnchorCandidates,
+  AnchorSearch,
+  type Budget,
+  type Progress,
+} from "./anchor-search.ts";
+import { DrawnTrees, type TreeSource } from "./drawn-trees.ts";
+import { SearchPlan } from "./search-plan.ts";
+
+export interface SearchOptions {
+  /** All candidates of one anchor before those of the next, or one of each in turn. */
+  readonly strategy: "depth-first" | "breadth-first";
+  /** Negative for any number. */
+  readonly maxCandidates: number;
+  /** Numbers from 0 up to 1; candidates come in random order when it is given. */
+  readonly random?: () => number;
+}
+
+/** How many anchors are visited in turn; of more, the next ones follow when one is exhausted. */
+const MAX_OPEN_ANCHORS = 1024;
+
+/**
+ * Searches for the candidates of a query, on demand and no further than asked for.
+ *
+ * @param time the time of an open view or, for a search that ends before anything else happens,
+ *   the time of the index
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+ */
+export function searchCandidates(
+  index: ProviderIndex,
+  time: number,
+  query: CandidateQuery,
+  options: SearchOptions,
+): CandidateSearch {
+  return new CandidateSearch(new SearchPlan(index, time, query), options);
+}
+
+/**
+ * The candidates of a query, one at a time.
+ *
+ * Each is found once, however many trees can anchor it: two differ in the provider of at least one
+ * choice. In random order, anchors are drawn evenly and take turns.
+ */
+export class CandidateSearch {
+  readonly plan: SearchPlan;
+  readonly #random: (() => number) | undefined;
+  readonly #isDepthFirst: boolean;
+  readonly #bound: number;
+  readonly #trees: TreeSource;
+  #hasMoreTrees = true;
+  readonly #lone = new LoneProvider();
+  /** The anchors that take turns; just one when searching depth first. */
+  readonly #open: AnchorCandidates[] = [];
+  #turn = 0;
+  #count = 0;
+  #rows: readonly number[] = [];
+
+  constructor(plan: SearchPlan, { strategy, maxCandidates, random }: SearchOptions) {
+    this.plan = plan;
+    this.#random = random;
+    this.#isDepthFirst = strategy === "depth-first" && random === undefined;
+    // Upstream compares after adding a candidate, so that the least it generates is one.
+    const most = maxCandidates < 0 ? Infinity : Math.max(1, maxCandidates);
+    this.#bound = Math.min(plan.query.limit ?? Infinity, most);
+    this.#trees = random === undefined ? plan.trees() : new DrawnTrees(plan.trees(), random);
+  }
+
+  /** Per choice of the plan, the row of the provider, of the candidate found last. */
+  get rows(): readonly number[] {
+    return this.#rows;
+  }
+
+  /**
+   * Looks for the next candidate.
+   *
+   * @param budget is used up by the work done; the search pauses at 0 and goes on in the next call
+   */
+  next(budget: Budget): Progress {
+    if (this.#count >= this.#bound) return "done";
+    for (;;) {
+      if (this.#turn === this.#open.length) {
+        const progress = this.#nextRound(budget);
+        if (progress !== "opened") return progress;
+      }
+      const anchor = this.#open[this.#turn]!;
+      const progress = this.#nextOf(anchor, budget);
+      if (progress === "found") {
+        if (anchor === this.#lone) this.#open.pop();
+        else if (!this.#isDepthFirst) this.#turn += 1;
+        this.#count += 1;
+      }
+      if (progress !== "done") return progress;
+      this.#open.splice(this.#turn, 1);
+    }
+  }
+
+  /** When all open anchors have had their turn: one more, or the first of them again. */
+  #nextRound(budget: Budget): "opened" | "paused" | "done" {
+    if (this.#hasMoreTrees && this.#open.length < (this.#isDepthFirst ? 1 : MAX_OPEN_ANCHORS)) {
+      const anchor = this.#openNext(budget);
+      if (anchor !== undefined) {
+        this.#open.push(anchor);
+        return "opened";
+      }
+      if (this.#hasMoreTrees) return "paused";
+    }
+    this.#turn = 0;
+    return this.#open.length === 0 ? "done" : "opened";
+  }
+
+  /** Undefined when there are no more trees or the budget is used up. */
+  #openNext(budget: Budget): AnchorCandidates | undefined {
+    const { plan } = this;
+    while (budget.left > 0) {
+      budget.left -= 1;
+      const tree = this.#trees.next(budget);
+      if (tree === undefined) return undefined;
+      if (tree < 0) {
+        this.#hasMoreTrees = false;
+        return undefined;
+      }
+      const root = plan.anchorRoot(tree);
+      if (root === undefined) continue;
+      if (plan.isAlone(tree, root)) {
+        if (plan.meetsAlone(root)) return this.#lone.open(tree, root, plan.choices.length);
+        continue;
+      }
+      const isSampled = this.#bound < Infinity;
+      const anchor = AnchorSearch.open(plan, tree, root, budget, this.#random, isSampled);
+      if (anchor !== undefined) return anchor;
+    }
+    return undefined;
+  }
+
+  /** The next candidate of an anchor that does not belong to another one. */
+  #nextOf(anchor: AnchorCandidates, budget: Budget): Progress {
+    for (;;) {
+      const progress = anchor.next(budget);
+      if (progress !== "found") return progress;
+      if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows)) continue;
+      this.#rows = anchor.rows;
+      return "found";
+    }
+  }
+}
+
+/** A tree of one provider that meets everything: the common case, without a search. */
+class LoneProvider implements AnchorCandidates {
+  tree = -1;
+  readonly rows: number[] = [];
+  #hasMore = false;
+
+  open(tree: number, row: number, choices: number): this {
+    this.tree = tree;
+    this.#hasMore = true;
+    for (let choice = 0; choice < choices; choice++) this.rows[choice] = row;
+    return this;
+  }
+
+  next(): Progress {
+    if (!this.#hasMore) return "done";
+    this.#hasMore = false;
+    return "found";
+  }
+}
