@@ -9,6 +9,8 @@ import type { DatabaseDate, Schema } from "./schema.ts";
  */
 export interface DatabaseAdapter {
   readonly engine: "sqlite" | "mysql" | "postgres";
+  /** Whether other processes write to the database, so that what is known of it may be stale. */
+  readonly isShared: boolean;
   /**
    * The query builder's half of the engine: connections for transactions that only read, each of
    * which sees one consistent snapshot, or for those that write.

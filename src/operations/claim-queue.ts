@@ -8,8 +8,8 @@ import {
   ConsumerExists,
   ResourceProviderConcurrentUpdateDetected,
 } from "../domain/errors.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
 import { writeClaims, type ClaimOutcome } from "./claim-writer.ts";
+import type { IndexKeeper } from "./index-keeper.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
@@ -27,13 +27,13 @@ interface WaitingClaim {
  */
 export class ClaimQueue {
   readonly #database: Database;
-  readonly #index: ProviderIndex;
+  readonly #keeper: IndexKeeper;
   #waiting: WaitingClaim[] = [];
   #isWriting = false;
 
-  constructor(database: Database, index: ProviderIndex) {
+  constructor(database: Database, keeper: IndexKeeper) {
     this.#database = database;
-    this.#index = index;
+    this.#keeper = keeper;
   }
 
   /**
@@ -81,7 +81,10 @@ export class ClaimQueue {
     const { context } = first;
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
-        return await this.#database.writer(context, (tx) => writeClaims(tx, this.#index, claims));
+        await this.#keeper.fresh();
+        return await this.#database.writer(context, (tx) =>
+          writeClaims(tx, this.#keeper.current, claims),
+        );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;
@@ -100,10 +103,10 @@ export class ClaimQueue {
         ...claim.consumers.flatMap((consumer) => consumer.allocations),
         ...(claim.inventories ?? []),
       ])
-      .flatMap(({ providerUuid }) => this.#index.get(providerUuid)?.id ?? []);
+      .flatMap(({ providerUuid }) => this.#keeper.current.get(providerUuid)?.id ?? []);
     const records = await this.#database.reader(first.context, (tx) =>
       loadProviderRecords(tx, [...new Set(ids)]),
     );
-    for (const record of records) this.#index.put(record);
+    for (const record of records) this.#keeper.current.put(record);
   }
 }

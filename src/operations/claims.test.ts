@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { defaultConfig } from "../config/config.ts";
@@ -16,13 +20,16 @@ import { getProviderUsages } from "./usages.ts";
 const PROVIDER = "11111111-1111-4111-8111-111111111111";
 const OTHER_PROVIDER = "22222222-2222-4222-8222-222222222222";
 
+let folder: string;
 let service: Service;
 let index: ProviderIndex;
 let statements: string[];
 
 beforeEach(async () => {
   statements = [];
-  service = await openService(defaultConfig(), {
+  folder = await mkdtemp(join(tmpdir(), "stowage-"));
+  const connection = `sqlite:///${join(folder, "placement.sqlite")}`;
+  service = await openService(defaultConfig({ placementDatabase: { connection } }), {
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });
@@ -31,7 +38,10 @@ beforeEach(async () => {
   await provide(OTHER_PROVIDER, { VCPU: 10 });
 });
 
-afterEach(() => service.close());
+afterEach(async () => {
+  await service.close();
+  await rm(folder, { recursive: true, force: true });
+});
 
 describe("claims that arrive together", () => {
   test("get exactly the units that are there, and the rest are told which class is short", async () => {

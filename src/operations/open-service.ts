@@ -30,9 +30,7 @@ export async function openService(
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);
-    const service = new Service(config, database);
-    await service.loadIndex(START);
-    return service;
+    return await Service.start(config, database);
   } catch (error) {
     await database.close();
     throw error;

@@ -33,6 +33,7 @@ import { SqliteThread } from "./sqlite-thread.ts";
  */
 export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly engine = "sqlite";
+  readonly isShared = false;
   /** SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32. */
   readonly maxParameters = 32_766;
   readonly schemaDialect: SchemaDialect = {

@@ -1,0 +1,72 @@
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** What a read model needs to know of a change. */
+export interface FeedEntry {
+  readonly id: number;
+  /** Of the provider that changed; `null` for a change of names or of a consumer. */
+  readonly providerId: number | null;
+  readonly kind: string;
+}
+
+/** How many changes there are after an id, and the last of them: tells cheaply that none is new. */
+export async function summarizeChangesAfter(
+  tx: ReadTransaction,
+  id: number,
+): Promise<{ readonly count: number; readonly lastId: number }> {
+  const row = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select((eb) => [eb.fn.countAll<number>().as("count"), eb.fn.max("sc.id").as("last_id")])
+    .where("sc.id", ">", id)
+    .executeTakeFirstOrThrow();
+  return { count: Number(row.count), lastId: Number(row.last_id ?? id) };
+}
+
+export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
+  const rows = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select(["sc.id", "sc.resource_provider_id", "sc.kind"])
+    .where("sc.id", ">", id)
+    .orderBy("sc.id")
+    .execute();
+  return rows.map((row) => ({
+    id: Number(row.id),
+    providerId: row.resource_provider_id,
+    kind: row.kind,
+  }));
+}
+
+/** The ids of the newest changes, ascending. */
+export async function listNewestChangeIds(tx: ReadTransaction, limit: number): Promise<number[]> {
+  const rows = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select("sc.id")
+    .orderBy("sc.id", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => Number(row.id)).reverse();
+}
+
+/**
+ * Deletes changes that were made before a time, the oldest first, at most `limit` of them.
+ *
+ * @returns how many it deleted: as many as the limit if there may be more
+ */
+export async function deleteChangesBefore(
+  tx: WriteTransaction,
+  time: Date,
+  limit: number,
+): Promise<number> {
+  const oldest = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select(["sc.id", "sc.created_at"])
+    .orderBy("sc.id")
+    .limit(limit)
+    .execute();
+  const ids = oldest
+    .filter((row) => (tx.adapter.decodeDate(row.created_at)?.getTime() ?? 0) < time.getTime())
+    .map((row) => row.id);
+  const last = ids.at(-1);
+  if (last === undefined) return 0;
+  await tx.query.deleteFrom("stowage_changes").where("id", "<=", last).execute();
+  return ids.length;
+}
