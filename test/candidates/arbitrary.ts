@@ -12,6 +12,15 @@ const AGGREGATES = [91, 92, 93].map(uuidOf);
 const UNKNOWN_UUID = uuidOf(99);
 const MAX_PROVIDERS = 10;
 
+const PLAIN_GROUP: Omit<RequestGroup, "suffix"> = {
+  resources: new Map([["VCPU", 1]]),
+  requiredTraits: [],
+  forbiddenTraits: new Set(),
+  memberOf: [],
+  forbiddenAggregates: new Set(),
+  inTree: undefined,
+};
+
 /** Something that is there in one of a few cases. */
 function seldom<T>(arbitrary: fc.Arbitrary<T>, absent: T): fc.Arbitrary<T> {
   return fc.oneof({ weight: 3, arbitrary: fc.constant(absent) }, { weight: 1, arbitrary });
@@ -97,7 +106,7 @@ const conditions = fc.record({
   requiredTraits: setsOf(PLAIN_TRAITS),
   forbiddenTraits: someOf(PLAIN_TRAITS),
   memberOf: setsOf([...AGGREGATES, UNKNOWN_UUID]),
-  forbiddenAggregates: seldom(someOf(AGGREGATES), new Set<string>() as ReadonlySet<string>),
+  forbiddenAggregates: someOf(AGGREGATES),
   inTree: seldom(
     seldom(fc.integer({ min: 1, max: MAX_PROVIDERS + 1 }).map(uuidOf), undefined),
     undefined,
@@ -160,14 +169,103 @@ export const someQuery: fc.Arbitrary<CandidateQuery> = fc
     };
   });
 
-const PLAIN_GROUP: Omit<RequestGroup, "suffix"> = {
-  resources: new Map([["VCPU", 1]]),
-  requiredTraits: [],
-  forbiddenTraits: new Set(),
-  memberOf: [],
-  forbiddenAggregates: new Set(),
-  inTree: undefined,
-};
+// Crowds: more groups than fit comfortably, so that a search runs into dead ends all the time.
+
+const MAX_CROWD = 5;
+
+/** One tree, and perhaps a sharing provider beside it, of providers that look much the same. */
+export const crowdedFleet: fc.Arbitrary<Fleet> = fc
+  .array(
+    fc.record({
+      parent: fc.nat(MAX_CROWD),
+      devices: fc.integer({ min: 1, max: 3 }),
+      traits: fc.subarray(["T1", "T2"]),
+      isSharing: seldom(fc.constant(true), false),
+    }),
+    { minLength: 3, maxLength: MAX_CROWD },
+  )
+  .map((providers) => {
+    const amounts = { reserved: 0, minUnit: 1, stepSize: 1, allocationRatio: 1, used: 0 };
+    const records = providers.map((it, number): ProviderRecord => {
+      const isOutside = it.isSharing && number === providers.length - 1;
+      const isRoot = number === 0 || isOutside;
+      return {
+        id: number + 1,
+        uuid: uuidOf(number + 1),
+        name: `provider ${number + 1}`,
+        generation: 0,
+        parentId: isRoot ? null : 1 + (it.parent % number),
+        rootId: isOutside ? number + 1 : 1,
+        inventories: [RESOURCE_CLASSES.VCPU, RESOURCE_CLASSES.CUSTOM_GOLD].map((id) => ({
+          resourceClassId: id,
+          total: it.devices,
+          maxUnit: it.devices,
+          ...amounts,
+        })),
+        traitIds: [
+          ...it.traits.map((name) => TRAITS[name as keyof typeof TRAITS]),
+          ...(it.isSharing ? [TRAITS.MISC_SHARES_VIA_AGGREGATE] : []),
+        ],
+        aggregates: isRoot ? AGGREGATES.slice(0, 1) : [],
+      };
+    });
+    return { providers: records, resourceClasses: RESOURCE_CLASSES, traits: TRAITS };
+  });
+
+const crowdedGroup = fc
+  .record({
+    devices: fc.integer({ min: 0, max: 3 }),
+    requiredTraits: setsOf(["T1", "T2"]),
+  })
+  .map(({ devices, requiredTraits }) => ({
+    ...PLAIN_GROUP,
+    resources: new Map(devices > 0 ? [["CUSTOM_GOLD", devices]] : []),
+    requiredTraits,
+  }));
+
+export const crowdedQuery: fc.Arbitrary<CandidateQuery> = fc
+  .record({
+    unsuffixed: seldom(
+      fc.record({ devices: fc.integer({ min: 1, max: 3 }), requiredTraits: setsOf(["T1", "T2"]) }),
+      undefined,
+    ),
+    suffixed: fc.array(crowdedGroup, { minLength: 3, maxLength: MAX_CROWD }),
+    groupPolicy: fc.constantFrom("none", "isolate"),
+    subtrees: seldom(
+      fc.array(fc.subarray([0, 1, 2, 3, 4], { minLength: 2 }), { minLength: 1, maxLength: 2 }),
+      [],
+    ),
+    isNestedAware: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(true) },
+      { weight: 1, arbitrary: fc.constant(false) },
+    ),
+  })
+  .map(({ unsuffixed: more, suffixed: numbered, groupPolicy, subtrees, isNestedAware }) => ({
+    groups: [
+      ...numbered.map((group, number) => ({ ...group, suffix: `_${number}` })),
+      ...(more === undefined
+        ? []
+        : [
+            {
+              ...PLAIN_GROUP,
+              suffix: "",
+              resources: new Map([
+                ["VCPU", 1],
+                ["CUSTOM_GOLD", more.devices],
+              ]),
+              requiredTraits: more.requiredTraits,
+            },
+          ]),
+    ],
+    groupPolicy,
+    limit: undefined,
+    rootRequired: undefined,
+    sameSubtrees: subtrees
+      .map((numbers) => numbers.filter((it) => it < numbered.length).map((it) => `_${it}`))
+      .map((suffixes) => new Set(suffixes))
+      .filter((suffixes) => suffixes.size > 0),
+    isNestedAware,
+  }));
 
 export function uuidOf(id: number): string {
   return `00000000-0000-4000-8000-${String(id).padStart(12, "0")}`;

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { SearchOptions } from "../../src/candidates/search.ts";
-import { someFleet, someQuery } from "./arbitrary.ts";
+import { crowdedFleet, crowdedQuery, someFleet, someQuery } from "./arbitrary.ts";
 import { fastSearch, indexOf } from "./fast-search.ts";
 import { canonical, canonicalAllocations, plainSearch } from "./plain-search.ts";
 
@@ -25,6 +25,17 @@ test("the search finds what the plain search finds, as often", () => {
   );
   // Without this the property could hold because nothing is ever found.
   expect(withCandidates).toBeGreaterThan(NUM_RUNS / 10);
+});
+
+test("the search finds what the plain search finds where most combinations fail", () => {
+  fc.assert(
+    fc.property(crowdedFleet, crowdedQuery, (fleet, query) => {
+      const expected = plainSearch(fleet, query).candidates.map(canonical).sort();
+      const found = fastSearch(indexOf(fleet), query, EVERYTHING).map(canonical).sort();
+      expect(found).toEqual(expected);
+    }),
+    { numRuns: NUM_RUNS / 3, verbose: fc.VerbosityLevel.Verbose },
+  );
 });
 
 test("any order and any limit yields candidates of the plain search, each once", () => {
