@@ -5,6 +5,7 @@ import { ConfigError } from "../config/config-error.ts";
 import { describeConnection, parseConnectionUrl } from "../config/connection-url.ts";
 import { startServer } from "../http/server.ts";
 import { createLogger } from "../observability/logger.ts";
+import { keepHouse } from "../operations/housekeeping.ts";
 import { openService } from "../operations/open-service.ts";
 
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "::1"]);
@@ -28,8 +29,14 @@ export async function serve(loaded: LoadedConfig, output: NodeJS.WritableStream)
   const { host, port } = config.stowage;
   const server = await startServer({ config, service, routes: ROUTES, policy, logger, host, port });
   output.write(greeting(loaded, server.url));
+  const housekeeping = new AbortController();
+  const houseIsKept = keepHouse(service, housekeeping.signal, (err) =>
+    logger.error({ err }, "Old changes could not be deleted"),
+  );
   await untilAskedToStop();
   await server.stop();
+  housekeeping.abort();
+  await houseIsKept;
   await service.close();
   return 0;
 }

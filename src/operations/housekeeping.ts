@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { deleteChangesBefore } from "../db/change-feed.ts";
+import type { DatabaseContext } from "../db/transaction.ts";
+import type { Service } from "./service.ts";
+
+const INTERVAL_MS = 60_000;
+/** So many changes are deleted in one transaction: claims must not wait for long. */
+const BATCH = 1000;
+
+const HOUSEKEEPING: DatabaseContext = {
+  requestId: "housekeeping",
+  userId: undefined,
+  projectId: undefined,
+};
+
+/**
+ * Every minute, deletes changes that are older than `[stowage] change_retention`, until `signal`
+ * is aborted. A failure is reported, and tried again the next time.
+ */
+export async function keepHouse(
+  service: Service,
+  signal: AbortSignal,
+  report: (error: unknown) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await deleteOldChanges(service, new Date());
+    } catch (error) {
+      report(error);
+    }
+    await sleep(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {});
+  }
+}
+
+/** Deletes the changes that have passed their retention; returns how many. */
+export async function deleteOldChanges(service: Service, now: Date): Promise<number> {
+  const limit = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
+  let total = 0;
+  for (;;) {
+    const deleted = await service.database.writer(HOUSEKEEPING, (tx) =>
+      deleteChangesBefore(tx, limit, BATCH),
+    );
+    total += deleted;
+    if (deleted < BATCH) return total;
+  }
+}
