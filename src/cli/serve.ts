@@ -4,9 +4,10 @@ import type { LoadedConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { describeConnection, parseConnectionUrl } from "../config/connection-url.ts";
 import { startServer } from "../http/server.ts";
-import { createLogger } from "../observability/logger.ts";
+import { createLogger, type Logger } from "../observability/logger.ts";
 import { keepHouse } from "../operations/housekeeping.ts";
 import { openService } from "../operations/open-service.ts";
+import type { Service } from "../operations/service.ts";
 
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "::1"]);
 
@@ -26,19 +27,31 @@ export async function serve(loaded: LoadedConfig, output: NodeJS.WritableStream)
   const service = await openService(config, {
     mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
   });
-  const { host, port } = config.stowage;
-  const server = await startServer({ config, service, routes: ROUTES, policy, logger, host, port });
-  output.write(greeting(loaded, server.url));
+  try {
+    const { host, port } = config.stowage;
+    const parts = { config, service, routes: ROUTES, policy, logger, host, port };
+    const server = await startServer(parts);
+    output.write(greeting(loaded, server.url));
+    await keepHouseUntil(askedToStop(), service, logger);
+    await server.stop();
+  } finally {
+    await service.close();
+  }
+  return 0;
+}
+
+async function keepHouseUntil(
+  stopped: Promise<void>,
+  service: Service,
+  logger: Logger,
+): Promise<void> {
   const housekeeping = new AbortController();
   const houseIsKept = keepHouse(service, housekeeping.signal, (err) =>
     logger.error({ err }, "Old changes could not be deleted"),
   );
-  await untilAskedToStop();
-  await server.stop();
+  await stopped;
   housekeeping.abort();
   await houseIsKept;
-  await service.close();
-  return 0;
 }
 
 /** `noauth2` believes whatever a client says about itself: it is for this machine alone. */
@@ -70,7 +83,7 @@ function greeting({ config, isZeroConfig }: LoadedConfig, url: string): string {
   ].join("\n");
 }
 
-function untilAskedToStop(): Promise<void> {
+function askedToStop(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   return promise;
