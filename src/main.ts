@@ -7,8 +7,10 @@ import {
   stampDatabase,
   syncDatabase,
 } from "./cli/db.ts";
+import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "./cli/policy.ts";
 import { serve } from "./cli/serve.ts";
 import { checkUpgrade } from "./cli/status.ts";
+import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
 import { DatabaseUnavailable, SchemaMismatch } from "./db/errors.ts";
@@ -79,14 +81,50 @@ program
   .action(
     run((command) => {
       const { json = false } = command.opts<{ json?: true }>();
-      return checkUpgrade(load(command).config, { json, policyFile: undefined }, process.stdout);
+      const { config, directories } = load(command);
+      const { policyFile } = config.osloPolicy;
+      const [found] = findPolicyFiles({ policyFile, policyDirs: [] }, directories).paths;
+      return checkUpgrade(config, { json, policyFile: found }, process.stdout);
+    }),
+  );
+
+const policy = program.command("policy").description("look at who may do what");
+
+policy
+  .command("list")
+  .description("print the rules in force, and where each is from")
+  .action(run((command) => policyList(load(command), process.stdout, process.stderr)));
+
+policy
+  .command("sample")
+  .description("print a policy file with all defaults, commented out")
+  .action(run(() => policySample(process.stdout)));
+
+policy
+  .command("check")
+  .description("tell what somebody may do: by the rules named, or by all of them")
+  .argument("[rule...]", "such as placement:allocations:update")
+  .option("--user <id>", "who asks")
+  .option("--user-domain <id>", "the domain of the user")
+  .option("--project <id>", "the project of the token")
+  .option("--project-domain <id>", "the domain of the project")
+  .option("--domain <id>", "the domain that the token is for")
+  .option("--system-scope <scope>", "the system that the token is for, which is: all")
+  .option("--role <name>", "a role of the user; may be repeated", append)
+  .option("--service-role <name>", "a role of the service that asks; may be repeated", append)
+  .option("--target-project <id>", "the project that is asked about; that of the token by default")
+  .action(
+    run((command) => {
+      const options = command.opts<PolicyCheckOptions>();
+      return policyCheck(load(command), command.args, options, process.stdout, process.stderr);
     }),
   );
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  // At once, even where something was opened before the failure.
+  process.exit(report(error));
 }
 
 /** Options of every command, before or after its name. */
@@ -106,7 +144,7 @@ interface ServeOptions {
 }
 
 /** The action of a command, whose exit code becomes that of the process. */
-function run(execute: (command: Command) => Promise<number>) {
+function run(execute: (command: Command) => number | Promise<number>) {
   return async function (this: Command): Promise<void> {
     process.exitCode = await execute(this);
   };
@@ -156,6 +194,7 @@ function exitCodeOf({ code, exitCode }: CommanderError): number {
 function isForOperator(error: unknown): error is Error {
   return (
     error instanceof ConfigError ||
+    error instanceof PolicyFileError ||
     error instanceof SchemaMismatch ||
     error instanceof DatabaseUnavailable ||
     // From the operating system, such as an address in use or a file that may not be written.

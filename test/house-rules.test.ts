@@ -44,7 +44,8 @@ describe("SQL", () => {
 
 describe("the sources", () => {
   test("hold no file that nothing leads to", () => {
-    const reached = reachableFrom("src/main.ts");
+    const scripts = textFiles.filter((path) => /^scripts\/.*\.ts$/.test(path));
+    const reached = reachableFrom(["src/main.ts", ...scripts]);
     const dead = modules.map(({ path }) => path).filter((path) => !reached.has(path));
     expect(dead, "delete the file, or import it where it is needed").toEqual([]);
   });
@@ -108,18 +109,17 @@ function isAssembledSql({ node, parent }: SyntaxNode): boolean {
   return isSum && TOUCHES_ROWS.test(`${textOf(node.left) ?? ""} ? `);
 }
 
-/** Modules that a module imports, and those that they import. */
-function reachableFrom(start: string): Set<string> {
-  const byPath = new Map(modules.map((module) => [module.path, module]));
+/** The files themselves, the modules that they import, and those that these import. */
+function reachableFrom(starts: readonly string[]): Set<string> {
   const reached = new Set<string>();
   const visit = (path: string): void => {
-    if (reached.has(path)) return;
+    if (reached.has(path) || !path.endsWith(".ts") || !textFiles.includes(path)) return;
     reached.add(path);
-    for (const { specifier } of byPath.get(path)?.imports() ?? []) {
+    for (const { specifier } of new SourceModule(path).imports()) {
       if (specifier.startsWith(".")) visit(join(dirname(path), specifier));
     }
   };
-  visit(start);
+  for (const start of starts) visit(start);
   return reached;
 }
 

@@ -1,10 +1,10 @@
 import { execFile, spawn } from "node:child_process";
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 
 import { ROOT } from "./source-files.ts";
 
@@ -30,6 +30,14 @@ beforeAll(async () => {
   ]);
 });
 
+const CONFIG = `
+[api]
+auth_strategy = noauth2
+[placement_database]
+connection = sqlite:///placement.sqlite
+sync_on_startup = true
+`;
+
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test("the package holds the program and its documentation, no sources and no tests", async () => {
@@ -43,11 +51,15 @@ test("the package holds the program and its documentation, no sources and no tes
 });
 
 test("the installed package serves the API and stops when it is told to", async () => {
-  const server = spawn("npx", ["stowage", "serve", "--port", "0"], {
+  // Whatever configuration the machine has: this one and no other.
+  const configFile = join(folder, "placement.conf");
+  await writeFile(configFile, CONFIG);
+  const server = spawn("npx", ["stowage", "serve", "--config-file", configFile, "--port", "0"], {
     cwd: folder,
-    env: { ...process.env, ...STRANGERS_PATH, HOME: folder, XDG_DATA_HOME: folder },
+    env: { ...process.env, ...STRANGERS_PATH },
     stdio: ["ignore", "pipe", "inherit"],
   });
+  onTestFinished(() => void server.kill());
   const exit = new Promise((resolve) => server.once("exit", (...how) => resolve(how)));
   const url = await announcedUrl(server.stdout);
 

@@ -1,0 +1,61 @@
+/**
+ * Two questions about the packages in `package-lock.json`: is one known to be vulnerable, and may
+ * Stowage be published with all of them?
+ *
+ *     npm run audit
+ *
+ * Exits with 1 when the answer to either is bad. Where the advisory service cannot be reached the
+ * first question stays open, which is said but is no failure.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+/** Licences that ask for no more than to be named. */
+const PERMISSIVE = new Set(["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"]);
+
+/** Also for tools that are used here and not published: the licence covers changes to their files. */
+const FOR_TOOLS = new Set([...PERMISSIVE, "MPL-2.0"]);
+
+const ROOT = path.join(import.meta.dirname, "..");
+
+interface LockedPackage {
+  readonly license?: string;
+  readonly dev?: boolean;
+}
+
+const isSound = [checkLicences(), checkAdvisories()].every(Boolean);
+process.exitCode = isSound ? 0 : 1;
+
+function checkLicences(): boolean {
+  const lock = JSON.parse(readFileSync(path.join(ROOT, "package-lock.json"), "utf8")) as {
+    packages: Readonly<Record<string, LockedPackage>>;
+  };
+  const packages = Object.entries(lock.packages);
+  const refused = packages.filter(
+    ([, { license = "", dev = false }]) => !(dev ? FOR_TOOLS : PERMISSIVE).has(license),
+  );
+  for (const [folder, { license = "no licence" }] of refused) {
+    console.error(`licences: ${folder} has ${license}, which is not among those allowed`);
+  }
+  if (refused.length === 0) console.log(`licences: all ${packages.length} packages are allowed`);
+  return refused.length === 0;
+}
+
+function checkAdvisories(): boolean {
+  const { stdout } = spawnSync("npm", ["audit", "--json"], { cwd: ROOT, encoding: "utf8" });
+  const report = JSON.parse(stdout) as {
+    message?: string;
+    vulnerabilities?: Readonly<Record<string, { severity: string; range: string }>>;
+  };
+  if (report.vulnerabilities === undefined) {
+    console.warn(`advisories: not checked, the service cannot be reached: ${report.message}`);
+    return true;
+  }
+  const found = Object.entries(report.vulnerabilities);
+  for (const [name, { severity, range }] of found) {
+    console.error(`advisories: ${name} ${range} is vulnerable (${severity}); see npm audit`);
+  }
+  if (found.length === 0) console.log("advisories: no package is known to be vulnerable");
+  return found.length === 0;
+}
