@@ -1,17 +1,20 @@
-import type { SearchPlan } from "./search-plan.ts";
+import type { ProviderChoice } from "./provider-choice.ts";
+
+/** What the rows of a candidate are for. */
+type Choices = readonly Pick<ProviderChoice, "suffix" | "needs">[];
 
 /**
  * The amounts that a candidate takes, by row and resource class, each in the order in which the
  * query names them. What several choices take from one inventory is added up.
  *
- * @param rows per choice of the plan, the row of the provider
+ * @param rows per choice, the row of the provider
  */
 export function allocationsOf(
-  plan: SearchPlan,
+  choices: Choices,
   rows: readonly number[],
 ): Map<number, Map<string, number>> {
   const allocations = new Map<number, Map<string, number>>();
-  plan.choices.forEach(({ needs }, choice) => {
+  choices.forEach(({ needs }, choice) => {
     const row = rows[choice]!;
     for (const { resourceClass, amount } of needs) {
       const amounts = allocations.get(row) ?? new Map<string, number>();
@@ -23,9 +26,9 @@ export function allocationsOf(
 }
 
 /** The rows of the providers that meet each request group, by suffix. */
-export function mappingsOf(plan: SearchPlan, rows: readonly number[]): Map<string, Set<number>> {
+export function mappingsOf(choices: Choices, rows: readonly number[]): Map<string, Set<number>> {
   const mappings = new Map<string, Set<number>>();
-  plan.choices.forEach(({ suffix }, choice) => {
+  choices.forEach(({ suffix }, choice) => {
     const providers = mappings.get(suffix) ?? new Set<number>();
     mappings.set(suffix, providers.add(rows[choice]!));
   });

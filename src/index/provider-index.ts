@@ -1,5 +1,6 @@
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
+import type { ProviderSummary } from "../domain/provider-summary.ts";
 import { Bitset } from "./bitset.ts";
 import { findProviders } from "./find-providers.ts";
 import { enlarged, InventoryColumn } from "./inventory-column.ts";
@@ -256,6 +257,30 @@ export class ProviderIndex {
         (aggregate) => this.#aggregateUuids[aggregate]!,
       ).sort(),
     };
+  }
+
+  summarize(row: number): ProviderSummary {
+    const parent = this.parentOf(row);
+    const root = this.rootOf(this.#tree[row]!);
+    return {
+      uuid: this.#uuid[row]!,
+      parentUuid: parent === NONE ? null : this.#uuid[parent]!,
+      rootUuid: this.#uuid[root === NONE ? row : root]!,
+      resources: [...this.classSets.members(this.#classSet[row]!)].flatMap((id) => {
+        const column = this.#columns.get(id)!;
+        const resourceClass = this.resourceClasses.nameOf(id);
+        // Names that an open view still refers to may be gone by now.
+        if (resourceClass === undefined) return [];
+        return [{ resourceClass, capacity: column.capacity(row), used: column.used(row) }];
+      }),
+      traits: [...this.traitSets.members(this.#traitSet[row]!)].flatMap(
+        (id) => this.traits.nameOf(id) ?? [],
+      ),
+    };
+  }
+
+  rowsOfTree(tree: number): number[] {
+    return this.trees.rows(tree);
   }
 
   // Rows.

@@ -36,13 +36,13 @@ export function fastSearch(
     const uuidOf = (row: number) => index.uuidOf(row);
     candidates.push({
       allocations: Object.fromEntries(
-        Array.from(allocationsOf(search.plan, search.rows), ([row, amounts]) => [
+        Array.from(allocationsOf(search.plan.choices, search.rows), ([row, amounts]) => [
           uuidOf(row),
           Object.fromEntries(amounts),
         ]),
       ),
       mappings: Object.fromEntries(
-        Array.from(mappingsOf(search.plan, search.rows), ([suffix, rows]) => [
+        Array.from(mappingsOf(search.plan.choices, search.rows), ([suffix, rows]) => [
           suffix,
           Array.from(rows, uuidOf).sort(),
         ]),

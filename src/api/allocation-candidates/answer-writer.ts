@@ -1,0 +1,192 @@
+import type { CandidateListing } from "../../operations/allocation-candidates.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { NumberSet } from "./number-set.ts";
+import {
+  type AllocationRequestForm,
+  RequestTemplates,
+  type RequestTemplate,
+} from "./request-templates.ts";
+import { SummaryCache, type SummaryForm, UUID_LENGTH } from "./summary-cache.ts";
+
+export interface AnswerForm extends AllocationRequestForm, SummaryForm {
+  /** Summaries tell about all providers of trees in play, and not only about those in use. */
+  readonly hasWholeTrees: boolean;
+}
+
+/** A slice ends after so many bytes or steps of the search: about two milliseconds. */
+const SLICE_BYTES = 1024 * 1024;
+const SLICE_STEPS = 10_000;
+
+/**
+ * Writes the answer to a query for allocation candidates, a slice at a time: the allocation
+ * requests as they are found, then a summary of each provider of the trees that they come from.
+ */
+export class AnswerWriter {
+  readonly #listing: CandidateListing;
+  readonly #form: AnswerForm;
+  readonly #templates: RequestTemplates;
+  readonly #summaries: SummaryCache;
+  readonly #out = new ByteWriter();
+  /** The choices that take resources: only their providers' trees are summarised. */
+  readonly #taking: readonly number[];
+  /** Trees, or rows where whole trees are not told about, in the order of the first candidate. */
+  readonly #inPlay = new NumberSet();
+  #summarized = 0;
+  #phase: "requests" | "summaries" | "done" = "requests";
+  #isFirst = true;
+
+  constructor(listing: CandidateListing, form: AnswerForm) {
+    this.#listing = listing;
+    this.#form = form;
+    this.#templates = new RequestTemplates(listing, form);
+    this.#summaries = SummaryCache.for(listing.providers, form);
+    this.#taking = [...listing.choices.keys()].filter(
+      (choice) => listing.choices[choice]!.needs.length > 0,
+    );
+    this.#out.text('{"allocation_requests":[');
+  }
+
+  get isDone(): boolean {
+    return this.#phase === "done";
+  }
+
+  /** The size of what can be taken. */
+  get length(): number {
+    return this.#out.length;
+  }
+
+  /** What was written since the last call. */
+  take(): Uint8Array {
+    return this.#out.take();
+  }
+
+  writeSlice(): void {
+    const end = this.#out.length + SLICE_BYTES;
+    if (this.#phase === "requests") this.#writeRequests(end);
+    if (this.#phase === "summaries") this.#writeSummaries(end);
+  }
+
+  #writeRequests(end: number): void {
+    const listing = this.#listing;
+    const budget = { left: SLICE_STEPS };
+    while (this.#out.length < end) {
+      const progress = listing.next(budget);
+      if (progress === "paused") return;
+      if (progress === "done") {
+        this.#out.text('],"provider_summaries":{');
+        this.#phase = "summaries";
+        this.#isFirst = true;
+        return;
+      }
+      this.#writeRequest(listing.rows);
+      this.#notePlay(listing.rows);
+    }
+  }
+
+  #writeRequest(rows: readonly number[]): void {
+    const summaries = this.#summaries;
+    let isPlain = true;
+    for (const row of rows) {
+      if (!summaries.has(row)) summaries.render(row);
+      if (summaries.hasOddUuid(row)) isPlain = false;
+    }
+    const template = this.#templates.find(rows);
+    if (isPlain && rows.every((row) => summaries.has(row))) this.#fill(template, rows);
+    else this.#out.text(spell(template, rows, this.#listing).slice(this.#isFirst ? 1 : 0));
+    this.#isFirst = false;
+  }
+
+  /** Copies the template and then the UUIDs into its holes. */
+  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
+    const skipped = this.#isFirst ? 1 : 0;
+    const base = this.#out.copy(bytes, skipped, bytes.length) - skipped;
+    const source = this.#summaries.bytes;
+    for (const { position, choice } of holes) {
+      const uuid = this.#summaries.uuidOf(rows[choice]!);
+      this.#out.overwrite(base + position, source, uuid, UUID_LENGTH);
+    }
+  }
+
+  #notePlay(rows: readonly number[]): void {
+    for (const choice of this.#taking) {
+      const row = rows[choice]!;
+      this.#inPlay.add(this.#form.hasWholeTrees ? this.#listing.providers.treeOf(row) : row);
+    }
+  }
+
+  #writeSummaries(end: number): void {
+    const { providers } = this.#listing;
+    const run = new SummaryRun(this.#summaries, this.#out, this.#isFirst);
+    while (this.#summarized < this.#inPlay.size) {
+      if (this.#out.length + run.length >= end) {
+        run.flush();
+        this.#isFirst = false;
+        return;
+      }
+      const number = this.#inPlay.at(this.#summarized);
+      this.#summarized += 1;
+      if (this.#form.hasWholeTrees) for (const row of providers.rowsOfTree(number)) run.add(row);
+      else run.add(number);
+    }
+    run.flush();
+    this.#out.text("}}");
+    this.#phase = "done";
+  }
+}
+
+/** Summaries that lie one after the other in the cache, copied at once. */
+class SummaryRun {
+  readonly #summaries: SummaryCache;
+  readonly #out: ByteWriter;
+  #isFirst: boolean;
+  #start = 0;
+  #end = 0;
+
+  constructor(summaries: SummaryCache, out: ByteWriter, isFirst: boolean) {
+    this.#summaries = summaries;
+    this.#out = out;
+    this.#isFirst = isFirst;
+  }
+
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  add(row: number): void {
+    const summaries = this.#summaries;
+    if (!summaries.has(row)) {
+      this.flush();
+      summaries.render(row);
+    }
+    if (summaries.startOf(row) !== this.#end) {
+      this.flush();
+      this.#start = summaries.startOf(row);
+    }
+    this.#end = summaries.endOf(row);
+  }
+
+  flush(): void {
+    if (this.#end === this.#start) return;
+    // The comma before the first of all summaries is left out.
+    this.#out.copy(this.#summaries.bytes, this.#start + (this.#isFirst ? 1 : 0), this.#end);
+    this.#isFirst = false;
+    this.#start = this.#end;
+  }
+}
+
+/** The slow way, for UUIDs that do not fit the holes. */
+function spell(
+  { bytes, holes }: RequestTemplate,
+  rows: readonly number[],
+  { providers }: CandidateListing,
+): string {
+  const blank = bytes.toString("latin1");
+  let text = "";
+  let position = 0;
+  for (const hole of holes) {
+    const uuid = JSON.stringify(providers.uuidOf(rows[hole.choice]!)).slice(1, -1);
+    text += blank.slice(position, hole.position) + uuid;
+    position = hole.position + UUID_LENGTH;
+  }
+  return text + blank.slice(position);
+}

@@ -1,0 +1,69 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { CandidateQuery } from "../../domain/candidate-query.ts";
+import type { CandidateListing } from "../../operations/allocation-candidates.ts";
+import { supports } from "../microversions.ts";
+import type { ApiRequest } from "../request.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+
+/** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
+const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The answer as JSON: at once where it takes no longer than a slice, otherwise in slices with other
+ * requests served in between, all from the providers as they are now. Closes the listing.
+ */
+export async function renderAnswer(
+  listing: CandidateListing,
+  query: CandidateQuery,
+  request: ApiRequest,
+): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  const writer = new AnswerWriter(listing, formOf(query, request));
+  writer.writeSlice();
+  if (writer.isDone) return writer.take();
+
+  listing.hold();
+  const { signal } = request;
+  // A body that nobody ever asks for is not closed by its reader.
+  signal.addEventListener("abort", () => listing.close(), { once: true });
+  while (!writer.isDone) {
+    if (writer.length > MAX_WHOLE_BYTES) return stream(writer, listing, signal);
+    await nextTurn();
+    if (signal.aborted) break;
+    writer.writeSlice();
+  }
+  listing.close();
+  return writer.take();
+}
+
+async function* stream(
+  writer: AnswerWriter,
+  listing: CandidateListing,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    while (!signal.aborted) {
+      yield writer.take();
+      if (writer.isDone) return;
+      await nextTurn();
+      if (!signal.aborted) writer.writeSlice();
+    }
+  } finally {
+    listing.close();
+  }
+}
+
+function formOf(
+  query: CandidateQuery,
+  request: ApiRequest,
+): ConstructorParameters<typeof AnswerWriter>[1] {
+  return {
+    isList: !supports(request, "allocationsByProvider"),
+    hasMappings: supports(request, "mappings"),
+    hasTraits: supports(request, "candidateTraits"),
+    hasParents: supports(request, "nestedCandidates"),
+    hasWholeTrees: supports(request, "nestedCandidates"),
+    resourceClasses: supports(request, "allSummaryClasses")
+      ? undefined
+      : new Set(query.groups.flatMap(({ resources }) => [...resources.keys()])),
+  };
+}

@@ -1,0 +1,159 @@
+import type { ProviderSummary } from "../../domain/provider-summary.ts";
+import type { ProviderRows } from "../../operations/allocation-candidates.ts";
+
+/** What of a provider is told: more in newer versions. */
+export interface SummaryForm {
+  readonly hasTraits: boolean;
+  readonly hasParents: boolean;
+  /** The resource classes to tell about; undefined for all. */
+  readonly resourceClasses: ReadonlySet<string> | undefined;
+}
+
+/** As much text of summaries as is kept per form. */
+const MAX_BYTES = 32 * 1024 * 1024;
+const INITIAL_BYTES = 64 * 1024;
+/** Clients of one deployment speak one or two versions. */
+const MAX_FORMS = 3;
+
+const UUID_LENGTH = 36;
+const PLAIN_UUID = /^[0-9A-Za-z-]{36}$/;
+/** Before the UUID: a comma and a quotation mark. */
+const UUID_OFFSET = 2;
+
+/**
+ * Summaries of providers as JSON text, each rendered when it is first needed and again after the
+ * provider has changed. The texts lie one after the other, so that providers that are asked for
+ * together are copied together.
+ */
+export class SummaryCache {
+  static readonly #caches = new WeakMap<ProviderRows, Map<string, SummaryCache>>();
+
+  readonly #providers: ProviderRows;
+  readonly #form: SummaryForm;
+  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #length = 0;
+  #start = new Int32Array(0);
+  #end = new Int32Array(0);
+  /** Per row, what `changesOf` was when the text was rendered. */
+  #changes = new Int32Array(0);
+  readonly #oddUuids = new Set<number>();
+
+  private constructor(providers: ProviderRows, form: SummaryForm) {
+    this.#providers = providers;
+    this.#form = form;
+  }
+
+  /** The cache for a form, as kept from earlier answers. */
+  static for(providers: ProviderRows, form: SummaryForm): SummaryCache {
+    const caches = SummaryCache.#caches.get(providers) ?? new Map<string, SummaryCache>();
+    SummaryCache.#caches.set(providers, caches);
+    const classes = form.resourceClasses && [...form.resourceClasses].sort();
+    const key = JSON.stringify([form.hasTraits, form.hasParents, classes]);
+    const cache = caches.get(key) ?? new SummaryCache(providers, form);
+    caches.delete(key);
+    caches.set(key, cache);
+    // The first one is the one that has not been used for the longest time.
+    if (caches.size > MAX_FORMS) caches.delete(caches.keys().next().value!);
+    return cache;
+  }
+
+  /** The texts; a new buffer after any `render`. */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  /** Where the text `,"<uuid>":{…}` of a row begins. Only after `has` or `render`. */
+  startOf(row: number): number {
+    return this.#start[row]!;
+  }
+
+  endOf(row: number): number {
+    return this.#end[row]!;
+  }
+
+  /** Where the UUID of a row is, in 36 bytes that mean themselves in JSON. */
+  uuidOf(row: number): number {
+    return this.#start[row]! + UUID_OFFSET;
+  }
+
+  /** Whether the UUID of a row is none of 36 plain characters, as very old databases may have. */
+  hasOddUuid(row: number): boolean {
+    return this.#oddUuids.size > 0 && this.#oddUuids.has(row);
+  }
+
+  has(row: number): boolean {
+    return (
+      row < this.#end.length &&
+      this.#end[row]! > 0 &&
+      this.#changes[row] === this.#providers.changesOf(row)
+    );
+  }
+
+  /** Renders the text of a row. All other texts may be gone or elsewhere afterwards. */
+  render(row: number): void {
+    const summary = this.#providers.summarize(row);
+    const text = `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
+    const size = Buffer.byteLength(text);
+    if (row >= this.#end.length) this.#growRows();
+    if (this.#length + size > this.#bytes.length) this.#growBytes(size);
+    this.#bytes.write(text, this.#length, "utf8");
+    this.#start[row] = this.#length;
+    this.#length += size;
+    this.#end[row] = this.#length;
+    this.#changes[row] = this.#providers.changesOf(row);
+    if (PLAIN_UUID.test(summary.uuid)) this.#oddUuids.delete(row);
+    else this.#oddUuids.add(row);
+  }
+
+  #growRows(): void {
+    const rows = this.#providers.endOfRows;
+    this.#start = enlarged(this.#start, rows);
+    this.#end = enlarged(this.#end, rows);
+    this.#changes = enlarged(this.#changes, rows);
+  }
+
+  #growBytes(more: number): void {
+    const size = Math.max(this.#bytes.length * 2, this.#length + more);
+    if (size > MAX_BYTES && this.#length > 0) {
+      // Start over: most of what is there has probably been replaced.
+      this.#end.fill(0);
+      this.#length = 0;
+      if (more <= this.#bytes.length) return;
+    }
+    const larger = Buffer.allocUnsafeSlow(size);
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
+
+export { UUID_LENGTH };
+
+export function renderSummary(summary: ProviderSummary, form: SummaryForm): string {
+  const { resourceClasses, hasTraits, hasParents } = form;
+  const resources = summary.resources
+    .filter(({ resourceClass }) => resourceClasses?.has(resourceClass) ?? true)
+    .map(({ resourceClass, capacity, used }) => {
+      const amounts = `{"capacity":${renderInteger(capacity)},"used":${renderInteger(used)}}`;
+      return `${JSON.stringify(resourceClass)}:${amounts}`;
+    });
+  const parts = [`"resources":{${resources.join(",")}}`];
+  if (hasTraits) parts.push(`"traits":${JSON.stringify(summary.traits)}`);
+  if (hasParents) {
+    parts.push(
+      `"parent_provider_uuid":${JSON.stringify(summary.parentUuid)}`,
+      `"root_provider_uuid":${JSON.stringify(summary.rootUuid)}`,
+    );
+  }
+  return `{${parts.join(",")}}`;
+}
+
+/** All digits, however large: `1e+21` would be no integer for many clients. */
+function renderInteger(value: number): string {
+  return Number.isSafeInteger(value) ? String(value) : String(BigInt(value));
+}
+
+function enlarged(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const copy = new Int32Array(Math.ceil(length * 1.25));
+  copy.set(array);
+  return copy;
+}

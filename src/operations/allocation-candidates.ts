@@ -1,0 +1,82 @@
+import type { Budget, Progress } from "../candidates/anchor-search.ts";
+import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
+import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
+import type { CandidateQuery } from "../domain/candidate-query.ts";
+import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
+import type { Service } from "./service.ts";
+
+/**
+ * The rows of the read model that candidates consist of. A row stands for the same provider as long
+ * as the listing is used without waiting, or held.
+ */
+export type ProviderRows = Pick<
+  ProviderIndex,
+  "uuidOf" | "treeOf" | "rowsOfTree" | "changesOf" | "summarize" | "endOfRows"
+>;
+
+/**
+ * Searches for allocation candidates among all providers as they are now.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+ */
+export async function listAllocationCandidates(
+  service: Service,
+  query: CandidateQuery,
+): Promise<CandidateListing> {
+  const { placement } = service.config;
+  const index = await service.freshIndex();
+  const search = searchCandidates(index, index.time, query, {
+    strategy: placement.allocationCandidatesGenerationStrategy,
+    maxCandidates: placement.maxAllocationCandidates,
+    ...(placement.randomizeAllocationCandidates && { random: Math.random }),
+  });
+  return new CandidateListing(index, search);
+}
+
+/** Candidates one after the other, found on demand. */
+export class CandidateListing {
+  readonly providers: ProviderRows;
+  readonly #index: ProviderIndex;
+  readonly #search: CandidateSearch;
+  #view: IndexView | undefined;
+
+  constructor(index: ProviderIndex, search: CandidateSearch) {
+    this.providers = index;
+    this.#index = index;
+    this.#search = search;
+  }
+
+  /** Per choice, what one provider is chosen for: a request group and amounts of it. */
+  get choices(): CandidateSearch["plan"]["choices"] {
+    return this.#search.plan.choices;
+  }
+
+  /** Per choice, the row of the provider, of the candidate found last. */
+  get rows(): readonly number[] {
+    return this.#search.rows;
+  }
+
+  /** Looks for the next candidate; pauses when the budget is used up. */
+  next(budget: Budget): Progress {
+    return this.#search.next(budget);
+  }
+
+  /** Amounts by row and resource class, with rows of providers or anything that stands for them. */
+  allocationsOf(rows: readonly number[]): Map<number, Map<string, number>> {
+    return allocationsOf(this.choices, rows);
+  }
+
+  /** Rows by the suffix of the request group that they meet. */
+  mappingsOf(rows: readonly number[]): Map<string, Set<number>> {
+    return mappingsOf(this.choices, rows);
+  }
+
+  /** Before waiting for anything: keeps what the listing sees as it is, until it is closed. */
+  hold(): void {
+    this.#view ??= this.#index.openView();
+  }
+
+  close(): void {
+    this.#view?.close();
+  }
+}
