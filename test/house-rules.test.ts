@@ -10,7 +10,7 @@ import {
   listModules,
   readText,
   ROOT,
-  type SourceModule,
+  SourceModule,
   type SyntaxNode,
 } from "./source-files.ts";
 
@@ -44,8 +44,8 @@ describe("SQL", () => {
 
 describe("the sources", () => {
   test("hold no file that nothing leads to", () => {
-    const scripts = textFiles.filter((path) => /^scripts\/.*\.ts$/.test(path));
-    const reached = reachableFrom(["src/main.ts", ...scripts]);
+    const starts = textFiles.filter((path) => /^(src\/main|scripts\/.*)\.ts$/.test(path));
+    const reached = reachableFrom(starts.map((path) => new SourceModule(path)));
     const dead = modules.map(({ path }) => path).filter((path) => !reached.has(path));
     expect(dead, "delete the file, or import it where it is needed").toEqual([]);
   });
@@ -109,17 +109,18 @@ function isAssembledSql({ node, parent }: SyntaxNode): boolean {
   return isSum && TOUCHES_ROWS.test(`${textOf(node.left) ?? ""} ? `);
 }
 
-/** The files themselves, the modules that they import, and those that these import. */
-function reachableFrom(starts: readonly string[]): Set<string> {
+/** Modules, the modules that they import, and those that these import. */
+function reachableFrom(starts: readonly SourceModule[]): Set<string> {
+  const byPath = new Map(modules.map((module) => [module.path, module]));
   const reached = new Set<string>();
-  const visit = (path: string): void => {
-    if (reached.has(path) || !path.endsWith(".ts") || !textFiles.includes(path)) return;
-    reached.add(path);
-    for (const { specifier } of new SourceModule(path).imports()) {
-      if (specifier.startsWith(".")) visit(join(dirname(path), specifier));
+  const visit = (module: SourceModule | undefined): void => {
+    if (module === undefined || reached.has(module.path)) return;
+    reached.add(module.path);
+    for (const { specifier } of module.imports()) {
+      visit(byPath.get(join(dirname(module.path), specifier)));
     }
   };
-  for (const start of starts) visit(start);
+  starts.forEach(visit);
   return reached;
 }
 
