@@ -11,7 +11,7 @@ import type { Service } from "./service.ts";
  */
 export type ProviderRows = Pick<
   ProviderIndex,
-  "uuidOf" | "treeOf" | "rowsOfTree" | "changesOf" | "summarize" | "endOfRows"
+  "uuidOf" | "treeOf" | "firstRowOf" | "nextRowOf" | "changesOf" | "summarize" | "endOfRows"
 >;
 
 /**

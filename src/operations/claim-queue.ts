@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 
 import type { Database } from "../db/database.ts";
-import { loadProviderRecords } from "../db/resource-providers.ts";
+import { loadProviderRecords } from "../db/provider-records.ts";
 import type { Claim } from "../domain/claim.ts";
 import {
   ConcurrentUpdateDetected,

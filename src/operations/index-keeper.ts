@@ -6,7 +6,7 @@ import {
 } from "../db/change-feed.ts";
 import type { Database } from "../db/database.ts";
 import { listNames } from "../db/names.ts";
-import { listProviderIds, loadProviderRecords } from "../db/resource-providers.ts";
+import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import type {
   Change,
   DatabaseContext,

@@ -1,0 +1,160 @@
+import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
+import { inChunks } from "./chunks.ts";
+import type { ReadTransaction } from "./transaction.ts";
+
+/**
+ * What the read model keeps of the given providers, or of all, in the order of tree and id; ids
+ * that do not exist are left out.
+ */
+export async function loadProviderRecords(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<ProviderRecord[]> {
+  return inChunks(ids, async (chunk) => {
+    const providers = await tx.query
+      .selectFrom("resource_providers as rp")
+      .select([
+        "rp.id",
+        "rp.uuid",
+        "rp.name",
+        "rp.generation",
+        "rp.parent_provider_id",
+        "rp.root_provider_id",
+      ])
+      .where("rp.id", "in", chunk)
+      .orderBy("rp.root_provider_id")
+      .orderBy("rp.id")
+      .execute();
+    const [inventories, traits, aggregates] = [
+      await loadInventoryRecords(tx, chunk),
+      await loadTraitIds(tx, chunk),
+      await loadAggregates(tx, chunk),
+    ];
+    return providers.map((row) => ({
+      id: row.id,
+      uuid: row.uuid,
+      name: row.name ?? "",
+      generation: row.generation ?? 0,
+      parentId: row.parent_provider_id,
+      rootId: row.root_provider_id ?? row.id,
+      inventories: inventories.get(row.id) ?? [],
+      traitIds: traits.get(row.id) ?? [],
+      aggregates: aggregates.get(row.id) ?? [],
+    }));
+  });
+}
+
+/** The ids of all providers, ascending: with `loadProviderRecords`, the whole of the read model. */
+export async function listProviderIds(tx: ReadTransaction): Promise<number[]> {
+  const rows = await tx.query
+    .selectFrom("resource_providers as rp")
+    .select("rp.id")
+    .orderBy("rp.id")
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+async function loadInventoryRecords(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, InventoryRecord[]>> {
+  const rows = await tx.query
+    .selectFrom("inventories as i")
+    .leftJoin(
+      (eb) =>
+        eb
+          .selectFrom("allocations as a")
+          .select(["a.resource_provider_id", "a.resource_class_id"])
+          .select((sub) => sub.fn.sum<number>("a.used").as("used"))
+          .where("a.resource_provider_id", "in", ids)
+          .groupBy(["a.resource_provider_id", "a.resource_class_id"])
+          .as("u"),
+      (join) =>
+        join
+          .onRef("u.resource_provider_id", "=", "i.resource_provider_id")
+          .onRef("u.resource_class_id", "=", "i.resource_class_id"),
+    )
+    .select([
+      "i.resource_provider_id",
+      "i.resource_class_id",
+      "i.total",
+      "i.reserved",
+      "i.min_unit",
+      "i.max_unit",
+      "i.step_size",
+      "i.allocation_ratio",
+      "u.used",
+    ])
+    .where("i.resource_provider_id", "in", ids)
+    .orderBy("i.resource_provider_id")
+    .orderBy("i.resource_class_id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => ({
+      resourceClassId: row.resource_class_id,
+      total: row.total,
+      reserved: row.reserved,
+      minUnit: row.min_unit,
+      maxUnit: row.max_unit,
+      stepSize: row.step_size,
+      allocationRatio: row.allocation_ratio,
+      used: Number(row.used ?? 0),
+    }),
+  );
+}
+
+async function loadTraitIds(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, number[]>> {
+  const rows = await tx.query
+    .selectFrom("resource_provider_traits as rpt")
+    .select(["rpt.resource_provider_id", "rpt.trait_id"])
+    .where("rpt.resource_provider_id", "in", ids)
+    .orderBy("rpt.resource_provider_id")
+    .orderBy("rpt.trait_id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => row.trait_id,
+  );
+}
+
+async function loadAggregates(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<Map<number, string[]>> {
+  const rows = await tx.query
+    .selectFrom("resource_provider_aggregates as rpa")
+    .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
+    .select(["rpa.resource_provider_id", "pa.uuid"])
+    .where("rpa.resource_provider_id", "in", ids)
+    .where("pa.uuid", "is not", null)
+    .$narrowType<{ uuid: string }>()
+    .orderBy("rpa.resource_provider_id")
+    .orderBy("pa.id")
+    .execute();
+  return groupBy(
+    rows,
+    (row) => row.resource_provider_id,
+    (row) => row.uuid,
+  );
+}
+
+function groupBy<Row, Value>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => number,
+  valueOf: (row: Row) => Value,
+): Map<number, Value[]> {
+  const groups = new Map<number, Value[]>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    const group = groups.get(key);
+    if (group) group.push(valueOf(row));
+    else groups.set(key, [valueOf(row)]);
+  }
+  return groups;
+}
