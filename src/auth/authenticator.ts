@@ -1,12 +1,35 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Credentials } from "./credentials.ts";
 
+/** What a request wants: some tokens are good for a part of the API only. */
+export interface RequestTarget {
+  readonly method: string;
+  /** As the client sees it, with the prefix of a proxy; percent-encoded, without the query. */
+  readonly path: string;
+}
+
 /**
  * Tells who a request comes from, by its headers.
  *
  * @throws Unauthenticated when it does not say so in a way that is believed
+ *
+ * @throws AuthenticationUnavailable when nobody can tell at the moment
  */
-export type Authenticator = (headers: IncomingHttpHeaders) => Credentials | Promise<Credentials>;
+export type Authenticator = (
+  headers: IncomingHttpHeaders,
+  target: RequestTarget,
+) => Credentials | Promise<Credentials>;
 
-/** The request does not say who it is from, or is not believed: 401. */
-export class Unauthenticated extends Error {}
+/** The request does not say who it is from, or is not believed: 401. The message is for the log. */
+export class Unauthenticated extends Error {
+  /** For the header `WWW-Authenticate`: where to get a token. */
+  readonly challenge: string | undefined;
+
+  constructor(message: string, challenge?: string) {
+    super(message);
+    this.challenge = challenge;
+  }
+}
+
+/** Whoever vouches for tokens gives no answer: 503. The message is for the log. */
+export class AuthenticationUnavailable extends Error {}

@@ -1,6 +1,6 @@
 import { ERROR_CODES } from "../api/error-codes.ts";
 import { conflict, HttpError, notFound } from "../api/http-error.ts";
-import { Unauthenticated } from "../auth/authenticator.ts";
+import { AuthenticationUnavailable } from "../auth/authenticator.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
 import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
@@ -14,7 +14,7 @@ type Translate = (error: Error) => Problem;
  * Anything else that is thrown is a defect.
  */
 const RULES: readonly Rule[] = [
-  [Unauthenticated, () => new HttpError(401, "")],
+  [AuthenticationUnavailable, () => new HttpError(503, NO_KEYSTONE)],
   [NotFound, ({ message }) => notFound(message)],
   [ConcurrentUpdateDetected, ({ message }) => conflict(message, ERROR_CODES.concurrentUpdate)],
   [Exists, ({ message }) => conflict(message)],
@@ -23,6 +23,7 @@ const RULES: readonly Rule[] = [
 ];
 
 const TRY_AGAIN = "Another thread concurrently updated the data. Please retry your update";
+const NO_KEYSTONE = "The Keystone service is temporarily unavailable.";
 const NO_DATABASE = "The database is not available.";
 const RETRY_SOON = { "retry-after": "5" };
 

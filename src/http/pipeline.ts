@@ -3,7 +3,7 @@ import { supports, type Microversion } from "../api/microversions.ts";
 import type { Route } from "../api/route.ts";
 import { NO_CREDENTIALS, type Credentials } from "../auth/credentials.ts";
 import type { PolicyDecision, PolicyTarget } from "../auth/policy/enforcer.ts";
-import type { Authenticator } from "../auth/authenticator.ts";
+import { Unauthenticated, type Authenticator } from "../auth/authenticator.ts";
 import type { Config } from "../config/config.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Counters } from "../observability/counters.ts";
@@ -13,6 +13,7 @@ import { acceptableOffers } from "./accept.ts";
 import { finish, type Answer } from "./answer.ts";
 import { HttpApiRequest } from "./api-request.ts";
 import { checkBodyHeaders, ClientGone, mediaTypeOf } from "./body.ts";
+import { renderChallenge } from "./challenge.ts";
 import { withCors } from "./cors.ts";
 import { renderError } from "./error-body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -100,7 +101,9 @@ export class Pipeline {
 
   async #authenticate(exchange: Exchange): Promise<void> {
     if (exchange.isForRoot) return;
-    exchange.credentials = await this.#parts.authenticate(exchange.head.headers);
+    const { head, client, rawPath } = exchange;
+    const target = { method: head.method, path: client.mountPoint + rawPath };
+    exchange.credentials = await this.#parts.authenticate(head.headers, target);
   }
 
   #findPath({ rawPath }: Exchange): RouteMatch {
@@ -139,8 +142,17 @@ export class Pipeline {
     throw new HttpError(403, decision.message);
   }
 
+  /** Why is for the log; whoever is refused learns nothing but that. */
+  #refuse(error: Unauthenticated, exchange: Exchange): Answer {
+    this.#parts.logger.info(loggedRequest(exchange), `Unauthenticated: ${error.message}`);
+    return error.challenge === undefined
+      ? renderError(new HttpError(401, ""), exchange)
+      : renderChallenge(error.challenge, exchange);
+  }
+
   /** An error as an answer; one that nobody foresaw is logged, and the client gets no internals. */
   #explain(error: unknown, exchange: Exchange): Answer {
+    if (error instanceof Unauthenticated) return this.#refuse(error, exchange);
     const problem = findProblem(error);
     if (problem) return renderError(problem, exchange);
     this.#parts.counters.increment("unexpectedErrors");

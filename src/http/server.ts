@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { pipeline as stream } from "node:stream/promises";
 import type { RouteTable } from "../api/route.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
+import { createKeystoneAuthenticator } from "../auth/keystone/keystone-authenticator.ts";
 import { authenticateWithoutKeystone } from "../auth/noauth.ts";
 import type { Config } from "../config/config.ts";
 import { Counters } from "../observability/counters.ts";
@@ -52,7 +53,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, logger } = parts;
   const { host = config.stowage.host, port = config.stowage.port } = parts;
   const counters = parts.counters ?? new Counters();
-  const authenticate = parts.authenticate ?? authenticatorFor(config);
+  const authenticate = parts.authenticate ?? authenticatorFor(config, logger);
   const router = new Router(parts.routes);
   const listener = new Listener(
     new Pipeline({ ...parts, router, authenticate, counters }),
@@ -77,9 +78,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   };
 }
 
-function authenticatorFor({ api }: Config): Authenticator {
-  if (api.authStrategy === "noauth2") return authenticateWithoutKeystone;
-  throw new Error(`[api] auth_strategy = ${api.authStrategy} needs an authenticator`);
+function authenticatorFor({ api, keystoneAuthtoken }: Config, logger: Logger): Authenticator {
+  return api.authStrategy === "noauth2"
+    ? authenticateWithoutKeystone
+    : createKeystoneAuthenticator(keystoneAuthtoken, logger);
 }
 
 /** Long request targets are normal: a request for candidates may name many groups. */

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs what the tests in test/keystone need: Debian's Keystone, and uwsgi to serve it. Neither is
+# started. On a machine where that cannot be done, those tests are skipped; this script says why, and
+# succeeds.
+set -euo pipefail
+
+main() {
+  if [ -x /usr/bin/keystone-manage ] && [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ]; then
+    echo 'Keystone is installed.'
+    return
+  fi
+  command -v apt-get >/dev/null || give_up 'there is no apt-get'
+  [ "$(id -u)" = 0 ] || give_up 'installing takes root'
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # in runlevel 1, no service is started
+  apt-get update -qq || give_up 'the lists of packages cannot be had'
+  # Without the package "keystone", which would set up a service; its code is in this one.
+  apt-get install -y -qq --no-install-recommends \
+    python3-keystone uwsgi-core uwsgi-plugin-python3 >/dev/null || give_up 'the packages cannot be had'
+  echo 'Keystone is installed.'
+}
+
+give_up() {
+  echo "Keystone is not installed, because $1: tests against a real Keystone are skipped."
+  exit 0
+}
+
+main
