@@ -8,14 +8,6 @@ export interface Budget {
 
 export type Progress = "found" | "paused" | "done";
 
-/** The candidates of one anchor, one at a time. */
-export interface AnchorCandidates {
-  readonly tree: number;
-  /** Per choice, the row of the provider, of the candidate found last. */
-  readonly rows: readonly number[];
-  next(budget: Budget): Progress;
-}
-
 /** With this many dead ends known, further ones are no longer noted. */
 const MAX_DEAD_ENDS = 20_000;
 /** How often a random draw may come up with a candidate seen before. */
@@ -29,8 +21,9 @@ const MAX_REPEATED_DRAWS = 16;
  * be made, with interchangeable providers not told apart. So eight groups on seven equal devices
  * fail after trying every device about once, and not after 7! combinations.
  */
-export class AnchorSearch implements AnchorCandidates {
+export class AnchorSearch {
   readonly tree: number;
+  /** Per choice, the row of the provider, of the candidate found last. */
   readonly rows: number[];
 
   readonly #providers: AnchorProviders;
@@ -97,6 +90,7 @@ export class AnchorSearch implements AnchorCandidates {
     this.#shuffle();
   }
 
+  /** Looks for the next candidate. */
   next(budget: Budget): Progress {
     for (;;) {
       if (this.#isDrawing && this.#isDrawn) this.#restart();

@@ -46,18 +46,21 @@ export class GroupConditions {
   readonly needs: readonly Need[];
   readonly requiredTraits: readonly ReadonlySet<number>[];
   readonly memberOf: readonly ReadonlySet<number>[];
-  /** The tree of the provider that `in_tree` names. */
+  /** The tree of the provider that `in_tree` names, where it restricts anything. */
   readonly inTree: number | undefined;
   /** Whether something that was named has no members, so that nothing can match. */
   readonly isHopeless: boolean;
 
-  readonly hasRequiredTraits: SetCondition;
   readonly hasForbiddenTraits: SetCondition;
   readonly isMember: SetCondition;
   readonly isForbiddenMember: SetCondition;
+  readonly #index: ProviderIndex;
+  readonly #admitsTraits: SetCondition;
+  readonly #admitsAggregates: SetCondition;
 
   /** @throws ResourceClassNotFound, TraitNotFound */
   constructor(index: ProviderIndex, group: RequestGroup) {
+    this.#index = index;
     this.group = group;
     this.needs = Array.from(group.resources, ([resourceClass, amount]) => {
       const id = resourceClassId(index, resourceClass);
@@ -68,17 +71,15 @@ export class GroupConditions {
     const forbiddenTraits = traitIds(index, group.forbiddenTraits);
     const forbiddenAggregates = aggregateNumbers(index, group.forbiddenAggregates);
     const inTreeRow = group.inTree === undefined ? undefined : index.findRow(group.inTree);
-    this.inTree = inTreeRow === undefined ? undefined : index.treeOf(inTreeRow);
+    // Upstream does not look at in_tree where no resources are asked for.
+    this.inTree =
+      inTreeRow === undefined || this.needs.length === 0 ? undefined : index.treeOf(inTreeRow);
     this.isHopeless =
       this.needs.some(({ column }) => column === undefined) ||
       this.memberOf.some((anyOf) => anyOf.size === 0) ||
       (group.inTree !== undefined && inTreeRow === undefined);
 
     const { traitSets, aggregateSets } = index;
-    this.hasRequiredTraits = new SetCondition(
-      traitSets,
-      hasAnyOfEachAndNone(this.requiredTraits, NOTHING),
-    );
     this.hasForbiddenTraits = new SetCondition(
       traitSets,
       hasAnyOfEachAndNone([forbiddenTraits], NOTHING),
@@ -87,6 +88,25 @@ export class GroupConditions {
     this.isForbiddenMember = new SetCondition(
       aggregateSets,
       hasAnyOfEachAndNone([forbiddenAggregates], NOTHING),
+    );
+    this.#admitsTraits = new SetCondition(
+      traitSets,
+      hasAnyOfEachAndNone(this.requiredTraits, forbiddenTraits),
+    );
+    this.#admitsAggregates = new SetCondition(
+      aggregateSets,
+      hasAnyOfEachAndNone(this.memberOf, forbiddenAggregates),
+    );
+  }
+
+  /** Whether one provider meets all of it by itself. */
+  isMetBy(row: number): boolean {
+    const index = this.#index;
+    for (const { column, amount } of this.needs) if (!column!.fits(row, amount)) return false;
+    return (
+      this.#admitsTraits.isMetBy(index.traitSetOf(row)) &&
+      this.#admitsAggregates.isMetBy(index.aggregateSetOf(row)) &&
+      (this.inTree === undefined || this.inTree === index.treeOf(row))
     );
   }
 }
@@ -97,40 +117,26 @@ export class GranularChoice implements ProviderChoice {
   readonly needs: readonly Need[];
   readonly inTree: number | undefined;
   readonly conditions: readonly AnyOf[];
-  readonly #index: ProviderIndex;
   readonly #group: GroupConditions;
 
   constructor(index: ProviderIndex, group: GroupConditions) {
     this.suffix = group.group.suffix;
     this.needs = group.needs;
-    // Upstream does not look at in_tree where no resources are asked for.
-    this.inTree = group.needs.length === 0 ? undefined : group.inTree;
+    this.inTree = group.inTree;
     this.conditions = [
       ...group.needs.map(({ column }) => [column?.trees]),
       ...group.requiredTraits.map((anyOf) => [...anyOf].map((id) => index.treesOfTrait(id))),
       ...group.memberOf.map((anyOf) => [...anyOf].map((it) => index.treesOfAggregate(it))),
     ];
-    this.#index = index;
     this.#group = group;
   }
 
   fitsInTree(row: number): boolean {
-    const index = this.#index;
-    const group = this.#group;
-    for (const { column, amount } of this.needs) if (!column!.fits(row, amount)) return false;
-    const traitSet = index.traitSetOf(row);
-    const aggregateSet = index.aggregateSetOf(row);
-    return (
-      group.hasRequiredTraits.isMetBy(traitSet) &&
-      !group.hasForbiddenTraits.isMetBy(traitSet) &&
-      group.isMember.isMetBy(aggregateSet) &&
-      !group.isForbiddenMember.isMetBy(aggregateSet) &&
-      (this.inTree === undefined || this.inTree === index.treeOf(row))
-    );
+    return this.#group.isMetBy(row);
   }
 
   fitsShared(row: number): boolean {
-    return this.fitsInTree(row);
+    return this.#group.isMetBy(row);
   }
 
   toleratesAnchor(): boolean {

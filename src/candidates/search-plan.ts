@@ -41,7 +41,7 @@ export class SearchPlan {
   readonly #isHopeless: boolean;
   readonly #rootTraits: SetCondition;
   readonly #rootRequiredTraits: ReadonlySet<number>;
-  readonly #hasCollectiveTraits: SetCondition;
+  readonly #groups: readonly GroupConditions[];
   readonly #ownTrees = new Map<number, Bitset>();
 
   /** @throws ResourceClassNotFound, TraitNotFound */
@@ -58,6 +58,7 @@ export class SearchPlan {
       ),
     );
     const groups = query.groups.map((group) => new GroupConditions(index, group));
+    this.#groups = groups;
     const unsuffixed = groups.find(({ group }) => group.suffix === "");
     this.#isHopeless = groups.some((group) => group.isHopeless || selectsNothing(group));
     this.choices = groups.flatMap<ProviderChoice>((group) =>
@@ -66,8 +67,6 @@ export class SearchPlan {
         : [new GranularChoice(index, group)],
     );
     this.collectiveTraits = unsuffixed?.requiredTraits ?? [];
-    this.#hasCollectiveTraits =
-      unsuffixed?.hasRequiredTraits ?? new SetCondition(index.traitSets, () => true);
     this.isIsolated =
       query.groupPolicy === "isolate" &&
       this.choices.filter(({ suffix }) => suffix !== "").length > 1;
@@ -117,8 +116,7 @@ export class SearchPlan {
   /** Whether a root can be every provider of a candidate. */
   meetsAlone(root: number): boolean {
     if (this.isIsolated) return false;
-    for (const choice of this.choices) if (!choice.fitsInTree(root, root)) return false;
-    if (!this.#hasCollectiveTraits.isMetBy(this.index.traitSetOf(root))) return false;
+    for (const group of this.#groups) if (!group.isMetBy(root)) return false;
     for (const { column, total } of this.contestedClasses) {
       if (column.room(root) < total) return false;
     }
@@ -130,6 +128,7 @@ export class SearchPlan {
    * may anchor the very same candidate; the lowest of them has it.
    */
   isFirstAnchor(tree: number, rows: readonly number[]): boolean {
+    if (this.sharing.isEmpty) return true;
     if (!rows.every((row, choice) => this.sharing.canServe(choice, row))) return true;
     const conditions: AnyOf[] = rows.map((row) => [
       ...this.sharing.treesSharedWith(row),

@@ -1,11 +1,6 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import {
-  type AnchorCandidates,
-  AnchorSearch,
-  type Budget,
-  type Progress,
-} from "./anchor-search.ts";
+import { AnchorSearch, type Budget, type Progress } from "./anchor-search.ts";
 import { DrawnTrees, type TreeSource } from "./drawn-trees.ts";
 import { SearchPlan } from "./search-plan.ts";
 
@@ -52,7 +47,7 @@ export class CandidateSearch {
   #hasMoreTrees = true;
   readonly #lone = new LoneProvider();
   /** The anchors that take turns; just one when searching depth first. */
-  readonly #open: AnchorCandidates[] = [];
+  readonly #open: AnchorSearch[] = [];
   #turn = 0;
   #count = 0;
   #rows: readonly number[] = [];
@@ -82,13 +77,13 @@ export class CandidateSearch {
     for (;;) {
       if (this.#turn === this.#open.length) {
         const progress = this.#nextRound(budget);
-        if (progress !== "opened") return progress;
+        if (progress === "opened") continue;
+        if (progress === "found") this.#count += 1;
+        return progress;
       }
-      const anchor = this.#open[this.#turn]!;
-      const progress = this.#nextOf(anchor, budget);
+      const progress = this.#nextOf(this.#open[this.#turn]!, budget);
       if (progress === "found") {
-        if (anchor === this.#lone) this.#open.pop();
-        else if (!this.#isDepthFirst) this.#turn += 1;
+        if (!this.#isDepthFirst) this.#turn += 1;
         this.#count += 1;
       }
       if (progress !== "done") return progress;
@@ -97,9 +92,14 @@ export class CandidateSearch {
   }
 
   /** When all open anchors have had their turn: one more, or the first of them again. */
-  #nextRound(budget: Budget): "opened" | "paused" | "done" {
-    if (this.#hasMoreTrees && this.#open.length < (this.#isDepthFirst ? 1 : MAX_OPEN_ANCHORS)) {
+  #nextRound(budget: Budget): Progress | "opened" {
+    while (this.#hasMoreTrees && this.#open.length < (this.#isDepthFirst ? 1 : MAX_OPEN_ANCHORS)) {
       const anchor = this.#openNext(budget);
+      if (anchor instanceof LoneProvider) {
+        if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows)) continue;
+        this.#rows = anchor.rows;
+        return "found";
+      }
       if (anchor !== undefined) {
         this.#open.push(anchor);
         return "opened";
@@ -111,7 +111,7 @@ export class CandidateSearch {
   }
 
   /** Undefined when there are no more trees or the budget is used up. */
-  #openNext(budget: Budget): AnchorCandidates | undefined {
+  #openNext(budget: Budget): AnchorSearch | LoneProvider | undefined {
     const { plan } = this;
     while (budget.left > 0) {
       budget.left -= 1;
@@ -135,7 +135,7 @@ export class CandidateSearch {
   }
 
   /** The next candidate of an anchor that does not belong to another one. */
-  #nextOf(anchor: AnchorCandidates, budget: Budget): Progress {
+  #nextOf(anchor: AnchorSearch, budget: Budget): Progress {
     for (;;) {
       const progress = anchor.next(budget);
       if (progress !== "found") return progress;
@@ -146,22 +146,15 @@ export class CandidateSearch {
   }
 }
 
-/** A tree of one provider that meets everything: the common case, without a search. */
-class LoneProvider implements AnchorCandidates {
+/** The only candidate of a tree of one provider: the common case, without a search. */
+class LoneProvider {
   tree = -1;
+  /** Per choice, always the same. */
   readonly rows: number[] = [];
-  #hasMore = false;
 
   open(tree: number, row: number, choices: number): this {
     this.tree = tree;
-    this.#hasMore = true;
     for (let choice = 0; choice < choices; choice++) this.rows[choice] = row;
     return this;
-  }
-
-  next(): Progress {
-    if (!this.#hasMore) return "done";
-    this.#hasMore = false;
-    return "found";
   }
 }

@@ -35,6 +35,10 @@ export class SharingProviders {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#rowsOfAggregate.size === 0;
+  }
+
   /** Whether any sharing provider fits a choice. */
   serves(choice: number): boolean {
     return this.#rowsOfChoice[choice]!.size > 0;
@@ -62,7 +66,7 @@ export class SharingProviders {
 
   /** The sharing providers of other trees that serve a tree with these rows. */
   servingTree(tree: number, rows: readonly number[]): readonly number[] {
-    if (this.#rowsOfAggregate.size === 0) return NO_ROWS;
+    if (this.isEmpty) return NO_ROWS;
     if (rows.length === 1) return this.#servingRow(tree, rows[0]!);
     const sharing = new Set<number>();
     for (const row of rows) for (const it of this.#servingRow(tree, row)) sharing.add(it);
@@ -71,7 +75,7 @@ export class SharingProviders {
 
   /** Whether sharing providers of other trees serve a tree that has just one row. */
   isServed(tree: number, row: number): boolean {
-    return this.#rowsOfAggregate.size > 0 && this.#servingRow(tree, row).length > 0;
+    return !this.isEmpty && this.#servingRow(tree, row).length > 0;
   }
 
   #servingRow(tree: number, row: number): readonly number[] {

@@ -279,8 +279,13 @@ export class ProviderIndex {
     };
   }
 
-  rowsOfTree(tree: number): number[] {
-    return this.trees.rows(tree);
+  firstRowOf(tree: number): number {
+    return this.trees.firstRow(tree);
+  }
+
+  /** The next row of the same tree; after the last comes the first. */
+  nextRowOf(row: number): number {
+    return this.trees.nextRow(row);
   }
 
   // Rows.

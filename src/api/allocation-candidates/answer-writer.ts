@@ -1,4 +1,4 @@
-import type { CandidateListing } from "../../operations/allocation-candidates.ts";
+import type { CandidateListing, ProviderRows } from "../../operations/allocation-candidates.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { NumberSet } from "./number-set.ts";
 import {
@@ -27,8 +27,6 @@ export class AnswerWriter {
   readonly #templates: RequestTemplates;
   readonly #summaries: SummaryCache;
   readonly #out = new ByteWriter();
-  /** The choices that take resources: only their providers' trees are summarised. */
-  readonly #taking: readonly number[];
   /** Trees, or rows where whole trees are not told about, in the order of the first candidate. */
   readonly #inPlay = new NumberSet();
   #summarized = 0;
@@ -40,10 +38,7 @@ export class AnswerWriter {
     this.#form = form;
     this.#templates = new RequestTemplates(listing, form);
     this.#summaries = SummaryCache.for(listing.providers, form);
-    this.#taking = [...listing.choices.keys()].filter(
-      (choice) => listing.choices[choice]!.needs.length > 0,
-    );
-    this.#out.text('{"allocation_requests":[');
+    this.#out.text('{"allocation_requests":');
   }
 
   get isDone(): boolean {
@@ -73,64 +68,73 @@ export class AnswerWriter {
       const progress = listing.next(budget);
       if (progress === "paused") return;
       if (progress === "done") {
-        this.#out.text('],"provider_summaries":{');
+        this.#out.text(this.#isFirst ? "[]" : "]");
+        this.#out.text(',"provider_summaries":');
         this.#phase = "summaries";
         this.#isFirst = true;
         return;
       }
       this.#writeRequest(listing.rows);
-      this.#notePlay(listing.rows);
     }
   }
 
   #writeRequest(rows: readonly number[]): void {
-    const summaries = this.#summaries;
-    let isPlain = true;
-    for (const row of rows) {
-      if (!summaries.has(row)) summaries.render(row);
-      if (summaries.hasOddUuid(row)) isPlain = false;
-    }
     const template = this.#templates.find(rows);
-    if (isPlain && rows.every((row) => summaries.has(row))) this.#fill(template, rows);
-    else this.#out.text(spell(template, rows, this.#listing).slice(this.#isFirst ? 1 : 0));
-    this.#isFirst = false;
-  }
-
-  /** Copies the template and then the UUIDs into its holes. */
-  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
-    const skipped = this.#isFirst ? 1 : 0;
-    const base = this.#out.copy(bytes, skipped, bytes.length) - skipped;
-    const source = this.#summaries.bytes;
-    for (const { position, choice } of holes) {
-      const uuid = this.#summaries.uuidOf(rows[choice]!);
-      this.#out.overwrite(base + position, source, uuid, UUID_LENGTH);
-    }
-  }
-
-  #notePlay(rows: readonly number[]): void {
-    for (const choice of this.#taking) {
+    const start = this.#out.length;
+    if (this.#hasUuids(template, rows)) this.#fill(template, rows);
+    else this.#out.text(spell(template, rows, this.#listing));
+    this.#begin(start, "[");
+    for (const choice of template.takingChoices) {
       const row = rows[choice]!;
       this.#inPlay.add(this.#form.hasWholeTrees ? this.#listing.providers.treeOf(row) : row);
     }
   }
 
+  /** Sees to it that the cache has all UUIDs in the form that fits the holes. */
+  #hasUuids({ distinctChoices }: RequestTemplate, rows: readonly number[]): boolean {
+    const summaries = this.#summaries;
+    let hasRendered = false;
+    for (const choice of distinctChoices) {
+      const row = rows[choice]!;
+      if (!summaries.has(row)) {
+        summaries.render(row);
+        hasRendered = true;
+      }
+      if (summaries.hasOddUuid(row)) return false;
+    }
+    return !hasRendered || distinctChoices.every((choice) => summaries.has(rows[choice]!));
+  }
+
+  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
+    const base = this.#out.copyTemplate(bytes);
+    const source = this.#summaries.view;
+    for (const { position, choice } of holes) {
+      const uuid = this.#summaries.uuidOf(rows[choice]!);
+      this.#out.overwriteUuid(base + position, source, uuid);
+    }
+  }
+
   #writeSummaries(end: number): void {
     const { providers } = this.#listing;
-    const run = new SummaryRun(this.#summaries, this.#out, this.#isFirst);
-    while (this.#summarized < this.#inPlay.size) {
-      if (this.#out.length + run.length >= end) {
-        run.flush();
-        this.#isFirst = false;
-        return;
-      }
+    const start = this.#out.length;
+    const run = new SummaryRun(this.#summaries, this.#out);
+    while (this.#summarized < this.#inPlay.size && this.#out.length + run.length < end) {
       const number = this.#inPlay.at(this.#summarized);
       this.#summarized += 1;
-      if (this.#form.hasWholeTrees) for (const row of providers.rowsOfTree(number)) run.add(row);
+      if (this.#form.hasWholeTrees) run.addTree(number, providers);
       else run.add(number);
     }
     run.flush();
-    this.#out.text("}}");
+    if (this.#out.length > start) this.#begin(start, "{");
+    if (this.#summarized < this.#inPlay.size) return;
+    this.#out.text(this.#isFirst ? "{}}" : "}}");
     this.#phase = "done";
+  }
+
+  /** Everything is written after a comma; the first of a list or object has a bracket instead. */
+  #begin(position: number, bracket: "[" | "{"): void {
+    if (this.#isFirst) this.#out.overwrite(position, bracket.charCodeAt(0));
+    this.#isFirst = false;
   }
 }
 
@@ -138,14 +142,12 @@ export class AnswerWriter {
 class SummaryRun {
   readonly #summaries: SummaryCache;
   readonly #out: ByteWriter;
-  #isFirst: boolean;
   #start = 0;
   #end = 0;
 
-  constructor(summaries: SummaryCache, out: ByteWriter, isFirst: boolean) {
+  constructor(summaries: SummaryCache, out: ByteWriter) {
     this.#summaries = summaries;
     this.#out = out;
-    this.#isFirst = isFirst;
   }
 
   get length(): number {
@@ -165,11 +167,18 @@ class SummaryRun {
     this.#end = summaries.endOf(row);
   }
 
+  addTree(tree: number, providers: ProviderRows): void {
+    const first = providers.firstRowOf(tree);
+    let row = first;
+    do {
+      this.add(row);
+      row = providers.nextRowOf(row);
+    } while (row !== first);
+  }
+
   flush(): void {
     if (this.#end === this.#start) return;
-    // The comma before the first of all summaries is left out.
-    this.#out.copy(this.#summaries.bytes, this.#start + (this.#isFirst ? 1 : 0), this.#end);
-    this.#isFirst = false;
+    this.#out.copy(this.#summaries.bytes, this.#start, this.#end);
     this.#start = this.#end;
   }
 }

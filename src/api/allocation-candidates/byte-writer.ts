@@ -1,13 +1,20 @@
 const INITIAL_BYTES = 16 * 1024;
 const MAX_EXPECTED_BYTES = 2 * 1024 * 1024;
 
+const COPIES_AHEAD = 64;
+
 /** How large an answer was lately: the next one is likely to be about as large. */
 let expectedBytes = INITIAL_BYTES;
 
 /** Bytes that are written one after the other. */
 export class ByteWriter {
-  #buffer = Buffer.allocUnsafeSlow(expectedBytes);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(expectedBytes);
+  #view = viewOf(this.#buffer);
   #length = 0;
+
+  /** Copies of this lie ahead, up to `#aheadEnd`. */
+  #ahead: Buffer | undefined;
+  #aheadEnd = 0;
 
   get length(): number {
     return this.#length;
@@ -17,23 +24,47 @@ export class ByteWriter {
     // No character takes more than three bytes per UTF-16 unit.
     this.#ensure(text.length * 3);
     this.#length += this.#buffer.write(text, this.#length, "utf8");
+    this.#ahead = undefined;
   }
 
-  /** Copies part of another buffer; the result is where the copy begins. */
-  copy(source: Buffer, start: number, end: number): number {
+  copy(source: Buffer, start: number, end: number): void {
     this.#ensure(end - start);
     source.copy(this.#buffer, this.#length, start, end);
     this.#length += end - start;
-    return this.#length - (end - start);
+    this.#ahead = undefined;
   }
 
-  /** Overwrites what was written before. */
-  overwrite(position: number, source: Uint8Array, start: number, count: number): void {
-    const target = this.#buffer;
-    // A call for so few bytes would cost more than the loop.
-    for (let offset = 0; offset < count; offset++) {
-      target[position + offset] = source[start + offset]!;
+  /**
+   * Copies what is likely to be copied again next; the result is where the copy begins. Many copies
+   * are made at once, since making one costs as much.
+   */
+  copyTemplate(template: Buffer): number {
+    const start = this.#length;
+    if (this.#ahead !== template || start + template.length > this.#aheadEnd) {
+      this.#ensure(template.length);
+      this.#copyAhead(template);
     }
+    this.#length += template.length;
+    return start;
+  }
+
+  overwrite(position: number, byte: number): void {
+    this.#buffer[position] = byte;
+  }
+
+  /**
+   * Overwrites 36 bytes of what was written before with 36 bytes of ASCII: a UUID.
+   *
+   * Eight bytes at a time, as doubles, which ASCII never makes a NaN of: a fifth of the time that a
+   * loop over bytes takes, or a call that copies.
+   */
+  overwriteUuid(position: number, source: DataView, start: number): void {
+    const target = this.#view;
+    target.setFloat64(position, source.getFloat64(start));
+    target.setFloat64(position + 8, source.getFloat64(start + 8));
+    target.setFloat64(position + 16, source.getFloat64(start + 16));
+    target.setFloat64(position + 24, source.getFloat64(start + 24));
+    target.setInt32(position + 32, source.getInt32(start + 32));
   }
 
   /** What was written since the last call. */
@@ -43,9 +74,21 @@ export class ByteWriter {
     const taken = this.#length < this.#buffer.length / 2 ? Buffer.from(written) : written;
     const wanted = Math.min(this.#length + this.#length / 8, MAX_EXPECTED_BYTES);
     expectedBytes = Math.max(INITIAL_BYTES, Math.ceil(wanted));
-    this.#buffer = EMPTY;
+    this.#replaceBuffer(EMPTY);
     this.#length = 0;
     return taken;
+  }
+
+  #copyAhead(template: Buffer): void {
+    const start = this.#length;
+    const room = Math.floor((this.#buffer.length - start) / template.length);
+    const end = start + Math.min(room, COPIES_AHEAD) * template.length;
+    template.copy(this.#buffer, start);
+    for (let filled = template.length; start + filled < end; filled *= 2) {
+      this.#buffer.copyWithin(start + filled, start, Math.min(start + filled, end - filled));
+    }
+    this.#ahead = template;
+    this.#aheadEnd = end;
   }
 
   #ensure(more: number): void {
@@ -53,8 +96,18 @@ export class ByteWriter {
     const size = Math.max(this.#buffer.length * 2, this.#length + more, expectedBytes);
     const larger = Buffer.allocUnsafeSlow(size);
     this.#buffer.copy(larger, 0, 0, this.#length);
-    this.#buffer = larger;
+    this.#replaceBuffer(larger);
+  }
+
+  #replaceBuffer(buffer: Buffer): void {
+    this.#ahead = undefined;
+    this.#buffer = buffer;
+    this.#view = viewOf(buffer);
   }
 }
 
 const EMPTY = Buffer.alloc(0);
+
+export function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}

@@ -13,6 +13,10 @@ export interface RequestTemplate {
   /** The text with 36 spaces in place of each UUID. */
   readonly bytes: Buffer;
   readonly holes: readonly Hole[];
+  /** One choice for each provider. */
+  readonly distinctChoices: readonly number[];
+  /** One choice for each provider that resources are taken from. */
+  readonly takingChoices: readonly number[];
 }
 
 export interface Hole {
@@ -35,6 +39,8 @@ export class RequestTemplates {
   readonly #listing: CandidateListing;
   readonly #form: AllocationRequestForm;
   readonly #templates = new Map<number | string, RequestTemplate>();
+  #lastKey: number | string = -1;
+  #last: RequestTemplate | undefined;
 
   constructor(listing: CandidateListing, form: AllocationRequestForm) {
     this.#listing = listing;
@@ -43,17 +49,20 @@ export class RequestTemplates {
 
   find(rows: readonly number[]): RequestTemplate {
     const key = patternKey(rows);
+    if (key === this.#lastKey && this.#last !== undefined) return this.#last;
     let template = this.#templates.get(key);
     if (template === undefined) {
       if (this.#templates.size === MAX_TEMPLATES) this.#templates.clear();
-      template = this.#make(rows);
+      template = this.#make(rows.map((row) => rows.indexOf(row)));
       this.#templates.set(key, template);
     }
+    this.#lastKey = key;
+    this.#last = template;
     return template;
   }
 
-  #make(rows: readonly number[]): RequestTemplate {
-    const pattern = rows.map((row) => rows.indexOf(row));
+  /** @param pattern per choice, the first one that has the same provider */
+  #make(pattern: readonly number[]): RequestTemplate {
     let text = "";
     const holes: Hole[] = [];
     const uuid = (choice: number) => {
@@ -93,7 +102,13 @@ export class RequestTemplates {
       text += "}";
     }
     text += "}";
-    return { bytes: Buffer.from(text, "latin1"), holes };
+    const { choices } = this.#listing;
+    return {
+      bytes: Buffer.from(text, "latin1"),
+      holes,
+      distinctChoices: [...new Set(pattern)],
+      takingChoices: [...new Set(pattern.filter((_, choice) => choices[choice]!.needs.length > 0))],
+    };
   }
 }
 

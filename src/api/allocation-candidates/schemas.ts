@@ -3,7 +3,9 @@ import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../patterns
 import type { ApiRequest } from "../request.ts";
 import { defineSchema, type Schema, type SchemaDocument } from "../validation/schema.ts";
 
+// Upstream writes the same in two ways, and messages quote the schema.
 const TEXT = { type: "string" } as const;
+const ALSO_TEXT = { type: ["string"] } as const;
 const LIMIT = {
   // Numbers come as text, but upstream's schema, which messages quote, takes them as well.
   type: ["integer", "string"],
@@ -45,15 +47,18 @@ const OF_GROUP_IN_TREE = [...OF_GROUP, "in_tree"];
 const DOCUMENTS: readonly (readonly [since: Feature, document: SchemaDocument])[] = [
   ["allocationCandidates", plain({})],
   ["limit", plain({ limit: LIMIT })],
-  ["candidateTraits", plain({ limit: LIMIT, required: TEXT })],
-  ["candidateMemberOf", plain({ limit: LIMIT, required: TEXT, member_of: TEXT })],
+  ["candidateTraits", plain({ limit: LIMIT, required: ALSO_TEXT })],
+  ["candidateMemberOf", plain({ limit: LIMIT, required: ALSO_TEXT, member_of: ALSO_TEXT })],
   ["granularGroups", grouped(OF_GROUP, NUMBERED_GROUP_SUFFIX_PATTERN)],
   ["candidateInTree", grouped(OF_GROUP_IN_TREE, NUMBERED_GROUP_SUFFIX_PATTERN)],
   ["namedGroups", grouped(OF_GROUP_IN_TREE, GROUP_SUFFIX_PATTERN)],
-  ["rootRequired", grouped(OF_GROUP_IN_TREE, GROUP_SUFFIX_PATTERN, { root_required: TEXT })],
+  ["rootRequired", grouped(OF_GROUP_IN_TREE, GROUP_SUFFIX_PATTERN, { root_required: ALSO_TEXT })],
   [
     "sameSubtree",
-    grouped(OF_GROUP_IN_TREE, GROUP_SUFFIX_PATTERN, { root_required: TEXT, same_subtree: TEXT }),
+    grouped(OF_GROUP_IN_TREE, GROUP_SUFFIX_PATTERN, {
+      root_required: ALSO_TEXT,
+      same_subtree: ALSO_TEXT,
+    }),
   ],
 ];
 

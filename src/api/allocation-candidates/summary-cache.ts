@@ -1,5 +1,6 @@
 import type { ProviderSummary } from "../../domain/provider-summary.ts";
 import type { ProviderRows } from "../../operations/allocation-candidates.ts";
+import { viewOf } from "./byte-writer.ts";
 
 /** What of a provider is told: more in newer versions. */
 export interface SummaryForm {
@@ -15,7 +16,9 @@ const INITIAL_BYTES = 64 * 1024;
 /** Clients of one deployment speak one or two versions. */
 const MAX_FORMS = 3;
 
-const UUID_LENGTH = 36;
+const ROOM_UNIT = 16;
+
+export const UUID_LENGTH = 36;
 const PLAIN_UUID = /^[0-9A-Za-z-]{36}$/;
 /** Before the UUID: a comma and a quotation mark. */
 const UUID_OFFSET = 2;
@@ -31,6 +34,7 @@ export class SummaryCache {
   readonly #providers: ProviderRows;
   readonly #form: SummaryForm;
   #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #view = viewOf(this.#bytes);
   #length = 0;
   #start = new Int32Array(0);
   #end = new Int32Array(0);
@@ -62,7 +66,12 @@ export class SummaryCache {
     return this.#bytes;
   }
 
-  /** Where the text `,"<uuid>":{…}` of a row begins. Only after `has` or `render`. */
+  /** The same bytes as `bytes`. */
+  get view(): DataView {
+    return this.#view;
+  }
+
+  /** Where the text `,"<uuid>":{…}` of a row begins; white space may follow it. Only after `has` or `render`. */
   startOf(row: number): number {
     return this.#start[row]!;
   }
@@ -95,14 +104,21 @@ export class SummaryCache {
     const text = `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
     const size = Buffer.byteLength(text);
     if (row >= this.#end.length) this.#growRows();
-    if (this.#length + size > this.#bytes.length) this.#growBytes(size);
-    this.#bytes.write(text, this.#length, "utf8");
-    this.#start[row] = this.#length;
-    this.#length += size;
-    this.#end[row] = this.#length;
+    if (size > this.#end[row]! - this.#start[row]!) this.#allocate(row, size);
+    const written = this.#bytes.write(text, this.#start[row]!, "utf8");
+    this.#bytes.fill(" ", this.#start[row]! + written, this.#end[row]);
     this.#changes[row] = this.#providers.changesOf(row);
     if (PLAIN_UUID.test(summary.uuid)) this.#oddUuids.delete(row);
     else this.#oddUuids.add(row);
+  }
+
+  /** Finds a place with some room to grow, so that a change of amounts does not move the text. */
+  #allocate(row: number, size: number): void {
+    const room = Math.ceil(size / ROOM_UNIT) * ROOM_UNIT;
+    if (this.#length + room > this.#bytes.length) this.#growBytes(room);
+    this.#start[row] = this.#length;
+    this.#length += room;
+    this.#end[row] = this.#length;
   }
 
   #growRows(): void {
@@ -116,6 +132,7 @@ export class SummaryCache {
     const size = Math.max(this.#bytes.length * 2, this.#length + more);
     if (size > MAX_BYTES && this.#length > 0) {
       // Start over: most of what is there has probably been replaced.
+      this.#start.fill(0);
       this.#end.fill(0);
       this.#length = 0;
       if (more <= this.#bytes.length) return;
@@ -123,10 +140,9 @@ export class SummaryCache {
     const larger = Buffer.allocUnsafeSlow(size);
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
+    this.#view = viewOf(larger);
   }
 }
-
-export { UUID_LENGTH };
 
 export function renderSummary(summary: ProviderSummary, form: SummaryForm): string {
   const { resourceClasses, hasTraits, hasParents } = form;
