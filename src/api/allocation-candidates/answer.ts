@@ -3,10 +3,13 @@ import type { CandidateQuery } from "../../domain/candidate-query.ts";
 import type { CandidateListing } from "../../operations/allocation-candidates.ts";
 import { supports } from "../microversions.ts";
 import type { ApiRequest } from "../request.ts";
-import { AnswerWriter } from "./answer-writer.ts";
+import { type AnswerForm, AnswerWriter } from "./answer-writer.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
+
+/** As much of a request as the form of its answer depends on. */
+type Asked = Pick<ApiRequest, "microversion" | "signal">;
 
 /**
  * The answer as JSON: at once where it takes no longer than a slice, otherwise in slices with other
@@ -15,24 +18,36 @@ const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 export async function renderAnswer(
   listing: CandidateListing,
   query: CandidateQuery,
-  request: ApiRequest,
+  request: Asked,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   const writer = new AnswerWriter(listing, formOf(query, request));
   writer.writeSlice();
   if (writer.isDone) return writer.take();
+  return continueInSlices(writer, listing, request.signal);
+}
 
+async function continueInSlices(
+  writer: AnswerWriter,
+  listing: CandidateListing,
+  signal: AbortSignal,
+): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   listing.hold();
-  const { signal } = request;
-  // A body that nobody ever asks for is not closed by its reader.
+  // Neither a failure nor a body that nobody ever asks for must keep the listing held.
   signal.addEventListener("abort", () => listing.close(), { once: true });
-  while (!writer.isDone) {
-    if (writer.length > MAX_WHOLE_BYTES) return stream(writer, listing, signal);
-    await nextTurn();
-    if (signal.aborted) break;
-    writer.writeSlice();
+  let isStreamed = false;
+  try {
+    while (!writer.isDone && !signal.aborted) {
+      if (writer.length > MAX_WHOLE_BYTES) {
+        isStreamed = true;
+        return stream(writer, listing, signal);
+      }
+      await nextTurn();
+      if (!signal.aborted) writer.writeSlice();
+    }
+    return writer.take();
+  } finally {
+    if (!isStreamed) listing.close();
   }
-  listing.close();
-  return writer.take();
 }
 
 async function* stream(
@@ -52,10 +67,7 @@ async function* stream(
   }
 }
 
-function formOf(
-  query: CandidateQuery,
-  request: ApiRequest,
-): ConstructorParameters<typeof AnswerWriter>[1] {
+function formOf(query: CandidateQuery, request: Asked): AnswerForm {
   return {
     isList: !supports(request, "allocationsByProvider"),
     hasMappings: supports(request, "mappings"),
