@@ -1,0 +1,236 @@
+/**
+ * How fast are allocation candidates found and answered? For fleets that are flat, nested and wide:
+ * the search alone, the answer inside the process, and the answer over HTTP; beside it the floor of
+ * the same run, which is a bare `node:http` server that sends the same bytes from a buffer.
+ *
+ *     node bench/candidates.ts --help
+ */
+import { writeFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Worker } from "node:worker_threads";
+import { Command } from "commander";
+
+import { answerer, buildIndex, searcher } from "./candidates/answering.ts";
+import {
+  type FleetShape,
+  providersOf,
+  type Scenario,
+  scenarios as listScenarios,
+} from "./candidates/fleets.ts";
+import { load, type Load, quantiles } from "./candidates/load.ts";
+import type { ServedScenario } from "./candidates/server.ts";
+import { upload } from "./candidates/upload.ts";
+
+interface Options {
+  readonly seed: string;
+  readonly only: string;
+  readonly huge: boolean;
+  readonly seconds: string;
+  readonly connections: string;
+  readonly json?: string;
+  readonly against?: string;
+}
+
+const options = new Command("candidates")
+  .description(
+    "Measures GET /allocation_candidates and the read model beneath it.\n\n" +
+      "search    finding the candidates, in this process\n" +
+      "answer    finding and writing them, in this process\n" +
+      "http      the same behind node:http in a thread of its own\n" +
+      "floor     that server, sending the same bytes from a buffer; both take turns in short rounds\n" +
+      "ratio     requests per second as a share of the floor's",
+  )
+  .option("--seed <number>", "what the fleets follow from", "1")
+  .option("--only <text>", "scenarios whose name has this text, such as `flat` or `64 devices`", "")
+  .option("--huge", "flat fleets of a million providers, too", false)
+  .option("--seconds <number>", "how long each scenario is loaded over HTTP", "2")
+  .option("--connections <number>", "requests under way at once", "4")
+  .option("--json <file>", "writes the results there")
+  .option(
+    "--against <url>",
+    "an empty Placement with noauth2 that gets the (first) fleet and then the same load",
+  )
+  .parse()
+  .opts<Options>();
+
+const seed = Number(options.seed);
+const ROUND_MS = 250;
+const UPDATES = 100_000;
+
+interface Measured {
+  readonly name: string;
+  readonly candidates: number;
+  readonly bytes: number;
+  readonly searchMs: number;
+  readonly answerMs: number;
+  readonly answerP99Ms: number;
+  readonly http: Load;
+  readonly floor: Load;
+  readonly ratio: number;
+  readonly against?: Load;
+}
+
+await main();
+
+async function main(): Promise<void> {
+  const scenarios = listScenarios({ isHuge: options.huge }).filter(({ name }) =>
+    name.includes(options.only),
+  );
+  const index = options.only === "" || options.only === "index" ? measureIndex() : undefined;
+  const results: Measured[] = [];
+  let built: { shape: string; index: ReturnType<typeof buildIndex> } | undefined;
+  let isUploaded = false;
+  for (const scenario of scenarios) {
+    const shape = JSON.stringify(scenario.fleet);
+    if (built?.shape !== shape) built = { shape, index: buildIndex(scenario.fleet, seed) };
+    if (options.against !== undefined && !isUploaded) {
+      await upload(new URL(options.against), scenario.fleet, seed);
+      isUploaded = true;
+    }
+    results.push(await measure(scenario, built.index));
+    console.table([rowOf(results.at(-1)!)]);
+  }
+  console.table(results.map(rowOf));
+  if (options.json !== undefined) {
+    writeFileSync(options.json, `${JSON.stringify({ seed, index, results }, null, 2)}\n`);
+  }
+}
+
+async function measure(
+  scenario: Scenario,
+  index: ReturnType<typeof buildIndex>,
+): Promise<Measured> {
+  const search = searcher(index, scenario.query);
+  const answer = answerer(index, scenario.query);
+  const searchMs: number[] = [];
+  const answerMs: number[] = [];
+  let bytes = 0;
+  const endsAtMs = performance.now() + 1000;
+  while (performance.now() < endsAtMs || answerMs.length < 20) {
+    const startedAtMs = performance.now();
+    search();
+    const foundAtMs = performance.now();
+    bytes = (await answer()).byteLength;
+    searchMs.push(foundAtMs - startedAtMs);
+    answerMs.push(performance.now() - foundAtMs);
+  }
+  const { medianMs, p99Ms } = quantiles(answerMs);
+  return {
+    name: scenario.name,
+    candidates: search(),
+    bytes,
+    searchMs: quantiles(searchMs).medianMs,
+    answerMs: medianMs,
+    answerP99Ms: p99Ms,
+    ...(await measureHttp(scenario)),
+  };
+}
+
+async function measureHttp(
+  scenario: Scenario,
+): Promise<Pick<Measured, "http" | "floor" | "ratio" | "against">> {
+  const told = new Int32Array(new SharedArrayBuffer(4));
+  const workerData: ServedScenario = { scenario, seed, port: told };
+  const worker = new Worker(new URL("candidates/server.ts", import.meta.url), { workerData });
+  await Atomics.waitAsync(told, 0, 0).value;
+  const port = told[0]!;
+  const connections = Number(options.connections);
+  const ours: Load[] = [];
+  const floors: Load[] = [];
+  const peers: Load[] = [];
+  const rounds = Math.max(2, Math.round((Number(options.seconds) * 1000) / ROUND_MS / 2));
+  for (let round = 0; round <= rounds; round++) {
+    // Turn by turn, because a machine is not equally fast from one second to the next.
+    const at = (path: string) => new URL(path, `http://127.0.0.1:${port}`);
+    const floor = await load(at("/floor"), { connections, durationMs: ROUND_MS });
+    const http = await load(at("/"), { connections, durationMs: ROUND_MS });
+    // The first round is for the compiler.
+    if (round === 0) continue;
+    floors.push(floor);
+    ours.push(http);
+    if (options.against === undefined) continue;
+    const peer = new URL(`allocation_candidates?${scenario.query}`, options.against);
+    peers.push(await load(peer, { connections, durationMs: ROUND_MS }));
+  }
+  await worker.terminate();
+  const http = medianLoad(ours);
+  const floor = medianLoad(floors);
+  return {
+    http,
+    floor,
+    ratio: http.perSecond / floor.perSecond,
+    ...(peers.length > 0 && { against: medianLoad(peers) }),
+  };
+}
+
+function medianLoad(loads: readonly Load[]): Load {
+  const median = (value: (load: Load) => number) => quantiles(loads.map(value)).medianMs;
+  return {
+    perSecond: median(({ perSecond }) => perSecond),
+    medianMs: median(({ medianMs }) => medianMs),
+    p99Ms: median(({ p99Ms }) => p99Ms),
+  };
+}
+
+/** Building the read model, its size, and what one change costs. */
+function measureIndex() {
+  const shape: FleetShape = { kind: "flat", trees: 100_000, devices: 0 };
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  collectGarbage();
+  const before = process.memoryUsage();
+  const index = buildIndex(shape, seed);
+  collectGarbage();
+  const after = process.memoryUsage();
+  const records = [...providersOf({ ...shape, trees: 1000 }, seed)];
+  const rebuilt = timeMs(() => buildIndex(shape, seed));
+  const generated = timeMs(() => [...providersOf(shape, seed)].length);
+  const put = timeMs(() => {
+    for (let number = 0; number < UPDATES; number++) index.put(records[number % 1000]!);
+  });
+  const used = new Map([[0, 1]]);
+  const use = timeMs(() => {
+    for (let number = 0; number < UPDATES; number++) {
+      index.applyUsage(1 + (number % 1000), number, used);
+    }
+  });
+  const measured = {
+    providers: shape.trees,
+    buildMs: Math.max(0, rebuilt - generated),
+    bytesPerProvider: (bytesOf(after) - bytesOf(before)) / shape.trees,
+    putMicroseconds: (put / UPDATES) * 1000,
+    applyUsageMicroseconds: (use / UPDATES) * 1000,
+  };
+  console.table([measured]);
+  return measured;
+}
+
+function bytesOf(usage: NodeJS.MemoryUsage): number {
+  return usage.heapUsed + usage.arrayBuffers;
+}
+
+function timeMs(work: () => unknown): number {
+  const startedAtMs = performance.now();
+  work();
+  return performance.now() - startedAtMs;
+}
+
+function rowOf(measured: Measured) {
+  return {
+    scenario: measured.name,
+    candidates: measured.candidates,
+    kB: Math.round(measured.bytes / 1000),
+    "search ms": rounded(measured.searchMs, 3),
+    "answer ms": rounded(measured.answerMs, 3),
+    "p99 ms": rounded(measured.answerP99Ms, 3),
+    "http /s": Math.round(measured.http.perSecond),
+    "floor /s": Math.round(measured.floor.perSecond),
+    ratio: rounded(measured.ratio, 2),
+    ...(measured.against && { "against /s": rounded(measured.against.perSecond, 2) }),
+  };
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

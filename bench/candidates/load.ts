@@ -1,0 +1,70 @@
+import { connect } from "node:net";
+
+export interface Load {
+  readonly perSecond: number;
+  readonly medianMs: number;
+  readonly p99Ms: number;
+}
+
+const HEADERS_END = Buffer.from("\r\n\r\n");
+
+/**
+ * Sends one GET after the other on each of several connections, and reads just enough of the
+ * answers to know where they end: the client must not be what is measured.
+ */
+export async function load(
+  url: URL,
+  options: { readonly connections: number; readonly durationMs: number },
+): Promise<Load> {
+  const latenciesMs: number[] = [];
+  const startedAtMs = performance.now();
+  const endsAtMs = startedAtMs + options.durationMs;
+  const connections = Array.from({ length: options.connections }, () =>
+    run(url, endsAtMs, latenciesMs),
+  );
+  await Promise.all(connections);
+  const seconds = (performance.now() - startedAtMs) / 1000;
+  return { perSecond: latenciesMs.length / seconds, ...quantiles(latenciesMs) };
+}
+
+export function quantiles(valuesMs: readonly number[]): Pick<Load, "medianMs" | "p99Ms"> {
+  const sorted = Float64Array.from(valuesMs).sort();
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
+  return { medianMs: at(0.5), p99Ms: at(0.99) };
+}
+
+function run(url: URL, endsAtMs: number, latenciesMs: number[]): Promise<void> {
+  const request =
+    `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n` +
+    "X-Auth-Token: admin\r\nOpenStack-API-Version: placement 1.39\r\n\r\n";
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(url.port || 80), url.hostname);
+    let sentAtMs = 0;
+    let missing: number | undefined;
+    const send = () => {
+      sentAtMs = performance.now();
+      missing = undefined;
+      socket.write(request);
+    };
+    socket.on("connect", send);
+    socket.on("error", reject);
+    socket.on("data", (chunk: Buffer) => {
+      missing = (missing ?? chunk.length + bodyLength(chunk)) - chunk.length;
+      if (missing > 0) return;
+      latenciesMs.push(performance.now() - sentAtMs);
+      if (performance.now() < endsAtMs) send();
+      else socket.end(resolve);
+    });
+  });
+}
+
+/** What is still to come after the chunk that an answer begins with. */
+function bodyLength(chunk: Buffer): number {
+  const end = chunk.indexOf(HEADERS_END);
+  const head = chunk.subarray(0, end).toString("latin1");
+  const length = /^content-length: *(\d+)/im.exec(head)?.[1];
+  if (!head.startsWith("HTTP/1.1 200") || length === undefined) {
+    throw new Error(`not an answer to measure: ${head}`);
+  }
+  return Number(length) - (chunk.length - end - HEADERS_END.length);
+}

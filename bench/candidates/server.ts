@@ -1,0 +1,38 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { workerData } from "node:worker_threads";
+
+import { answerer, buildIndex } from "./answering.ts";
+import type { Scenario } from "./fleets.ts";
+
+export interface ServedScenario {
+  readonly scenario: Scenario;
+  readonly seed: number;
+  /** Where the server's TCP port is told once it listens: the first of an array shared with it. */
+  readonly port: Int32Array<SharedArrayBuffer>;
+}
+
+/**
+ * Serves one scenario in a thread of its own: `/floor` sends the bytes of the first answer again and
+ * again, as fast as `node:http` can; everything else makes the answer anew.
+ */
+const { scenario, seed, port } = workerData as ServedScenario;
+
+const answer = answerer(buildIndex(scenario.fleet, seed), scenario.query);
+const bytes = Buffer.from(await answer());
+
+const server = createServer((request, response) => {
+  const send = (body: Uint8Array) => {
+    response.writeHead(200, {
+      "content-type": "application/json",
+      "content-length": String(body.byteLength),
+    });
+    response.end(body);
+  };
+  if (request.url === "/floor") send(bytes);
+  else void answer().then(send);
+});
+server.listen(0, "127.0.0.1", () => {
+  Atomics.store(port, 0, (server.address() as AddressInfo).port);
+  Atomics.notify(port, 0);
+});
