@@ -49,7 +49,7 @@ const options = new Command("candidates")
   .option("--json <file>", "writes the results there")
   .option(
     "--against <url>",
-    "an empty Placement with noauth2 that gets the (first) fleet and then the same load",
+    "an empty Placement with noauth2: gets the first of these fleets, and the load of its scenarios",
   )
   .parse()
   .opts<Options>();
@@ -74,20 +74,17 @@ interface Measured {
 await main();
 
 async function main(): Promise<void> {
-  const scenarios = listScenarios({ isHuge: options.huge }).filter(({ name }) =>
-    name.includes(options.only),
-  );
+  const scenarios = chosenScenarios();
   const index = options.only === "" || options.only === "index" ? measureIndex() : undefined;
+  const [first] = scenarios;
+  if (options.against !== undefined && first !== undefined) {
+    await upload(new URL(options.against), first.fleet, seed);
+  }
   const results: Measured[] = [];
   let built: { shape: string; index: ReturnType<typeof buildIndex> } | undefined;
-  let isUploaded = false;
   for (const scenario of scenarios) {
     const shape = JSON.stringify(scenario.fleet);
     if (built?.shape !== shape) built = { shape, index: buildIndex(scenario.fleet, seed) };
-    if (options.against !== undefined && !isUploaded) {
-      await upload(new URL(options.against), scenario.fleet, seed);
-      isUploaded = true;
-    }
     results.push(await measure(scenario, built.index));
     console.table([rowOf(results.at(-1)!)]);
   }
@@ -95,6 +92,19 @@ async function main(): Promise<void> {
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify({ seed, index, results }, null, 2)}\n`);
   }
+}
+
+function chosenScenarios(): Scenario[] {
+  const chosen = listScenarios({ isHuge: options.huge }).filter(({ name }) =>
+    name.includes(options.only),
+  );
+  if (options.against === undefined) return chosen;
+  // The other service has one fleet.
+  return chosen.filter((scenario) => fleetKey(scenario) === fleetKey(chosen[0]));
+}
+
+function fleetKey(scenario: Scenario | undefined): string {
+  return JSON.stringify(scenario?.fleet);
 }
 
 async function measure(

@@ -46,14 +46,22 @@ function run(url: URL, endsAtMs: number, latenciesMs: number[]): Promise<void> {
       missing = undefined;
       socket.write(request);
     };
+    let answers = 0;
     socket.on("connect", send);
-    socket.on("error", reject);
+    // A server that keeps no connections closes each after its answer.
+    socket.on("error", (error) => answers === 0 && reject(error));
+    socket.on("close", () => {
+      if (performance.now() >= endsAtMs) resolve();
+      else if (answers > 0) resolve(run(url, endsAtMs, latenciesMs));
+      else reject(new Error(`${url.href} closed the connection without an answer`));
+    });
     socket.on("data", (chunk: Buffer) => {
       missing = (missing ?? chunk.length + bodyLength(chunk)) - chunk.length;
       if (missing > 0) return;
+      answers += 1;
       latenciesMs.push(performance.now() - sentAtMs);
       if (performance.now() < endsAtMs) send();
-      else socket.end(resolve);
+      else socket.end();
     });
   });
 }
