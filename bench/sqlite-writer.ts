@@ -11,7 +11,7 @@ import path from "node:path";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
 import { LocalSqliteSession } from "../src/db/adapters/sqlite-session.ts";
-import type { SqliteSession, SqliteValue } from "../src/db/adapters/sqlite-session.ts";
+import type { Session } from "../src/db/adapters/session.ts";
 import { SqliteThread } from "../src/db/adapters/sqlite-thread.ts";
 import { createTable } from "../src/db/migrations/ddl.ts";
 import { PLACEMENT_TABLES, STOWAGE_TABLES } from "../src/db/migrations/tables.ts";
@@ -74,7 +74,7 @@ function report(floor: number, measured: ReadonlyMap<string, readonly Measured[]
 async function open(
   Session: typeof LocalSqliteSession | typeof SqliteThread,
   name: string,
-): Promise<SqliteSession> {
+): Promise<Session> {
   const file = path.join(folder, name);
   const session = new Session({
     file,
@@ -99,7 +99,7 @@ async function open(
   return session;
 }
 
-async function bareCommitsPerSecond(session: SqliteSession): Promise<number> {
+async function bareCommitsPerSecond(session: Session): Promise<number> {
   const start = performance.now();
   let commits = 0;
   for (; performance.now() - start < ROUND_MS; commits += 1) {
@@ -108,7 +108,7 @@ async function bareCommitsPerSecond(session: SqliteSession): Promise<number> {
   return (commits / (performance.now() - start)) * 1000;
 }
 
-async function measure(session: SqliteSession, batchSize: number): Promise<Measured> {
+async function measure(session: Session, batchSize: number): Promise<Measured> {
   const delaysMs: number[] = [];
   const probe = new AbortController();
   const probing = probeLoop(delaysMs, probe.signal);
@@ -136,7 +136,7 @@ async function probeLoop(delaysMs: number[], signal: AbortSignal): Promise<void>
 }
 
 /** What claims of three resource classes each on one provider do to the tables. */
-function claimStatements(count: number): [string, SqliteValue[]][] {
+function claimStatements(count: number): [string, unknown[]][] {
   const claims = Array.from({ length: count }, () => {
     consumers += 1;
     return { consumer: `consumer ${consumers}`, provider: (consumers % PROVIDERS) + 1 };
@@ -171,12 +171,12 @@ function claimStatements(count: number): [string, SqliteValue[]][] {
   ];
 }
 
-function insert(into: string, rows: SqliteValue[][]): [string, SqliteValue[]] {
+function insert(into: string, rows: unknown[][]): [string, unknown[]] {
   const places = rows.map((row) => `(${row.map(() => "?").join(", ")})`);
   return [`insert into ${into} values ${places.join(", ")}`, rows.flat()];
 }
 
-async function hopUs(session: SqliteSession): Promise<string> {
+async function hopUs(session: Session): Promise<string> {
   const count = 5000;
   for (let i = 0; i < count; i += 1) await session.run("select 1", []);
   const start = performance.now();

@@ -1,5 +1,6 @@
 import type { Dialect, Kysely } from "kysely";
 
+import type { TableList } from "./adapters/session.ts";
 import type { SchemaDialect } from "./migrations/ddl.ts";
 import type { DatabaseDate, Schema } from "./schema.ts";
 
@@ -18,16 +19,17 @@ export interface DatabaseAdapter {
   createDialect(access: "read" | "write"): Dialect;
   /** How many bound parameters one statement may have. */
   readonly maxParameters: number;
+  /**
+   * Which of the ids that an insertion of several rows has made is told: the first or the last one,
+   * the others being next to it, or only those that the statement itself returns.
+   */
+  readonly insertedId: "first" | "last" | "returned";
   readonly schemaDialect: SchemaDialect;
+  /** Lists the tables that a statement without a schema's name would find. */
+  readonly tableList: TableList;
   /** Runs a function that changes the schema while no other process can do so. */
   withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
-  /** How the engine's driver wants a date; UTC without a zone, as upstream stores it. */
+  /** A date as text, in UTC without saying so, as upstream stores it. */
   encodeDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;
-  /**
-   * Translates an error of the driver: a violated unique key becomes a `DuplicateEntry` with the
-   * name of the constraint, a conflict that a repetition may resolve a `TransactionConflict`;
-   * anything else is returned as it is.
-   */
-  translateError(error: unknown): unknown;
 }

@@ -1,4 +1,7 @@
-import type { NewChangeRow } from "./schema.ts";
+import type { Kysely } from "kysely";
+
+import { DuplicateEntry } from "./errors.ts";
+import type { NewChangeRow, Schema } from "./schema.ts";
 import type { Change, DatabaseContext, WriteTransaction } from "./transaction.ts";
 
 /** A change with the request that made it. */
@@ -7,11 +10,20 @@ export interface RecordedChange {
   readonly by: DatabaseContext;
 }
 
-/** Writes what a transaction has recorded, in one statement if the engine's limits allow. */
+/** A row of the change feed that tells afterwards whether its transaction was committed. */
+export interface CommitMark extends NewChangeRow {
+  readonly id: number;
+}
+
+/**
+ * Writes what a transaction has recorded, in one statement if the engine's limits allow.
+ *
+ * @returns the first row, if any
+ */
 export async function insertChanges(
   tx: WriteTransaction,
   changes: readonly RecordedChange[],
-): Promise<void> {
+): Promise<CommitMark | undefined> {
   const createdAt = tx.adapter.encodeDate(tx.now);
   const rows = changes.map(({ change, by }): NewChangeRow => ({
     created_at: createdAt,
@@ -23,12 +35,42 @@ export async function insertChanges(
     project_id: by.projectId ?? null,
   }));
   const rowsAtOnce = Math.floor(tx.adapter.maxParameters / COLUMNS);
+  let mark: CommitMark | undefined;
   for (let start = 0; start < rows.length; start += rowsAtOnce) {
-    await tx.query
-      .insertInto("stowage_changes")
-      .values(rows.slice(start, start + rowsAtOnce))
-      .execute();
+    const chunk = rows.slice(start, start + rowsAtOnce);
+    const id = await insertRows(tx, chunk);
+    const [first] = chunk;
+    if (first) mark ??= { ...first, id };
   }
+  return mark;
+}
+
+/**
+ * Finds out whether a transaction was committed of which the commit was not answered, by inserting
+ * its mark once more: that is a duplicate if it was, succeeds if it was not, and waits while the
+ * database has not made up its mind.
+ *
+ * @param query a transaction of its own, to be rolled back
+ */
+export async function wasCommitted(query: Kysely<Schema>, mark: CommitMark): Promise<boolean> {
+  try {
+    await query.insertInto("stowage_changes").values(mark).execute();
+    return false;
+  } catch (error) {
+    if (error instanceof DuplicateEntry) return true;
+    throw error;
+  }
+}
+
+/** Returns the id of the first row. */
+async function insertRows(tx: WriteTransaction, rows: readonly NewChangeRow[]): Promise<number> {
+  const insertion = tx.query.insertInto("stowage_changes").values(rows);
+  if (tx.adapter.insertedId === "returned") {
+    const { id } = await insertion.returning("id").executeTakeFirstOrThrow();
+    return id;
+  }
+  const { insertId } = await insertion.executeTakeFirstOrThrow();
+  return Number(insertId) - (tx.adapter.insertedId === "last" ? rows.length - 1 : 0);
 }
 
 /** How many columns of `stowage_changes` are given. */

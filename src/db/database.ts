@@ -5,9 +5,9 @@ import { Kysely, sql } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import { insertChanges } from "./changes.ts";
-import type { RecordedChange } from "./changes.ts";
-import { TransactionConflict } from "./errors.ts";
+import { insertChanges, wasCommitted } from "./changes.ts";
+import type { CommitMark, RecordedChange } from "./changes.ts";
+import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
 import { openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -91,15 +91,42 @@ export class Database {
     // The callbacks run while the connection is still held: no other transaction writes meanwhile.
     return this.#writers.connection().execute(async (connection) => {
       const callbacks: (() => void)[] = [];
-      const result = await connection.transaction().execute(async (query) => {
+      const result = await this.#commit(connection, async (query) => {
         const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
         const value = await this.#enclose(() => work(tx));
-        await insertChanges(tx, tx.recorded);
-        return value;
+        return { value, mark: await insertChanges(tx, tx.recorded) };
       });
       for (const callback of callbacks) callback();
       return result;
     });
+  }
+
+  /** Begins, works and commits; finds out what became of a commit that was not answered. */
+  async #commit<Result>(
+    connection: Kysely<Schema>,
+    work: (query: Kysely<Schema>) => Promise<Outcome<Result>>,
+  ): Promise<Result> {
+    let outcome: Outcome<Result> | undefined;
+    try {
+      outcome = await connection
+        .transaction()
+        .execute(async (query) => (outcome = await work(query)));
+      return outcome.value;
+    } catch (error) {
+      if (!(error instanceof CommitOutcomeUnknown) || !outcome?.mark) throw error;
+      if (await this.#wasCommitted(outcome.mark)) return outcome.value;
+      throw new ConnectionLost(error.message, { cause: error });
+    }
+  }
+
+  /** Asks on another connection, as the one that writes is of no use any more. */
+  async #wasCommitted(mark: CommitMark): Promise<boolean> {
+    const asking = await this.#readers.startTransaction().execute();
+    try {
+      return await wasCommitted(asking, mark);
+    } finally {
+      await asking.rollback().execute();
+    }
   }
 
   async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
@@ -132,6 +159,12 @@ export class Database {
       transaction.isOpen = false;
     }
   }
+}
+
+/** What a function that writes has returned, and what tells whether it was committed. */
+interface Outcome<Result> {
+  readonly value: Result;
+  readonly mark: CommitMark | undefined;
 }
 
 class OpenWriteTransaction implements WriteTransaction {

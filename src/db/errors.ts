@@ -27,8 +27,14 @@ export class ReferenceViolation extends DatabaseError {}
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
 export class TransactionConflict extends DatabaseError {}
 
+/** The connection broke before the commit, so nothing was written. */
+export class ConnectionLost extends TransactionConflict {}
+
 /** The database cannot be reached or does not take part: the request gets a 503. */
 export class DatabaseUnavailable extends DatabaseError {}
+
+/** The connection broke during the commit: what was to be written may be there or not. */
+export class CommitOutcomeUnknown extends DatabaseUnavailable {}
 
 /** The database's schema is not one that this program can work with; says what to do. */
 export class SchemaMismatch extends DatabaseError {}

@@ -27,8 +27,8 @@ export interface Schema {
   stowage_changes: ChangesTable;
 }
 
-/** What the driver of the engine represents a DATETIME as. */
-export type DatabaseDate = string | Date;
+/** What the adapter has the driver take and give for a DATETIME. */
+export type DatabaseDate = string;
 
 interface Timestamps {
   created_at: DatabaseDate | null;

@@ -1,12 +1,15 @@
 /**
- * Dates as SQLite holds them: the text that SQLAlchemy writes for a DATETIME, such as
+ * Dates as SQLite holds them and as the others take them: the text that SQLAlchemy writes for a DATETIME, such as
  * `2026-11-23 10:00:00.000000`, in UTC without saying so.
  */
 export function encodeTextDate(date: Date): string {
   return `${date.toISOString().slice(0, -1).replace("T", " ")}000`;
 }
 
-/** The inverse, to the millisecond; the fraction may be missing. */
-export function decodeTextDate(text: string): Date {
+/** The inverse, to the millisecond; the fraction may be shorter or missing. */
+export function decodeTextDate(text: string): Date;
+export function decodeTextDate(text: string | null): Date | null;
+export function decodeTextDate(text: string | null): Date | null {
+  if (text === null) return null;
   return new Date(`${text.replace(" ", "T").slice(0, "2026-11-23T10:00:00.000".length)}Z`);
 }

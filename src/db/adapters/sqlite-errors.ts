@@ -28,15 +28,23 @@ export function translateSqliteError(error: unknown): unknown {
   if (error.errcode === CONSTRAINT_FOREIGNKEY) {
     return new ReferenceViolation(error.message, { cause: error });
   }
-  // The upper bits of an extended result code tell more than is needed here.
-  const primaryCode = error.errcode & 0xff;
-  if (primaryCode === BUSY || primaryCode === LOCKED) {
+  if (isLocked(error)) {
     return new TransactionConflict(error.message, { cause: error });
   }
-  if (UNAVAILABLE.has(primaryCode)) {
+  if (UNAVAILABLE.has(primaryCode(error))) {
     return new DatabaseUnavailable(error.message, { cause: error });
   }
   return error;
+}
+
+/** Whether another connection has locked the database. */
+export function isLocked(error: unknown): boolean {
+  return isSqliteError(error) && [BUSY, LOCKED].includes(primaryCode(error));
+}
+
+/** The upper bits of an extended result code tell more than is needed here. */
+function primaryCode(error: SqliteError): number {
+  return error.errcode & 0xff;
 }
 
 /**

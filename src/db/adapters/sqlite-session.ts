@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 
+import type { Session, SessionResult } from "./session.ts";
+
 export interface SqliteOptions {
   /** The path of the database file; `:memory:` for a database that lives as long as its session. */
   readonly file: string;
@@ -12,24 +14,8 @@ export interface SqliteOptions {
   readonly isReadOnly: boolean;
 }
 
-export type SqliteValue = string | number | bigint | null | Uint8Array;
-
-export interface SqliteResult {
-  readonly rows: unknown[];
-  readonly changes: number | bigint;
-  readonly lastInsertRowid: number | bigint;
-}
-
-/** A connection to SQLite, in this thread or in another one. Its errors are those of SQLite. */
-export interface SqliteSession {
-  run(text: string, parameters: readonly SqliteValue[]): SqliteResult | Promise<SqliteResult>;
-  /** Row by row, while other statements may run. */
-  iterate(
-    text: string,
-    parameters: readonly SqliteValue[],
-  ): Iterable<unknown> | AsyncIterable<unknown>;
-  close(): void | Promise<void>;
-}
+/** What a parameter has to be. */
+type SqliteValue = string | number | bigint | null | Uint8Array;
 
 /** More than there are statements of which the text does not depend on how many rows they take. */
 const CACHED_STATEMENTS = 256;
@@ -40,7 +26,8 @@ interface PreparedStatement {
 }
 
 /** A connection in this thread: each call blocks the thread until it is done. */
-export class LocalSqliteSession implements SqliteSession {
+export class LocalSqliteSession implements Session {
+  readonly isBroken = false;
   readonly #database: DatabaseSync;
   /** By text, the least recently used first. */
   readonly #prepared = new Map<string, PreparedStatement>();
@@ -52,17 +39,18 @@ export class LocalSqliteSession implements SqliteSession {
     if (options.isReadOnly) this.#database.exec("PRAGMA query_only = ON");
   }
 
-  run(text: string, parameters: readonly SqliteValue[]): SqliteResult {
+  run(text: string, parameters: readonly unknown[]): SessionResult {
     // SQLite has rolled back already after some errors, such as a full disk.
     if (text === "rollback" && !this.#database.isTransaction) return NOTHING;
     const { statement, returnsRows } = this.#prepare(text);
-    if (returnsRows) return { ...NOTHING, rows: statement.all(...parameters) };
-    return { ...NOTHING, ...statement.run(...parameters) };
+    if (returnsRows) return { ...NOTHING, rows: statement.all(...(parameters as SqliteValue[])) };
+    const { changes, lastInsertRowid } = statement.run(...(parameters as SqliteValue[]));
+    return { rows: [], affectedRows: changes, insertId: lastInsertRowid };
   }
 
-  iterate(text: string, parameters: readonly SqliteValue[]): Iterable<unknown> {
+  iterate(text: string, parameters: readonly unknown[]): Iterable<unknown> {
     // Not a cached statement, as it stays in use while others run.
-    return this.#database.prepare(text).iterate(...parameters);
+    return this.#database.prepare(text).iterate(...(parameters as SqliteValue[]));
   }
 
   close(): void {
@@ -90,4 +78,4 @@ export class LocalSqliteSession implements SqliteSession {
   }
 }
 
-const NOTHING: SqliteResult = { rows: [], changes: 0, lastInsertRowid: 0 };
+const NOTHING: SessionResult = { rows: [], affectedRows: 0, insertId: 0 };

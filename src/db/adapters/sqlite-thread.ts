@@ -1,11 +1,12 @@
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 
-import type { SqliteOptions, SqliteResult, SqliteSession, SqliteValue } from "./sqlite-session.ts";
+import type { Session, SessionResult } from "./session.ts";
+import type { SqliteOptions } from "./sqlite-session.ts";
 import type { SqliteRequest, SqliteResponse } from "./sqlite-worker.ts";
 
 interface PendingRequest {
-  readonly resolve: (result: SqliteResult | undefined) => void;
+  readonly resolve: (result: SessionResult | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -15,7 +16,8 @@ interface PendingRequest {
  *
  * A failure of the thread itself ends the process: nobody would know how far it got.
  */
-export class SqliteThread implements SqliteSession {
+export class SqliteThread implements Session {
+  readonly isBroken = false;
   readonly #worker: Worker;
   /** The thread answers in the order in which it was asked. */
   readonly #pending: PendingRequest[] = [];
@@ -28,23 +30,26 @@ export class SqliteThread implements SqliteSession {
     this.#worker.on("message", (response: SqliteResponse) => this.#receive(response));
   }
 
-  async run(text: string, parameters: readonly SqliteValue[]): Promise<SqliteResult> {
+  async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
     const result = await this.#ask({ text, parameters });
     if (!result) throw new Error("the thread of SQLite answered without a result");
     return result;
   }
 
-  async *iterate(text: string, parameters: readonly SqliteValue[]): AsyncIterable<unknown> {
+  async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
     const { rows } = await this.run(text, parameters);
     yield* rows;
   }
 
   async close(): Promise<void> {
-    await this.#ask("close");
-    await this.#worker.terminate();
+    try {
+      await this.#ask("close");
+    } finally {
+      await this.#worker.terminate();
+    }
   }
 
-  #ask(request: SqliteRequest): Promise<SqliteResult | undefined> {
+  #ask(request: SqliteRequest): Promise<SessionResult | undefined> {
     return new Promise((resolve, reject) => {
       this.#pending.push({ resolve, reject });
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin

@@ -1,17 +1,18 @@
 import { parentPort, workerData } from "node:worker_threads";
 
+import type { SessionResult } from "./session.ts";
 import { LocalSqliteSession } from "./sqlite-session.ts";
-import type { SqliteOptions, SqliteResult, SqliteValue } from "./sqlite-session.ts";
+import type { SqliteOptions } from "./sqlite-session.ts";
 
 // What runs in the thread of a `SqliteThread`.
 
 export type SqliteRequest =
-  | { readonly text: string; readonly parameters: readonly SqliteValue[] }
+  | { readonly text: string; readonly parameters: readonly unknown[] }
   | "close";
 
 /** Errors do not travel with what makes them errors of SQLite. */
 export type SqliteResponse =
-  | { readonly result: SqliteResult | undefined }
+  | { readonly result: SessionResult | undefined }
   | { readonly message: string; readonly errcode: number | undefined };
 
 let session: LocalSqliteSession | undefined;

@@ -19,8 +19,10 @@ export async function migrate(database: Database): Promise<void> {
     const tables = await tableNames(tx);
     const revision = await findRevision(tx, tables);
     if (revision !== undefined) await upgradeFrom(tx, revision);
-    else if (tables.has("resource_providers")) throw unknownOrigin();
-    else await createSchema(tx, tables);
+    // A table for the revision that is empty is of a creation that is under way, or has died.
+    else if (tables.has("resource_providers") && !tables.has("alembic_version")) {
+      throw unknownOrigin();
+    } else await createSchema(tx, tables);
     await addStowageTables(tx, tables);
   });
 }
@@ -82,8 +84,8 @@ async function changeSchema(
 }
 
 async function tableNames(tx: ReadTransaction): Promise<ReadonlySet<string>> {
-  const tables = await tx.query.introspection.getTables();
-  return new Set(tables.map(({ name }) => name));
+  const { rows } = await tx.adapter.tableList.execute(tx.query);
+  return new Set(rows.map(({ name }) => name));
 }
 
 async function findRevision(
