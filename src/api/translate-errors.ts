@@ -3,8 +3,8 @@ import type { HttpError } from "./http-error.ts";
 
 /** One line of a handler's table of what an outcome is called outside. */
 export interface ErrorRule {
-  matches(error: unknown): boolean;
-  translate(error: PlacementError): HttpError;
+  readonly matches: (error: unknown) => boolean;
+  readonly translate: (error: PlacementError) => HttpError;
 }
 
 /** The abstract parents of errors count as well as the errors themselves. */

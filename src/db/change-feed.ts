@@ -15,10 +15,13 @@ export async function summarizeChangesAfter(
 ): Promise<{ readonly count: number; readonly lastId: number }> {
   const row = await tx.query
     .selectFrom("stowage_changes as sc")
-    .select((eb) => [eb.fn.countAll<number>().as("count"), eb.fn.max("sc.id").as("last_id")])
+    .select((eb) => [
+      eb.fn.countAll<number | string>().as("count"),
+      eb.fn.max("sc.id").as("last_id"),
+    ])
     .where("sc.id", ">", id)
     .executeTakeFirstOrThrow();
-  return { count: Number(row.count), lastId: Number(row.last_id ?? id) };
+  return { count: Number(row.count), lastId: row.last_id ?? id };
 }
 
 export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
@@ -29,7 +32,7 @@ export async function listChangesAfter(tx: ReadTransaction, id: number): Promise
     .orderBy("sc.id")
     .execute();
   return rows.map((row) => ({
-    id: Number(row.id),
+    id: row.id,
     providerId: row.resource_provider_id,
     kind: row.kind,
   }));
@@ -43,7 +46,7 @@ export async function listNewestChangeIds(tx: ReadTransaction, limit: number): P
     .orderBy("sc.id", "desc")
     .limit(limit)
     .execute();
-  return rows.map((row) => Number(row.id)).reverse();
+  return rows.map((row) => row.id).reverse();
 }
 
 /**

@@ -65,7 +65,7 @@ async function loadInventoryRecords(
         eb
           .selectFrom("allocations as a")
           .select(["a.resource_provider_id", "a.resource_class_id"])
-          .select((sub) => sub.fn.sum<number>("a.used").as("used"))
+          .select((sub) => sub.fn.sum<number | string>("a.used").as("used"))
           .where("a.resource_provider_id", "in", ids)
           .groupBy(["a.resource_provider_id", "a.resource_class_id"])
           .as("u"),

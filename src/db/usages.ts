@@ -13,7 +13,7 @@ export async function listUsagesOfProvider(
         .onRef("a.resource_provider_id", "=", "i.resource_provider_id")
         .onRef("a.resource_class_id", "=", "i.resource_class_id"),
     )
-    .select((eb) => ["i.resource_class_id", eb.fn.sum<number>("a.used").as("used")])
+    .select((eb) => ["i.resource_class_id", eb.fn.sum<number | string>("a.used").as("used")])
     .where("i.resource_provider_id", "=", providerId)
     .groupBy("i.resource_class_id")
     .orderBy("i.resource_class_id")
@@ -36,7 +36,7 @@ export interface UsageFilter {
 /** What the matching consumers use, per class, in the order of the classes' ids. */
 export async function listUsages(tx: ReadTransaction, filter: UsageFilter): Promise<Usage[]> {
   const rows = await selectMatching(tx, filter)
-    .select((eb) => ["a.resource_class_id", eb.fn.sum<number>("a.used").as("used")])
+    .select((eb) => ["a.resource_class_id", eb.fn.sum<number | string>("a.used").as("used")])
     .groupBy("a.resource_class_id")
     .orderBy("a.resource_class_id")
     .execute();
@@ -46,7 +46,7 @@ export async function listUsages(tx: ReadTransaction, filter: UsageFilter): Prom
 /** How many consumers match. */
 export async function countConsumers(tx: ReadTransaction, filter: UsageFilter): Promise<number> {
   const row = await selectMatching(tx, filter)
-    .select((eb) => eb.fn.count<number>("a.consumer_id").distinct().as("count"))
+    .select((eb) => eb.fn.count<number | string>("a.consumer_id").distinct().as("count"))
     .executeTakeFirst();
   return Number(row?.count ?? 0);
 }
@@ -60,7 +60,7 @@ export async function listUsagesByType(
     .select((eb) => [
       "ct.name as consumer_type",
       "a.resource_class_id",
-      eb.fn.sum<number>("a.used").as("used"),
+      eb.fn.sum<number | string>("a.used").as("used"),
     ])
     .groupBy(["ct.name", "a.resource_class_id"])
     .orderBy("ct.name")
@@ -82,7 +82,7 @@ export async function countConsumersByType(
   const rows = await selectMatching(tx, filter)
     .select((eb) => [
       "ct.name as consumer_type",
-      eb.fn.count<number>("a.consumer_id").distinct().as("count"),
+      eb.fn.count<number | string>("a.consumer_id").distinct().as("count"),
     ])
     .groupBy("ct.name")
     .execute();

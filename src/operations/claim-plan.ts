@@ -265,8 +265,8 @@ class UsageTable {
   }
 
   add(provider: PlannedProvider, resourceClassId: number, amount: number): void {
-    let row = this.#rows.get(provider);
-    if (!row) this.#rows.set(provider, (row = new Map()));
+    const row = this.#rows.get(provider) ?? new Map<number, number>();
+    this.#rows.set(provider, row);
     row.set(resourceClassId, (row.get(resourceClassId) ?? 0) + amount);
   }
 

@@ -57,7 +57,6 @@ export async function updateResourceClass(request: ApiRequest): Promise<ApiRespo
 export async function deleteResourceClass(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:delete");
   const name = pathParameter(request, "name");
-  const explain = (error: Error) => `Error in delete resource class: ${error.message}`;
   await translatingErrors(remove(request.service, request.context, name), [
     when(ResourceClassCannotDeleteStandard, (error) => badRequest(explain(error))),
     when(ResourceClassInUse, (error) => conflict(explain(error))),
@@ -99,4 +98,8 @@ function render(request: ApiRequest, name: string) {
 
 function pathOf(name: string): string {
   return `/resource_classes/${name}`;
+}
+
+function explain(error: Error): string {
+  return `Error in delete resource class: ${error.message}`;
 }
