@@ -872,6 +872,15 @@ export const OPTIONS = {
       max: 65535,
       help: "The port to listen on; 0 lets the system choose one.",
     },
+    unix_socket: {
+      type: "string",
+      help: "The path of a Unix socket to listen on instead of `host` and `port`. Its owner and its group may connect. Sockets that systemd hands over are used instead of either.",
+    },
+    path_prefix: {
+      type: "string",
+      default: "",
+      help: "The path under which clients find the API, such as `/placement`. Requests may come with it or, from a proxy that takes it off, without it. `X-Forwarded-Prefix` of a trusted proxy outranks it in links.",
+    },
     workers: {
       type: "integer",
       default: 1,
@@ -909,11 +918,11 @@ export const OPTIONS = {
     },
     tls_cert_file: {
       type: "string",
-      help: "The certificate chain, in PEM, to serve HTTPS with. Not set means HTTP.",
+      help: "The certificate chain, in PEM, to serve HTTPS with. Not set means HTTP. A changed file is read again.",
     },
     tls_key_file: {
       type: "string",
-      help: "The key of the certificate, in PEM.",
+      help: "The key of the certificate, in PEM. By default it is looked for in `tls_cert_file`.",
     },
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, OptionDefinition>>>>;

@@ -8,7 +8,7 @@ import { findGlobalRequestId, newRequestId } from "./request-id.ts";
 /** What came in ahead of the body. */
 export interface RequestHead {
   readonly method: string;
-  /** The request target as it was sent. */
+  /** Path and query as they were sent, without the prefix under which the API is mounted. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
 }
@@ -38,7 +38,7 @@ export class Exchange {
     this.globalRequestId = findGlobalRequestId(head.headers["x-openstack-request-id"]);
     const { accept } = head.headers;
     this.accept = !accept || accept === "*/*" ? "application/json" : accept;
-    const target = pathAndQuery(head.target);
+    const { target } = head;
     const mark = target.indexOf("?");
     this.rawPath = mark === -1 ? target : target.slice(0, mark);
     this.rawQuery = mark === -1 ? "" : target.slice(mark + 1);
@@ -48,9 +48,4 @@ export class Exchange {
   get isForRoot(): boolean {
     return this.rawPath === "/" || this.rawPath === "";
   }
-}
-
-/** A client that takes us for a proxy sends the whole URL. */
-function pathAndQuery(target: string): string {
-  return target.startsWith("/") ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, "");
 }

@@ -6,7 +6,7 @@ export interface ClientView {
   /** Host, with the port where the client gave one. */
   readonly host: string;
   readonly remoteAddress: string;
-  /** Where the proxy serves us, such as `/placement`; empty for the root. */
+  /** The path under which clients find the API, such as `/placement`; empty for the root. */
   readonly mountPoint: string;
 }
 
@@ -28,7 +28,7 @@ export function viewThroughProxy(direct: ClientView, headers: IncomingHttpHeader
     scheme: seen.proto || direct.scheme,
     host: seen.host || direct.host,
     remoteAddress: seen.for || direct.remoteAddress,
-    mountPoint: (one(headers["x-forwarded-prefix"]) ?? "").replace(/\/+$/, ""),
+    mountPoint: (one(headers["x-forwarded-prefix"]) ?? direct.mountPoint).replace(/\/+$/, ""),
   };
 }
 

@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { pipeline as stream } from "node:stream/promises";
 import type { RouteTable } from "../api/route.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
@@ -15,13 +13,19 @@ import type { Answer } from "./answer.ts";
 import { BodyReader } from "./body.ts";
 import { connectionOf } from "./connection.ts";
 import { Exchange, type RequestHead } from "./exchange.ts";
+import {
+  configuredPlace,
+  ListeningSockets,
+  type ListeningAddress,
+  type ListeningPlace,
+} from "./listen.ts";
 import { describeFlaw } from "./message-flaw.ts";
 import { Pipeline, type Policy, type RequestSource } from "./pipeline.ts";
 import { viewThroughProxy, type ClientView } from "./proxy-headers.ts";
 import { readHead, writeAnswer } from "./raw-message.ts";
 import { loggedRequest } from "./request-log.ts";
+import { mountPointOf, requestTarget } from "./request-target.ts";
 import { Router } from "./router.ts";
-import { shutDown } from "./shutdown.ts";
 
 /** What the server serves, and where. */
 export interface ServerParts {
@@ -34,45 +38,52 @@ export interface ServerParts {
   readonly authenticate?: Authenticator;
   readonly counters?: Counters;
   /** Where the configuration says unless given. */
-  readonly host?: string;
-  /** Where the configuration says unless given; 0 lets the system choose one. */
-  readonly port?: number;
+  readonly places?: readonly ListeningPlace[];
 }
 
+/** What may change while the server runs. */
+export type ReloadableParts = Pick<ServerParts, "config" | "policy">;
+
 export interface RunningServer {
-  readonly address: AddressInfo;
+  readonly addresses: readonly ListeningAddress[];
   /** Such as `http://127.0.0.1:8778`. */
   readonly url: string;
   readonly counters: Counters;
+  /**
+   * Serves by another configuration from the next request on; where and how long it listens stays.
+   *
+   * @throws ConfigError when it cannot be used; then nothing is changed
+   */
+  reload(parts: ReloadableParts): void;
   /** Finishes the requests in flight, within `[stowage] shutdown_timeout`, and stops. */
   stop(): Promise<void>;
 }
 
 /** Starts to serve; rejects when the address cannot be listened on. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { config, logger } = parts;
-  const { host = config.stowage.host, port = config.stowage.port } = parts;
+  const { config, logger, places = [configuredPlace(config)] } = parts;
   const counters = parts.counters ?? new Counters();
-  const authenticate = parts.authenticate ?? authenticatorFor(config, logger);
   const router = new Router(parts.routes);
-  const listener = new Listener(
-    new Pipeline({ ...parts, router, authenticate, counters }),
-    config,
-    logger,
+  const makePipeline = (fresh: ReloadableParts) => {
+    const authenticate = parts.authenticate ?? authenticatorFor(fresh.config, logger);
+    return new Pipeline({ ...parts, ...fresh, router, authenticate, counters });
+  };
+  const listener = new Listener(makePipeline(parts), config, logger);
+  const sockets = await ListeningSockets.open(places, config, logger, (server) =>
+    listener.attach(server),
   );
-  const server = makeServer(config);
-  listener.attach(server);
-  await listen(server, host, port);
-  const address = server.address() as AddressInfo;
-  const scheme = config.stowage.tlsCertFile === undefined ? "http" : "https";
-  const hostPart = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
-    address,
-    url: `${scheme}://${hostPart}:${address.port}`,
+    addresses: sockets.addresses,
+    url: sockets.url,
     counters,
+    reload(fresh) {
+      const pipeline = makePipeline(fresh);
+      sockets.reloadCertificate(fresh.config.stowage);
+      listener.reload(pipeline, fresh.config);
+    },
     async stop() {
       listener.isStopping = true;
-      const outcome = await shutDown(server, config.stowage.shutdownTimeout * 1000);
+      const outcome = await sockets.close(listener.config.stowage.shutdownTimeout * 1000);
       if (outcome === "cut off") logger.warn("Requests were cut off: they took too long to finish");
     },
   };
@@ -84,53 +95,30 @@ function authenticatorFor({ api, keystoneAuthtoken }: Config, logger: Logger): A
     : createKeystoneAuthenticator(keystoneAuthtoken, logger);
 }
 
-/** Long request targets are normal: a request for candidates may name many groups. */
-const MAX_HEAD_BYTES = 64 * 1024;
-
-/** Longer than the pools of clients and proxies keep a connection, so that they close it first. */
-const IDLE_CONNECTION_MS = 75_000;
-
-function makeServer({ stowage }: Config): Server {
-  const requestTimeout = stowage.requestTimeout * 1000;
-  const options = {
-    maxHeaderSize: MAX_HEAD_BYTES,
-    keepAliveTimeout: IDLE_CONNECTION_MS,
-    requestTimeout,
-    headersTimeout: requestTimeout,
-    connectionsCheckingInterval: Math.min(5000, requestTimeout / 4 || 5000),
-    // node:http would answer by itself, without an error body.
-    requireHostHeader: false,
-  };
-  if (stowage.tlsCertFile === undefined) return createServer(options);
-  return createTlsServer({
-    ...options,
-    cert: readFileSync(stowage.tlsCertFile),
-    key: readFileSync(stowage.tlsKeyFile ?? stowage.tlsCertFile),
-  });
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
 /** Between `node:http` and the pipeline. */
 class Listener {
   /** Every answer closes its connection. */
   isStopping = false;
-  readonly #pipeline: Pipeline;
-  readonly #config: Config;
   readonly #logger: Logger;
+  #pipeline: Pipeline;
+  #config: Config;
+  #mountPoint: string;
 
   constructor(pipeline: Pipeline, config: Config, logger: Logger) {
+    this.#logger = logger;
     this.#pipeline = pipeline;
     this.#config = config;
-    this.#logger = logger;
+    this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  reload(pipeline: Pipeline, config: Config): void {
+    this.#pipeline = pipeline;
+    this.#config = config;
+    this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
   }
 
   attach(server: Server): void {
@@ -149,11 +137,12 @@ class Listener {
   }
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { socket } = message;
+    const { socket, method = "", url = "", headers } = message;
     const connection = connectionOf(socket);
     connection.inFlight++;
     response.once("close", () => connection.inFlight--);
-    const exchange = new Exchange(headOf(message), this.#viewOf(message.headers, socket));
+    const head = this.#headOf(method, url, headers);
+    const exchange = new Exchange(head, this.#viewOf(headers, socket));
     const body = new BodyReader(message, this.#config.stowage.maxBodySize);
     connection.body = body;
     const source = new MessageSource(body, response);
@@ -197,25 +186,35 @@ class Listener {
       connection.body?.break(flaw);
       return;
     }
-    const head = readHead(error.rawPacket);
-    const exchange = new Exchange(head, this.#viewOf(head.headers, socket), flaw);
+    const { method, target, headers } = readHead(error.rawPacket);
+    const head = this.#headOf(method, target, headers);
+    const exchange = new Exchange(head, this.#viewOf(headers, socket), flaw);
     const answer = await this.#pipeline.answer(exchange, NO_SOURCE);
     if (answer) socket.end(writeAnswer(answer));
     // A client that goes on sending must not keep the connection.
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   }
 
+  #headOf(method: string, target: string, headers: IncomingHttpHeaders): RequestHead {
+    return { method, target: requestTarget(target, this.#mountPoint), headers };
+  }
+
   #viewOf(headers: RequestHead["headers"], socket: Socket): ClientView {
     const direct = {
       scheme: "encrypted" in socket ? "https" : "http",
-      host: headers.host ?? `${socket.localAddress ?? "localhost"}:${socket.localPort ?? 0}`,
+      host: headers.host ?? localHostOf(socket),
       remoteAddress: socket.remoteAddress ?? "-",
-      mountPoint: "",
+      mountPoint: this.#mountPoint,
     };
     return this.#config.osloMiddleware.enableProxyHeadersParsing
       ? viewThroughProxy(direct, headers)
       : direct;
   }
+}
+
+/** A Unix socket has neither address nor port. */
+function localHostOf({ localAddress, localPort }: Socket): string {
+  return localAddress === undefined ? "localhost" : `${localAddress}:${localPort}`;
 }
 
 /** Up to here, copying a body costs less than a second buffer for the system to write. */
@@ -242,10 +241,6 @@ function isUnreadable({ code }: ParserError): boolean {
 }
 
 const LINGER_MS = 1000;
-
-function headOf({ method = "", url = "", headers }: IncomingMessage): RequestHead {
-  return { method, target: url, headers };
-}
 
 class MessageSource implements RequestSource {
   readonly #body: BodyReader;

@@ -42,11 +42,10 @@ export async function serve(
     policy: ADMINS_ONLY,
     // The routes here ask nothing of the service: what they do is their own.
     service: {} as Service,
-    host: "127.0.0.1",
-    port,
+    places: [{ host: "127.0.0.1", port }],
   });
   onTestFinished(() => server.stop());
-  return { ...server, port: server.address.port, log };
+  return { ...server, port: Number(new URL(server.url).port), log };
 }
 
 const ADMINS_ONLY: Policy = {

@@ -1,0 +1,152 @@
+import { chmod, lstat, unlink } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
+import { connect, type AddressInfo } from "node:net";
+import type { Config } from "../config/config.ts";
+import type { Logger } from "../observability/logger.ts";
+import {
+  CertificateKeeper,
+  readCertificate,
+  type Certificate,
+  type CertificateOptions,
+} from "./certificate.ts";
+import { shutDown, type ShutdownOutcome } from "./shutdown.ts";
+
+/** Where to listen: an address, a Unix socket, or a socket that was opened by who started us. */
+export type ListeningPlace =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string }
+  | { readonly fd: number };
+
+/** Where the configuration says. */
+export function configuredPlace({ stowage }: Config): ListeningPlace {
+  const { host, port, unixSocket } = stowage;
+  return unixSocket === undefined ? { host, port } : { path: unixSocket };
+}
+
+/** Where a server listens: an address, or the path of a Unix socket. */
+export type ListeningAddress = AddressInfo | string;
+
+/** The sockets that requests come in by, over HTTP or HTTPS. */
+export class ListeningSockets {
+  readonly addresses: readonly ListeningAddress[];
+  /** The first one as a URL: `http://127.0.0.1:8778`, `http://[::1]:8778`, `unix:/run/stowage.sock`. */
+  readonly url: string;
+  readonly #servers: readonly Server[];
+  readonly #keeper: CertificateKeeper | undefined;
+
+  private constructor(servers: readonly Server[], keeper: CertificateKeeper | undefined) {
+    this.#servers = servers;
+    this.#keeper = keeper;
+    this.addresses = servers.map(addressOf);
+    this.url = urlOf(this.addresses[0], keeper ? "https" : "http");
+  }
+
+  /**
+   * Listens at each place; rejects when that is not possible at one of them.
+   *
+   * @param attach gives a server what it does with requests
+   */
+  static async open(
+    places: readonly ListeningPlace[],
+    { stowage }: Config,
+    logger: Logger,
+    attach: (server: Server) => void,
+  ): Promise<ListeningSockets> {
+    const certificate = readCertificate(stowage);
+    const servers = places.map(() => makeServer(stowage, certificate));
+    for (const server of servers) attach(server);
+    try {
+      await Promise.all(places.map((place, at) => listen(servers[at]!, place)));
+    } catch (error) {
+      for (const server of servers) server.close();
+      throw error;
+    }
+    const tlsServers = servers.filter((server) => server instanceof TlsServer);
+    const keeper = certificate && new CertificateKeeper(tlsServers, stowage, logger);
+    return new ListeningSockets(servers, keeper);
+  }
+
+  /**
+   * Reads the certificate again, if there is one, maybe from other files.
+   *
+   * @throws ConfigError when it cannot be used; then the one before stays
+   */
+  reloadCertificate(options: CertificateOptions): void {
+    this.#keeper?.reload(options);
+  }
+
+  /** Takes no new connections, lets the requests in flight finish, and cuts off what is late. */
+  async close(limitMs: number): Promise<ShutdownOutcome> {
+    this.#keeper?.close();
+    const outcomes = await Promise.all(this.#servers.map((server) => shutDown(server, limitMs)));
+    return outcomes.includes("cut off") ? "cut off" : "finished";
+  }
+}
+
+/** Long request targets are normal: a request for candidates may name many groups. */
+const MAX_HEAD_BYTES = 64 * 1024;
+
+/** Longer than the pools of clients and proxies keep a connection, so that they close it first. */
+const IDLE_CONNECTION_MS = 75_000;
+
+function makeServer(stowage: Config["stowage"], certificate: Certificate | undefined): Server {
+  const requestTimeout = stowage.requestTimeout * 1000;
+  const options = {
+    maxHeaderSize: MAX_HEAD_BYTES,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    requestTimeout,
+    headersTimeout: requestTimeout,
+    connectionsCheckingInterval: Math.min(5000, requestTimeout / 4 || 5000),
+    // node:http would answer by itself, without an error body.
+    requireHostHeader: false,
+  };
+  return certificate ? createTlsServer({ ...options, ...certificate }) : createServer(options);
+}
+
+/** Owner and group may connect; what a proxy needs is to be in the group. */
+const SOCKET_MODE = 0o660;
+
+async function listen(server: Server, place: ListeningPlace): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(place, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  if ("path" in place) await chmod(place.path, SOCKET_MODE);
+}
+
+/**
+ * Removes a Unix socket that a killed process has left behind: nobody answers there any more, and
+ * its name would count as taken.
+ */
+export async function removeDeadSocket(place: ListeningPlace): Promise<void> {
+  if (!("path" in place)) return;
+  const file = await lstat(place.path).catch(() => undefined);
+  if (file?.isSocket() && (await isDead(place.path))) await unlink(place.path);
+}
+
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once("error", (error) => {
+      resolve("code" in error && error.code === "ECONNREFUSED");
+    });
+  });
+}
+
+function addressOf(server: Server): ListeningAddress {
+  return server.address() ?? "";
+}
+
+function urlOf(address: ListeningAddress | undefined, scheme: string): string {
+  if (address === undefined || typeof address === "string") return `unix:${address ?? ""}`;
+  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `${scheme}://${host}:${address.port}`;
+}
