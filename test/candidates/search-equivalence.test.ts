@@ -34,7 +34,7 @@ test("the search finds what the plain search finds where most combinations fail"
       const found = fastSearch(indexOf(fleet), query, EVERYTHING).map(canonical).sort();
       expect(found).toEqual(expected);
     }),
-    { numRuns: NUM_RUNS / 3, verbose: fc.VerbosityLevel.Verbose },
+    { numRuns: Math.ceil(NUM_RUNS / 3), verbose: fc.VerbosityLevel.Verbose },
   );
 });
 
