@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 
 /**
- * A part of a URL with its `%XX` resolved and read as UTF-8; `undefined` when that is not UTF-8.
- * What is no escape stays as it is, as Python's `unquote` leaves it.
+ * A part of a URL with its `%XX` resolved and read as UTF-8; `undefined` when that is not UTF-8, or
+ * holds a NUL, which no name has and PostgreSQL does not take. What is no escape stays as it is, as
+ * Python's `unquote` leaves it.
  */
 export function decodePercent(text: string): string | undefined {
   if (!text.includes("%")) return text;
@@ -15,7 +16,7 @@ export function decodePercent(text: string): string | undefined {
     if (escaped !== undefined) at += 2;
   }
   const decoded = bytes.subarray(0, length);
-  return isUtf8(decoded) ? decoded.toString("utf8") : undefined;
+  return isUtf8(decoded) && !decoded.includes(0) ? decoded.toString("utf8") : undefined;
 }
 
 const PERCENT = 0x25;

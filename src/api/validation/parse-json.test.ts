@@ -43,6 +43,13 @@ describe("a JSON body", () => {
     expect("polluted" in value).toBe(false);
   });
 
+  test("holds no NUL character, neither in a key nor in a value", () => {
+    for (const text of ['{"a\\u0000b": 1}', '["\\u0000"]']) {
+      expect(refusalOf(text)).toBe("Malformed JSON: NUL character in a string");
+    }
+    expect(parse('["\\\\u0000"]')).toEqual(["\\u0000"]);
+  });
+
   test("may escape a surrogate pair, but not half of one", () => {
     expect(parse(String.raw`"\ud83d\ude00"`)).toBe("😀");
     for (const text of [

@@ -10,14 +10,16 @@ const HUGE_INTEGER = /[0-9]{309}/;
 /**
  * A body as Python's `json.loads` sees it: UTF-8, the last of several equal keys wins, an integer
  * stays one however long it is. Stricter than upstream, which answers some of these with 500: no
- * NaN or Infinity, no lone surrogates, no deep nesting.
+ * NaN or Infinity, no lone surrogates, no NUL characters, no deep nesting.
  *
  * @throws HttpError 400 with `Malformed JSON: …`
  */
 export function parseJson(body: Uint8Array): unknown {
   if (!isUtf8(body)) throw malformed("'utf-8' codec can't decode the body: invalid byte sequence");
-  const { depth, hasSurrogateEscapes } = scan(body);
+  const { depth, hasSurrogateEscapes, hasNulEscapes } = scan(body);
   if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
+  // PostgreSQL stores no NUL, and no name or id has one.
+  if (hasNulEscapes) throw malformed("NUL character in a string");
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   const value = parseText(text);
   // Only an escape can spell half of a surrogate pair: the bytes have been found to be UTF-8.
@@ -47,24 +49,32 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** One pass over the bytes, before anything is built from them. */
-function scan(body: Uint8Array): { depth: number; hasSurrogateEscapes: boolean } {
+function scan(body: Uint8Array) {
   let depth = 0;
   let deepest = 0;
   let isInString = false;
   let hasSurrogateEscapes = false;
+  let hasNulEscapes = false;
   for (let at = 0; at < body.length; at++) {
     const byte = body[at];
     if (isInString) {
       if (byte === QUOTE) isInString = false;
       else if (byte === BACKSLASH) {
         at++;
-        if (body[at] === 0x75 && ((body[at + 1] ?? 0) | 0x20) === 0x64) hasSurrogateEscapes = true;
+        if (body[at] === 0x75) {
+          if (((body[at + 1] ?? 0) | 0x20) === 0x64) hasSurrogateEscapes = true;
+          else if (isFourZeros(body, at + 1)) hasNulEscapes = true;
+        }
       }
     } else if (byte === QUOTE) isInString = true;
     else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth);
     else if (byte === 0x5d || byte === 0x7d) depth--;
   }
-  return { depth: deepest, hasSurrogateEscapes };
+  return { depth: deepest, hasSurrogateEscapes, hasNulEscapes };
+}
+
+function isFourZeros(body: Uint8Array, at: number): boolean {
+  return [0, 1, 2, 3].every((offset) => body[at + offset] === 0x30);
 }
 
 function isWellFormed(value: unknown): boolean {
