@@ -152,10 +152,11 @@ describe("nothing that a client sends makes a parser fail, only refuse", () => {
     );
   });
 
-  test("what is percent-encoded is decoded to what it was", () => {
+  test("what is percent-encoded is decoded to what it was, unless it holds a NUL", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (value) => {
-        expect(decodePercent(encodeURIComponent(value))).toBe(value);
+        const expected = value.includes("\0") ? undefined : value;
+        expect(decodePercent(encodeURIComponent(value))).toBe(expected);
       }),
     );
   });
