@@ -8,7 +8,7 @@ import type { DatabaseAdapter } from "./adapter.ts";
 import { insertChanges, wasCommitted } from "./changes.ts";
 import type { CommitMark, RecordedChange } from "./changes.ts";
 import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
-import { openAdapter } from "./open-adapter.ts";
+import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -47,7 +47,10 @@ export class Database {
     options: DatabaseOptions = {},
   ): Promise<Database> {
     const database = new Database(await openAdapter(connection, options), options);
-    await database.#writers.connection().execute(() => Promise.resolve());
+    const connect = () => database.#writers.connection().execute(() => Promise.resolve());
+    // A file is there or is not.
+    if (database.adapter.isShared) await connectPatiently(connect, options);
+    else await connect();
     return database;
   }
 

@@ -1,16 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Config } from "../config/config.ts";
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import { DatabaseUnavailable } from "./errors.ts";
 
 /** How connections are made and kept: options of `[placement_database]`, or their defaults. */
-export type ConnectionOptions = Partial<Pick<Config["placementDatabase"], "sqliteSynchronous">>;
+export type ConnectionOptions = Partial<
+  Pick<
+    Config["placementDatabase"],
+    | "sqliteSynchronous"
+    | "mysqlSqlMode"
+    | "maxPoolSize"
+    | "maxOverflow"
+    | "poolTimeout"
+    | "connectionRecycleTime"
+    | "maxRetries"
+    | "retryInterval"
+  >
+>;
 
 /** Loads only the driver that is needed. */
 export async function openAdapter(
   connection: DatabaseConnection,
   options: ConnectionOptions,
 ): Promise<DatabaseAdapter> {
-  if (connection.engine !== "sqlite") throw new Error(`no adapter for ${connection.engine} yet`);
-  const { SqliteDatabaseAdapter } = await import("./adapters/sqlite.ts");
-  return new SqliteDatabaseAdapter(connection, options.sqliteSynchronous ?? true);
+  if (connection.engine === "sqlite") {
+    const { SqliteDatabaseAdapter } = await import("./adapters/sqlite.ts");
+    return new SqliteDatabaseAdapter(connection, options.sqliteSynchronous ?? true);
+  }
+  if (connection.engine === "postgres") {
+    const { PostgresDatabaseAdapter } = await import("./adapters/postgres.ts");
+    return new PostgresDatabaseAdapter(connection, options);
+  }
+  const { MysqlDatabaseAdapter } = await import("./adapters/mysql.ts");
+  return new MysqlDatabaseAdapter(connection, options);
+}
+
+/**
+ * Tries to connect until it succeeds, as often and as patiently as the options say: a server may
+ * be starting at the same time.
+ *
+ * @throws DatabaseUnavailable when it is not there after the last attempt
+ */
+export async function connectPatiently(
+  connect: () => Promise<void>,
+  { maxRetries = 0, retryInterval = 0 }: ConnectionOptions,
+): Promise<void> {
+  for (let retries = 0; ; retries += 1) {
+    try {
+      await connect();
+      return;
+    } catch (error) {
+      const isLast = maxRetries >= 0 && retries >= maxRetries;
+      if (isLast || !(error instanceof DatabaseUnavailable)) throw error;
+    }
+    await sleep(retryInterval * 1000);
+  }
 }

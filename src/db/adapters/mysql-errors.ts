@@ -1,0 +1,65 @@
+import {
+  DatabaseUnavailable,
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
+} from "../errors.ts";
+
+// Numbers of https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
+// https://mariadb.com/kb/en/mariadb-error-code-reference/.
+
+const DUPLICATE_ENTRY = 1062;
+const REFERENCE_VIOLATIONS = new Set([1216, 1217, 1451, 1452]);
+
+const CONFLICTS = new Set([
+  1020, // record has changed since last read, MariaDB's snapshot isolation
+  1050, // table exists: another process creates the schema at the same time
+  1180, // error during commit: what Galera says of some certification failures
+  1205, // lock wait timeout
+  1213, // deadlock, and Galera's certification failure, which may come with the commit
+  1317, // query interrupted: Galera has aborted the transaction for one of another node
+]);
+
+const UNAVAILABLE = new Set([
+  1021, // disk full
+  1040, // too many connections
+  1041, // out of memory
+  1047, // a node of Galera that is not part of the cluster refuses to work
+  1053, // server shutdown in progress
+  1114, // table full
+  1203, // too many connections of this user
+  1226, // the user's resources are used up
+  1290, // read only
+  1836, // read only
+  1927, // connection was killed
+]);
+
+/** @param statement tells the table where the server does not */
+export function translateMysqlError(error: unknown, statement: string): unknown {
+  if (!isMysqlError(error)) return error;
+  const { errno, message } = error;
+  if (errno === DUPLICATE_ENTRY) return new DuplicateEntry(constraintOf(message, statement), error);
+  if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
+  if (CONFLICTS.has(errno)) return new TransactionConflict(message, { cause: error });
+  if (UNAVAILABLE.has(errno)) return new DatabaseUnavailable(message, { cause: error });
+  return error;
+}
+
+/**
+ * The name of the violated constraint, from `Duplicate entry '…' for key 'traits.uniq_traits0name'`.
+ * MariaDB does not name the table, and both name each primary key `PRIMARY`.
+ */
+function constraintOf(message: string, statement: string): string {
+  const key = /for key '(?:[^']*\.)?([^'.]+)'$/.exec(message)?.[1] ?? "";
+  if (key !== "PRIMARY") return key;
+  return `${/^(?:insert into|update) `([^`]+)`/.exec(statement)?.[1] ?? ""}_pkey`;
+}
+
+interface MysqlError extends Error {
+  readonly errno: number;
+  readonly code: string;
+}
+
+function isMysqlError(error: unknown): error is MysqlError {
+  return error instanceof Error && "errno" in error && typeof error.errno === "number";
+}

@@ -1,0 +1,164 @@
+import type { ConnectionOptions } from "node:tls";
+
+import mysql from "mysql2/promise";
+
+import type { MysqlConnection } from "../../config/mysql-connection.ts";
+import { DatabaseUnavailable } from "../errors.ts";
+import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
+import type { Session, SessionResult } from "./session.ts";
+import { tlsOptions } from "./tls.ts";
+
+export interface MysqlSessionSettings {
+  readonly connection: MysqlConnection;
+  /** The value of `mysql_sql_mode`; empty for the server's own. */
+  readonly sqlMode: string;
+  readonly isolationLevel: "repeatable read" | "read committed";
+}
+
+/** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
+export class MysqlSession implements Session {
+  readonly #connection: mysql.Connection;
+  #isBroken = false;
+  #isRunning = false;
+
+  private constructor(connection: mysql.Connection) {
+    this.#connection = connection;
+    // The statement that is running is told as well; without a listener, the process would end.
+    connection.on("error", () => {
+      this.#isBroken = true;
+    });
+    connection.on("end", () => {
+      this.#isBroken = true;
+    });
+  }
+
+  /** @throws DatabaseUnavailable says why the server cannot be used */
+  static async open(settings: MysqlSessionSettings): Promise<MysqlSession> {
+    try {
+      const session = new MysqlSession(await connect(settings.connection));
+      await session.#setUp(settings);
+      return session;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new DatabaseUnavailable(`cannot connect to MySQL: ${reason}`, { cause: error });
+    }
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
+    this.#isRunning = true;
+    try {
+      // What begins and ends transactions cannot be prepared, and nothing else is without parameters.
+      const [result, fields] =
+        parameters.length === 0
+          ? await this.#connection.query<Result>(text)
+          : await this.#connection.execute<Result>(text, parameters.map(typed));
+      if (!Array.isArray(result)) {
+        return { rows: [], affectedRows: result.affectedRows, insertId: result.insertId };
+      }
+      if (parameters.length > 0) roundFloats(result, fields);
+      return { rows: result, affectedRows: 0, insertId: 0 };
+    } catch (error) {
+      if (error instanceof Error && "fatal" in error && error.fatal === true) this.#isBroken = true;
+      throw error;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** All rows at once. */
+  async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
+    const { rows } = await this.run(text, parameters);
+    yield* rows;
+  }
+
+  async close(): Promise<void> {
+    const canSayGoodbye = !this.#isBroken && !this.#isRunning;
+    this.#isBroken = true;
+    if (canSayGoodbye) await endInTime(this.#connection.end());
+    else this.#connection.destroy();
+  }
+
+  async #setUp({ sqlMode, isolationLevel }: MysqlSessionSettings): Promise<void> {
+    // An id of 0 is the id 0: the resource class VCPU has it.
+    await this.run(
+      "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
+        "innodb_lock_wait_timeout = ?",
+      [sqlMode, sqlMode, LOCK_TIMEOUT_S],
+    );
+    await this.run(`set session transaction isolation level ${isolationLevel}`, []);
+    const { rows } = await this.run("show variables like 'wsrep_on'", []);
+    const [galera] = rows as { readonly Value: string }[];
+    // A node of Galera waits until it has what the others had committed when a transaction begins.
+    if (galera?.Value === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+  }
+}
+
+/** Integers as such: the driver's default for a number is DOUBLE, which `LIMIT` and others refuse. */
+function typed(value: unknown): mysql.ExecuteValues {
+  return (
+    Number.isInteger(value) ? mysql.TypedParameter.LONGLONG(value as number) : value
+  ) as mysql.ExecuteValues;
+}
+
+type Result = mysql.RowDataPacket[] | mysql.ResultSetHeader;
+
+const DEFAULT_CONNECT_TIMEOUT_S = 10;
+
+/** How many statements a session keeps prepared; a server allows some 16,000 for all sessions. */
+const PREPARED_STATEMENTS = 250;
+
+async function connect(settings: MysqlConnection): Promise<mysql.Connection> {
+  const { tls } = settings;
+  try {
+    return await connectWith(settings, tls && tlsOptions(tls));
+  } catch (error) {
+    const isRefused =
+      error instanceof Error && "code" in error && error.code === "HANDSHAKE_NO_SSL_SUPPORT";
+    if (!isRefused || tls?.isRequired !== false) throw error;
+    return connectWith(settings, undefined);
+  }
+}
+
+async function connectWith(
+  settings: MysqlConnection,
+  ssl: ConnectionOptions | undefined,
+): Promise<mysql.Connection> {
+  const { connectTimeoutSeconds = DEFAULT_CONNECT_TIMEOUT_S } = settings;
+  const options = {
+    host: settings.host,
+    port: settings.port,
+    socketPath: settings.socketPath,
+    localAddress: settings.localAddress,
+    user: settings.user,
+    password: settings.password,
+    database: settings.database,
+    charset: settings.charset ?? "utf8mb4",
+    connectTimeout: connectTimeoutSeconds * 1000,
+    ssl: ssl as mysql.SslOptions | undefined,
+    dateStrings: true,
+    decimalNumbers: true,
+    maxPreparedStatements: PREPARED_STATEMENTS,
+  };
+  // The driver tells options that are undefined from those that are not given.
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return mysql.createConnection(Object.fromEntries(given));
+}
+
+/**
+ * Prepared statements give a FLOAT as the nearest double, such as 1.100000023841858; the text
+ * protocol, which upstream uses, gives the six digits that are sure.
+ */
+function roundFloats(rows: mysql.RowDataPacket[], fields: mysql.FieldPacket[]): void {
+  for (const { name } of fields.filter(({ columnType }) => columnType === mysql.Types.FLOAT)) {
+    for (const row of rows) {
+      const value: unknown = row[name];
+      if (typeof value === "number") row[name] = Number(value.toPrecision(FLOAT_DIGITS));
+    }
+  }
+}
+
+const FLOAT_DIGITS = 6;

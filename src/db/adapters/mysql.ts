@@ -1,0 +1,109 @@
+import {
+  MysqlAdapter as KyselyMysqlAdapter,
+  MysqlIntrospector,
+  MysqlQueryCompiler,
+  sql,
+} from "kysely";
+import type { Dialect, Kysely } from "kysely";
+
+import type { MysqlConnection } from "../../config/mysql-connection.ts";
+import type { DatabaseAdapter } from "../adapter.ts";
+import { TransactionConflict } from "../errors.ts";
+import type { SchemaDialect } from "../migrations/ddl.ts";
+import type { ConnectionOptions } from "../open-adapter.ts";
+import type { Schema } from "../schema.ts";
+import { decodeTextDate, encodeTextDate } from "../text-date.ts";
+import { translateMysqlError } from "./mysql-errors.ts";
+import { MysqlSession } from "./mysql-session.ts";
+import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import type { ServerPools } from "./server-pools.ts";
+import { sessionDialect } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { TableList } from "./session.ts";
+
+/** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
+export class MysqlDatabaseAdapter implements DatabaseAdapter {
+  readonly engine = "mysql";
+  readonly isShared = true;
+  /** The protocol counts them with 16 bits. */
+  readonly maxParameters = 65_535;
+  readonly insertedId = "first";
+  readonly tableList: TableList = sql`
+    select table_name as name from information_schema.tables where table_schema = database()
+  `;
+  readonly schemaDialect: SchemaDialect = {
+    types: {
+      id: "INTEGER NOT NULL AUTO_INCREMENT",
+      bigId: "BIGINT NOT NULL AUTO_INCREMENT",
+      integer: "INTEGER",
+      float: "FLOAT",
+      dateTime: "DATETIME",
+      preciseDateTime: "DATETIME(6)",
+    },
+    remakesTables: false,
+    dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
+  };
+  readonly encodeDate = encodeTextDate;
+  readonly decodeDate = decodeTextDate;
+  readonly #pools: ServerPools;
+
+  constructor(connection: MysqlConnection, options: ConnectionOptions) {
+    const sqlMode = options.mysqlSqlMode ?? DEFAULT_SQL_MODE;
+    this.#pools = serverPools(options, (access) =>
+      MysqlSession.open({ connection, sqlMode, isolationLevel: ISOLATION_LEVELS[access] }),
+    );
+  }
+
+  createDialect(access: "read" | "write"): Dialect {
+    const { readers, writer } = this.#pools;
+    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+  }
+
+  /**
+   * The lock belongs to the session, as each change of the schema commits the transaction. It holds
+   * on one node of a Galera cluster only: a process on another node may find that a table is there
+   * already, begins anew, and finds less to do.
+   */
+  async withSchemaLock<Result>(
+    query: Kysely<Schema>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const name = sql`concat('stowage ', md5(database()))`;
+    const { rows } = await sql<{ taken: number | null }>`
+      select get_lock(${name}, ${SCHEMA_LOCK_TIMEOUT_S}) as taken
+    `.execute(query);
+    if (rows[0]?.taken !== 1) {
+      throw new TransactionConflict("another process is changing the schema of the database");
+    }
+    try {
+      return await work();
+    } finally {
+      await sql`select release_lock(${name})`.execute(query);
+    }
+  }
+}
+
+const DEFAULT_SQL_MODE = "TRADITIONAL";
+
+/** Shorter than a statement may take. */
+const SCHEMA_LOCK_TIMEOUT_S = 20;
+
+/**
+ * Readers see one snapshot. Writers see what was committed before each statement, and lock no gaps
+ * between rows, which is what most deadlocks come from: what they rely on they guard by a generation
+ * in the statement that changes it, so a stricter level would add nothing.
+ */
+const ISOLATION_LEVELS = { read: "repeatable read", write: "read committed" } as const;
+
+const PARTS: EngineParts = {
+  createAdapter: () => new KyselyMysqlAdapter(),
+  createIntrospector: (query) => new MysqlIntrospector(query),
+  createQueryCompiler: () => new MysqlQueryCompiler(),
+};
+
+const RULES: SessionRules = {
+  beginToRead: "start transaction with consistent snapshot, read only",
+  beginToWrite: "start transaction",
+  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  translateError: translateMysqlError,
+};

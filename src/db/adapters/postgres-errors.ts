@@ -1,0 +1,48 @@
+import {
+  DatabaseUnavailable,
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
+} from "../errors.ts";
+
+// Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+
+const UNIQUE_VIOLATION = "23505";
+const FOREIGN_KEY_VIOLATION = "23503";
+
+const CONFLICTS = new Set([
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "55P03", // lock_not_available: the lock time-out
+  "42P07", // duplicate_table: another process creates the schema at the same time
+]);
+
+const UNAVAILABLE = new Set([
+  "25006", // read_only_sql_transaction: a standby, or a server that protects itself
+  "53100", // disk_full
+  "53200", // out_of_memory
+  "53300", // too_many_connections
+  "57014", // query_canceled
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now
+]);
+
+export function translatePostgresError(error: unknown): unknown {
+  if (!isPostgresError(error)) return error;
+  const { code, constraint = "", message } = error;
+  if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
+  if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
+  if (UNAVAILABLE.has(code)) return new DatabaseUnavailable(message, { cause: error });
+  return error;
+}
+
+interface PostgresError extends Error {
+  readonly code: string;
+  readonly constraint?: string;
+}
+
+function isPostgresError(error: unknown): error is PostgresError {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
+}

@@ -1,0 +1,88 @@
+import {
+  PostgresAdapter as KyselyPostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  sql,
+} from "kysely";
+import type { Dialect, Kysely } from "kysely";
+
+import type { PostgresConnection } from "../../config/postgres-connection.ts";
+import type { DatabaseAdapter } from "../adapter.ts";
+import type { SchemaDialect } from "../migrations/ddl.ts";
+import type { ConnectionOptions } from "../open-adapter.ts";
+import type { Schema } from "../schema.ts";
+import { decodeTextDate, encodeTextDate } from "../text-date.ts";
+import { translatePostgresError } from "./postgres-errors.ts";
+import { PostgresSession } from "./postgres-session.ts";
+import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import type { ServerPools } from "./server-pools.ts";
+import { sessionDialect } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { TableList } from "./session.ts";
+
+/** PostgreSQL, through `pg`. */
+export class PostgresDatabaseAdapter implements DatabaseAdapter {
+  readonly engine = "postgres";
+  readonly isShared = true;
+  /** The protocol counts them with 16 bits. */
+  readonly maxParameters = 65_535;
+  readonly insertedId = "returned";
+  readonly tableList: TableList = sql`
+    select table_name as name from information_schema.tables
+    where table_schema = any (current_schemas(false))
+  `;
+  readonly schemaDialect: SchemaDialect = {
+    types: {
+      id: "SERIAL",
+      bigId: "BIGSERIAL",
+      integer: "INTEGER",
+      float: "FLOAT",
+      dateTime: "TIMESTAMP WITHOUT TIME ZONE",
+      preciseDateTime: "TIMESTAMP WITHOUT TIME ZONE",
+    },
+    remakesTables: false,
+    dropIndex: (name) => `DROP INDEX ${name}`,
+  };
+  readonly encodeDate = encodeTextDate;
+  readonly decodeDate = decodeTextDate;
+  readonly #pools: ServerPools;
+
+  constructor(settings: PostgresConnection, options: ConnectionOptions) {
+    this.#pools = serverPools(options, () => PostgresSession.open(settings));
+  }
+
+  createDialect(access: "read" | "write"): Dialect {
+    const { readers, writer } = this.#pools;
+    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+  }
+
+  /** The lock goes with the transaction, as all changes of the schema do. */
+  async withSchemaLock<Result>(
+    query: Kysely<Schema>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    await sql`select pg_advisory_xact_lock(${SCHEMA_LOCK})`.execute(query);
+    return work();
+  }
+}
+
+/** Any number that no other program takes for the same purpose. */
+const SCHEMA_LOCK = 8778_0001;
+
+const PARTS: EngineParts = {
+  createAdapter: () => new KyselyPostgresAdapter(),
+  createIntrospector: (query) => new PostgresIntrospector(query),
+  createQueryCompiler: () => new PostgresQueryCompiler(),
+};
+
+/**
+ * Readers see one snapshot. Writers see what was committed before each statement: what they rely on
+ * they guard by a generation in the statement that changes it, so a stricter level would add nothing
+ * but transactions that have to be begun anew.
+ */
+const RULES: SessionRules = {
+  beginToRead: "begin isolation level repeatable read read only",
+  beginToWrite: "begin isolation level read committed read write",
+  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  translateError: translatePostgresError,
+};

@@ -1,0 +1,20 @@
+import { readFileSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+
+import type { TlsSettings } from "../../config/tls-settings.ts";
+
+/** What Node's `tls` needs to know; reads the files. */
+export function tlsOptions(tls: TlsSettings): ConnectionOptions {
+  return {
+    ca: read(tls.caFile),
+    cert: read(tls.certFile),
+    key: read(tls.keyFile),
+    ciphers: tls.ciphers,
+    rejectUnauthorized: tls.verifiesCertificate,
+    ...(!tls.verifiesHostname && { checkServerIdentity: () => undefined }),
+  };
+}
+
+function read(file: string | undefined): Buffer | undefined {
+  return file === undefined ? undefined : readFileSync(file);
+}
