@@ -4,7 +4,7 @@ import type { ESTree } from "vite";
 import { describe, expect, test } from "vitest";
 
 import { ERROR_CODES } from "../src/api/error-codes.ts";
-import { listMicroversions } from "../src/api/microversions.ts";
+import { ROUTES } from "../src/api/routes.ts";
 import {
   listFiles,
   listModules,
@@ -16,8 +16,6 @@ import {
 
 const modules = listModules();
 const textFiles = listFiles().filter((path) => !/\.(sqlite|tgz|png|ico|woff2)/.test(path));
-const ERRORS = "docs/reference/errors.md";
-const VERSIONS = "docs/reference/microversions.md";
 const pages = textFiles.filter((path) => path.endsWith(".md"));
 
 describe("SQL", () => {
@@ -58,6 +56,27 @@ describe("the sources", () => {
   });
 });
 
+describe("the lock file", () => {
+  const lock = JSON.parse(readText("package-lock.json")) as LockFile;
+  const packages = Object.entries(lock.packages);
+
+  // npm leaves some out when it writes the file beside an installation for one platform.
+  test("has the packages of every platform, so that npm ci works on all of them", () => {
+    const names = new Set(packages.map(([path]) => path.replace(/^.*node_modules\//, "")));
+    const missing = packages.flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => !names.has(name))
+        .map((name) => `${name}, of ${path || "Stowage"}`),
+    );
+    expect(missing, "write package-lock.json anew without node_modules").toEqual([]);
+  });
+
+  test("says of no package from where it was downloaded", () => {
+    const resolved = packages.flatMap(([path, entry]) => (entry.resolved ? [path] : []));
+    expect(resolved, "set omit-lockfile-registry-resolved=true").toEqual([]);
+  });
+});
+
 describe("the documentation", () => {
   test("links only to what is there", () => {
     const broken = pages.flatMap((page) =>
@@ -66,18 +85,32 @@ describe("the documentation", () => {
     expect(broken, "correct the link, or the heading that it names").toEqual([]);
   });
 
-  test.runIf(pages.includes(ERRORS))("lists the error codes, each one and no others", () => {
-    const page = readText(ERRORS);
-    const listed = new Set(page.match(/placement\.[a-z_.]+[a-z_]/g));
-    expect(listed).toEqual(new Set(Object.values(ERROR_CODES)));
+  test("lists the error codes, each one and no others", () => {
+    const listed = readText("docs/reference/errors.md").match(/placement\.[a-z_.]+[a-z_]/g);
+    expect(new Set(listed)).toEqual(new Set(Object.values(ERROR_CODES)));
   });
 
-  test.runIf(pages.includes(VERSIONS))("lists the microversions, each one and no others", () => {
-    const page = readText(VERSIONS);
-    const listed = Array.from(page.matchAll(/^\| 1\.(\d+) \|/gm), ([, minor]) => Number(minor));
-    expect(listed).toEqual(listMicroversions().map(({ minor }) => minor));
+  test("lists the methods of every path, and no others", () => {
+    const page = readText("docs/reference/compatibility.md");
+    const rows = page.matchAll(/^\| `(\/\S*)` \| ([^|]*) \|/gm);
+    const listed = Array.from(rows, ([, path, methods = ""]) =>
+      [path, ...(methods.match(/\b[A-Z]+\b/g) ?? []).toSorted()].join(" "),
+    );
+    const served = Object.entries(ROUTES).map(([path, methods]) =>
+      [path, ...Object.keys(methods).toSorted()].join(" "),
+    );
+    expect(listed.toSorted()).toEqual(served.toSorted());
   });
 });
+
+interface LockFile {
+  readonly packages: Readonly<
+    Record<
+      string,
+      { readonly optionalDependencies?: Readonly<Record<string, string>>; resolved?: string }
+    >
+  >;
+}
 
 /** How statements begin: the verb, and what the verb needs next. */
 const TOUCHES_ROWS =
