@@ -105,11 +105,15 @@ function plainText(error: Problem, exchange: Exchange): string {
   return `${explanation}\n\n ${detail}${end.replaceAll("\n", " ")}`;
 }
 
-/** No text of ours is longer; what a client sent is not echoed without end. */
-const MAX_DETAIL = 4096;
+/**
+ * In characters, of which each may become six when it is escaped. Few texts of ours are longer; what
+ * a client sent is not echoed without end.
+ */
+const MAX_DETAIL = 1024;
+const MAX_HEADER = 200;
 
-function bounded(detail: string): string {
-  return detail.length > MAX_DETAIL ? `${detail.slice(0, MAX_DETAIL).toWellFormed()}...` : detail;
+function bounded(text: string, limit = MAX_DETAIL): string {
+  return text.length > limit ? `${text.slice(0, limit).toWellFormed()}...` : text;
 }
 
 interface Explanation {
@@ -130,13 +134,13 @@ function explain({ status }: Problem, { head, accept }: Exchange): Explanation {
       return {
         explanation:
           "The resource could not be generated that was acceptable to your browser " +
-          `(content of type ${bounded(accept)}. `,
+          `(content of type ${bounded(accept, MAX_HEADER)}. `,
         end: "",
       };
     case 415: {
       const type = head.headers["content-type"] ?? "None";
       return {
-        explanation: `The request media type ${bounded(type)} is not supported by this server. `,
+        explanation: `The request media type ${bounded(type, MAX_HEADER)} is not supported by this server. `,
         end: "",
       };
     }
