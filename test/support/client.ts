@@ -17,7 +17,10 @@ export interface SendOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Talks to one service over connections that are kept, as an administrator unless told otherwise. */
+/**
+ * Talks to one service over connections that are kept, as an administrator who may reshape, too,
+ * unless told otherwise.
+ */
 export class Client {
   readonly url: string;
   readonly #agent: Agent;
@@ -93,6 +96,7 @@ function headersOf(options: SendOptions, payload: Buffer | undefined): Record<st
   const version = "version" in options ? options.version : "1.39";
   return {
     "x-auth-token": "admin",
+    "x-roles": "admin,service",
     ...(version !== undefined && { "openstack-api-version": `placement ${version}` }),
     ...(payload && {
       "content-type": "application/json",

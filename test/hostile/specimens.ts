@@ -1,0 +1,230 @@
+import type { Client } from "../support/client.ts";
+import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
+
+const HOST = providerUuid(1);
+const OTHER_HOST = providerUuid(2);
+const CONSUMER = consumerUuid(1);
+const AGGREGATE = "b0000000-0000-4000-8000-000000000001";
+const CLASS = "CUSTOM_SPECIMEN";
+const TRAIT = "CUSTOM_SPECIMEN";
+/** A standard class of which the host has no inventory. */
+const ABSENT_CLASS = "VGPU";
+
+/** The paths of things that exist, by the template of the route. */
+const EXISTING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "/resource_classes/{name}": { name: CLASS },
+  "/traits/{name}": { name: TRAIT },
+  "/allocations/{consumer_uuid}": { consumer_uuid: CONSUMER },
+};
+
+/** The parameters of a path of which all exist; a route that is not known here is about the host. */
+export function existingParameters(template: string): Readonly<Record<string, string>> {
+  return EXISTING[template] ?? { uuid: HOST, resource_class: "VCPU" };
+}
+
+/** A request with a body that is fine, to be spoilt in one place at a time. */
+export interface Specimen {
+  /** Method and template of the route. */
+  readonly route: string;
+  readonly version: string;
+  /** The body, for the state that the world is in. */
+  readonly body: (world: World) => Promise<unknown>;
+}
+
+/** What the requests are about: made once, and looked at again whenever something has changed it. */
+export class World {
+  readonly client: Client;
+  #names = 0;
+
+  constructor(client: Client) {
+    this.client = client;
+  }
+
+  async build(): Promise<void> {
+    const { client } = this;
+    await client.expectSuccess("PUT", `/traits/${TRAIT}`);
+    await client.expectSuccess("POST", "/resource_providers", { body: { uuid: HOST, name: HOST } });
+    await makeProvider(client, OTHER_HOST, { VCPU: 100 });
+    await this.restore();
+  }
+
+  /** Makes again what a request may have deleted or changed: all else is in use, and cannot be. */
+  async restore(): Promise<void> {
+    const { client } = this;
+    await client.expectSuccess("PUT", `/resource_classes/${CLASS}`);
+    await client.expectSuccess("PUT", `/resource_providers/${HOST}/inventories`, {
+      body: {
+        resource_provider_generation: await this.providerGeneration(),
+        inventories: { VCPU: { total: 100 }, MEMORY_MB: { total: 100_000 } },
+      },
+    });
+    await client.expectSuccess("PUT", `/resource_providers/${HOST}/traits`, {
+      body: { traits: [TRAIT], resource_provider_generation: await this.providerGeneration() },
+    });
+    await client.expectSuccess("PUT", `/allocations/${CONSUMER}`, {
+      body: claimBody({ [HOST]: { VCPU: 2 } }, { generation: await this.consumerGeneration() }),
+    });
+  }
+
+  /** A name that nobody has. */
+  freshName(prefix: string): string {
+    return `${prefix}${(this.#names += 1)}`;
+  }
+
+  async providerGeneration(): Promise<number> {
+    const reply = await this.client.expectSuccess("GET", `/resource_providers/${HOST}`);
+    return reply.json<{ generation: number }>().generation;
+  }
+
+  /** `null` while there is no such consumer. */
+  async consumerGeneration(): Promise<number | null> {
+    const reply = await this.client.expectSuccess("GET", `/allocations/${CONSUMER}`);
+    return reply.json<{ consumer_generation?: number }>().consumer_generation ?? null;
+  }
+}
+
+const INVENTORY = {
+  total: 100,
+  reserved: 0,
+  min_unit: 1,
+  max_unit: 100,
+  step_size: 1,
+  allocation_ratio: 1.5,
+};
+
+async function inventories(world: World) {
+  return {
+    resource_provider_generation: await world.providerGeneration(),
+    inventories: { VCPU: INVENTORY, MEMORY_MB: { total: 100_000 } },
+  };
+}
+
+async function allocations(world: World) {
+  const generation = await world.consumerGeneration();
+  return {
+    ...claimBody({ [HOST]: { VCPU: 2 } }, { generation }),
+    mappings: { "": [HOST], _A: [HOST, OTHER_HOST] },
+  };
+}
+
+function listedAllocations() {
+  return [{ resource_provider: { uuid: HOST }, resources: { VCPU: 2 } }];
+}
+
+/**
+ * Of every route that takes a document, in each of the forms that the document has had,
+ * the newest first.
+ */
+export const SPECIMENS: readonly Specimen[] = [
+  {
+    route: "POST /resource_classes",
+    version: "1.39",
+    body: async (world) => ({ name: world.freshName("CUSTOM_") }),
+  },
+  {
+    route: "PUT /resource_classes/{name}",
+    version: "1.6",
+    body: async () => ({ name: CLASS }),
+  },
+  {
+    route: "POST /resource_providers",
+    version: "1.39",
+    body: async (world) => ({
+      name: world.freshName("specimen "),
+      uuid: crypto.randomUUID(),
+      parent_provider_uuid: OTHER_HOST,
+    }),
+  },
+  {
+    route: "PUT /resource_providers/{uuid}",
+    version: "1.39",
+    body: async () => ({ name: HOST, parent_provider_uuid: null }),
+  },
+  {
+    route: "POST /resource_providers/{uuid}/inventories",
+    version: "1.39",
+    async body(world) {
+      await world.client.delete(`/resource_providers/${HOST}/inventories/${ABSENT_CLASS}`);
+      return {
+        resource_class: ABSENT_CLASS,
+        resource_provider_generation: await world.providerGeneration(),
+        ...INVENTORY,
+      };
+    },
+  },
+  {
+    route: "PUT /resource_providers/{uuid}/inventories",
+    version: "1.39",
+    body: (world) => inventories(world),
+  },
+  {
+    route: "PUT /resource_providers/{uuid}/inventories/{resource_class}",
+    version: "1.39",
+    body: async (world) => ({
+      resource_provider_generation: await world.providerGeneration(),
+      ...INVENTORY,
+    }),
+  },
+  {
+    route: "PUT /resource_providers/{uuid}/aggregates",
+    version: "1.39",
+    body: async (world) => ({
+      aggregates: [AGGREGATE],
+      resource_provider_generation: await world.providerGeneration(),
+    }),
+  },
+  {
+    route: "PUT /resource_providers/{uuid}/aggregates",
+    version: "1.18",
+    body: async () => [AGGREGATE],
+  },
+  {
+    route: "PUT /resource_providers/{uuid}/traits",
+    version: "1.39",
+    body: async (world) => ({
+      traits: [TRAIT, "HW_CPU_X86_VMX"],
+      resource_provider_generation: await world.providerGeneration(),
+    }),
+  },
+  {
+    route: "POST /allocations",
+    version: "1.39",
+    body: async (world) => ({ [CONSUMER]: await allocations(world) }),
+  },
+  {
+    route: "PUT /allocations/{consumer_uuid}",
+    version: "1.39",
+    body: (world) => allocations(world),
+  },
+  {
+    route: "PUT /allocations/{consumer_uuid}",
+    version: "1.27",
+    async body(world) {
+      const { allocations: claimed, project_id, user_id } = await allocations(world);
+      return { allocations: claimed, project_id, user_id };
+    },
+  },
+  {
+    route: "PUT /allocations/{consumer_uuid}",
+    version: "1.10",
+    body: async () => ({ allocations: listedAllocations(), project_id: "lab", user_id: "ann" }),
+  },
+  {
+    route: "PUT /allocations/{consumer_uuid}",
+    version: "1.0",
+    body: async () => ({ allocations: listedAllocations() }),
+  },
+  {
+    route: "POST /reshaper",
+    version: "1.39",
+    body: async (world) => ({
+      inventories: { [HOST]: await inventories(world) },
+      allocations: { [CONSUMER]: await allocations(world) },
+    }),
+  },
+];
+
+/** One of each route. */
+export const NEWEST_SPECIMENS = SPECIMENS.filter(
+  ({ route }, at) => SPECIMENS.findIndex((other) => other.route === route) === at,
+);
