@@ -1,23 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DuplicateEntry, ReferenceViolation } from "../../src/db/errors.ts";
+import { DuplicateEntry, ReferenceViolation, TransactionConflict } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import type { Schema } from "../../src/db/schema.ts";
+import { ENGINES, type TestDatabase } from "../support/engines.ts";
+import { SERVER_ENGINES } from "./server-engines.ts";
 
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
-
-let database: Database;
-
-beforeEach(async () => {
-  database = await Database.open(parseConnectionUrl("sqlite://"));
-  await migrate(database);
-});
-
-afterEach(async () => {
-  await database.close();
-});
 
 /** Two rows that differ in all but the columns of the constraint. */
 interface Collision {
@@ -93,41 +84,72 @@ const COLLISIONS: readonly Collision[] = [
   })),
 ];
 
-describe("a duplicate", () => {
-  it.each(COLLISIONS)("of $constraint is named", async ({ table, constraint, first, second }) => {
-    await insert(table, first);
-    const inserting = insert(table, second);
-    await expect(inserting).rejects.toThrow(DuplicateEntry);
-    await expect(inserting).rejects.toMatchObject({ constraint });
+describe.each([...ENGINES, ...SERVER_ENGINES])("an error of $name", (engine) => {
+  let place: TestDatabase;
+  let database: Database;
+
+  beforeAll(async () => {
+    place = await engine.createDatabase();
+    database = await Database.open(parseConnectionUrl(place.connection));
+    await migrate(database);
   });
 
-  it("of the assignment of a trait is named", async () => {
-    await insert("traits", { id: 1, name: "a" });
-    await insert("resource_providers", { id: 2, uuid: "u" });
-    const row = { trait_id: 1, resource_provider_id: 2 };
-    await insert("resource_provider_traits", row);
-    await expect(insert("resource_provider_traits", row)).rejects.toMatchObject({
-      constraint: "resource_provider_traits_pkey",
+  afterEach(async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      for (const { table } of COLLISIONS) await tx.query.deleteFrom(table).execute();
     });
   });
-});
 
-it("says when a reference would point nowhere", async () => {
-  const inserting = insert("resource_providers", { uuid: "u", root_provider_id: 99 });
-  await expect(inserting).rejects.toThrow(ReferenceViolation);
-});
+  afterAll(async () => {
+    await database.close();
+    await place.remove();
+  });
 
-it("leaves an error alone that is about a wrong statement", async () => {
-  const wrong = database.reader(CONTEXT, (tx) =>
-    tx.query
-      .selectFrom("nothing" as "traits")
-      .selectAll()
-      .execute(),
+  it.each(COLLISIONS)(
+    "names $constraint when a row collides with it",
+    async ({ table, constraint, first, second }) => {
+      await insert(database, table, first);
+      const inserting = insert(database, table, second);
+      await expect(inserting).rejects.toThrow(DuplicateEntry);
+      await expect(inserting).rejects.toMatchObject({ constraint });
+    },
   );
-  await expect(wrong).rejects.toThrow("no such table");
+
+  it("names the primary key of a table that refers to others", async () => {
+    await insert(database, "traits", { id: 1, name: "a" });
+    await insert(database, "resource_providers", { id: 2, uuid: "u" });
+    const row = { trait_id: 1, resource_provider_id: 2 };
+    await insert(database, "resource_provider_traits", row);
+    await expect(insert(database, "resource_provider_traits", row)).rejects.toMatchObject({
+      constraint: "resource_provider_traits_pkey",
+    });
+    await database.writer(CONTEXT, (tx) =>
+      tx.query.deleteFrom("resource_provider_traits").execute(),
+    );
+  });
+
+  it("says when a reference would point nowhere", async () => {
+    const inserting = insert(database, "resource_providers", { uuid: "u", root_provider_id: 99 });
+    await expect(inserting).rejects.toThrow(ReferenceViolation);
+  });
+
+  it("stays as it is when it is about a wrong statement", async () => {
+    const wrong = database.reader(CONTEXT, (tx) =>
+      tx.query
+        .selectFrom("nothing" as "traits")
+        .selectAll()
+        .execute(),
+    );
+    await expect(wrong).rejects.toThrow(/nothing/);
+    await expect(wrong).rejects.not.toThrow(TransactionConflict);
+  });
 });
 
-async function insert(table: keyof Schema, row: Readonly<Record<string, unknown>>): Promise<void> {
+async function insert(
+  database: Database,
+  table: keyof Schema,
+  row: Readonly<Record<string, unknown>>,
+): Promise<void> {
   await database.writer(CONTEXT, (tx) =>
     // The rows are of many tables, so their types are not known here.
     tx.query

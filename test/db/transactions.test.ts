@@ -1,37 +1,51 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { parseConnectionUrl } from "../config/connection-url.ts";
-import { Database } from "./database.ts";
-import { DatabaseUnavailable, DuplicateEntry, TransactionConflict } from "./errors.ts";
-import { migrate } from "./migrations/migrate.ts";
-import type { DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
+import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { Database } from "../../src/db/database.ts";
+import { DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
+import { migrate } from "../../src/db/migrations/migrate.ts";
+import type {
+  DatabaseContext,
+  ReadTransaction,
+  WriteTransaction,
+} from "../../src/db/transaction.ts";
+import { ENGINES, type Engine, type TestDatabase } from "../support/engines.ts";
+import { SERVER_ENGINES } from "./server-engines.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 
-describe.each(["in a file", "in memory"])("a database %s", (place) => {
-  let folder: string;
+const IN_MEMORY: Engine = {
+  name: "SQLite in memory",
+  createDatabase: async () => ({ connection: "sqlite://", remove: () => Promise.resolve() }),
+};
+
+describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name", (engine) => {
+  const isInMemory = engine === IN_MEMORY;
+  let place: TestDatabase;
   let database: Database;
   let statements: string[];
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), "stowage-"));
-    const file = place === "in memory" ? ":memory:" : path.join(folder, "stowage.sqlite");
+    place = await engine.createDatabase();
     statements = [];
-    database = await Database.open(sqlite(file), { onStatement: (text) => statements.push(text) });
+    database = await open();
     await migrate(database);
     statements.length = 0;
   });
 
   afterEach(async () => {
     await database.close();
-    await rm(folder, { recursive: true });
+    await place.remove();
   });
+
+  async function open(): Promise<Database> {
+    return Database.open(parseConnectionUrl(place.connection), {
+      onStatement: (text) => statements.push(text),
+    });
+  }
 
   it("keeps what a writer wrote when it returns", async () => {
     const result = await database.writer(CONTEXT, async (tx) => {
@@ -64,15 +78,16 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
   it("undoes what a writer wrote when the commit fails, and goes on working", async () => {
     const called: string[] = [];
     const writing = database.writer(CONTEXT, async (tx) => {
-      await sql`pragma defer_foreign_keys = on`.execute(tx.query);
       await insertTrait(tx, "CUSTOM_A");
-      await tx.query
-        .insertInto("resource_provider_traits")
-        .values({ resource_provider_id: 77, trait_id: 78, created_at: null, updated_at: null })
-        .execute();
+      await prepareFailingCommit(tx);
       tx.afterCommit(() => called.push("committed"));
     });
-    await expect(writing).rejects.toThrow("FOREIGN KEY");
+    if (database.adapter.engine === "mysql") {
+      // MySQL checks everything at once, so there is nothing that could make a commit fail here.
+      await writing;
+      return;
+    }
+    await expect(writing).rejects.toThrow(/FOREIGN KEY|duplicate/);
     expect(await readTraits(database)).toEqual([]);
     expect(called).toEqual([]);
     await database.writer(CONTEXT, (tx) => insertTrait(tx, "CUSTOM_B"));
@@ -107,12 +122,11 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
       tx.recordChange({ kind: "provider", providerId: 7, subject: "some-uuid" });
       await insertTrait(tx, "CUSTOM_A");
     });
-    expect(statements.map((text) => text.split(" ").slice(0, 3).join(" "))).toEqual([
-      "begin immediate",
-      'insert into "traits"',
-      'insert into "stowage_changes"',
-      "commit",
-    ]);
+    expect(
+      statements
+        .map((text) => /[a-z]+ into .([a-z_]+)|[a-z]+/.exec(text))
+        .map((match) => match?.[1] ?? match?.[0]),
+    ).toEqual([expect.stringMatching(/^(begin|start)$/), "traits", "stowage_changes", "commit"]);
     expect(await readChanges(database)).toMatchObject([
       { id: 1, kind: "trait", resource_provider_id: null, subject: "CUSTOM_A" },
       {
@@ -244,43 +258,26 @@ describe.each(["in a file", "in memory"])("a database %s", (place) => {
     });
     expect(names).toEqual(["A", "B", "C"]);
   });
-});
+  it.skipIf(isInMemory)(
+    "shows a reader one snapshot, whatever is committed meanwhile",
+    async () => {
+      await database.reader(CONTEXT, async (tx) => {
+        expect(await selectTraits(tx)).toEqual([]);
+        await outside(() => database.writer(CONTEXT, (write) => insertTrait(write, "A")));
+        expect(await selectTraits(tx)).toEqual([]);
+      });
+      expect(await readTraits(database)).toEqual(["A"]);
+    },
+  );
 
-describe("a database file", () => {
-  let folder: string;
-  let file: string;
-
-  beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), "stowage-"));
-    file = path.join(folder, "stowage.sqlite");
-  });
-
-  afterEach(async () => {
-    await rm(folder, { recursive: true });
-  });
-
-  it("shows a reader one snapshot, whatever is committed meanwhile", async () => {
-    const database = await openMigrated(file);
-    await database.reader(CONTEXT, async (tx) => {
-      expect(await selectTraits(tx)).toEqual([]);
-      await outside(() => database.writer(CONTEXT, (write) => insertTrait(write, "A")));
-      expect(await selectTraits(tx)).toEqual([]);
-    });
-    expect(await readTraits(database)).toEqual(["A"]);
-    await database.close();
-  });
-
-  it("does not let a reader write", async () => {
-    const database = await openMigrated(file);
+  it.skipIf(isInMemory)("does not let a reader write", async () => {
     const writing = database.reader(CONTEXT, (tx) =>
       insertTrait({ ...tx, now: new Date() } as WriteTransaction, "A"),
     );
-    await expect(writing).rejects.toThrow("readonly");
-    await database.close();
+    await expect(writing).rejects.toThrow(/read.?only/i);
   });
 
-  it("serves more readers at a time than it has connections", async () => {
-    const database = await openMigrated(file);
+  it.skipIf(isInMemory)("serves more readers at a time than it has connections", async () => {
     const counts = await Promise.all(
       Array.from({ length: 40 }, () =>
         database.reader(CONTEXT, async (tx) => {
@@ -290,11 +287,11 @@ describe("a database file", () => {
       ),
     );
     expect(counts).toEqual(Array.from({ length: 40 }, () => 0));
-    await database.close();
   });
 
-  it("is written to by two processes in turns", async () => {
-    const databases = [await openMigrated(file), await openMigrated(file)];
+  it.skipIf(isInMemory)("is written to by two processes in turns", async () => {
+    const other = await open();
+    const databases = [database, other];
     await Promise.all(
       Array.from({ length: 50 }, (_, i) =>
         (databases[i % 2] as Database).writer(CONTEXT, async (tx) => {
@@ -304,55 +301,30 @@ describe("a database file", () => {
       ),
     );
     expect(await readTraits(databases[0] as Database)).toHaveLength(50);
-    await Promise.all(databases.map((database) => database.close()));
-  });
-
-  it("is said to be unavailable when another process does not stop writing", async () => {
-    const database = await openMigrated(file);
-    const impatient = await Database.open(parseConnectionUrl(`sqlite:///${file}?timeout=0`));
-    await database.writer(CONTEXT, async (tx) => {
-      await insertTrait(tx, "A");
-      const writing = outside(() => impatient.writer(CONTEXT, () => Promise.resolve()));
-      await expect(writing).rejects.toThrow(DatabaseUnavailable);
-    });
-    await Promise.all([database.close(), impatient.close()]);
-  });
-
-  it("commits to the disk unless it is told not to", async () => {
-    for (const [sqliteSynchronous, expected] of [
-      [undefined, 2],
-      [false, 0],
-    ] as const) {
-      const database = await Database.open(
-        sqlite(file),
-        sqliteSynchronous === undefined ? {} : { sqliteSynchronous },
-      );
-      const setting = await database.writer(CONTEXT, (tx) =>
-        sql<{ synchronous: number }>`pragma synchronous`.execute(tx.query),
-      );
-      expect(setting.rows[0]?.synchronous).toBe(expected);
-      await database.close();
-    }
-  });
-
-  it("is said to be unavailable when it cannot be opened", async () => {
-    const opening = Database.open(sqlite(path.join(folder, "none", "x")));
-    await expect(opening).rejects.toThrow(DatabaseUnavailable);
+    await other.close();
   });
 });
 
-function sqlite(file: string) {
-  return parseConnectionUrl(`sqlite:///${file}`);
-}
-
-async function openMigrated(file: string): Promise<Database> {
-  const database = await Database.open(sqlite(file));
-  await migrate(database);
-  return database;
-}
-
 /** Runs as if begun by someone else, who is not inside of a transaction. */
 const outside = AsyncLocalStorage.snapshot();
+
+/** Leaves a row that a constraint refuses, but not before the commit. */
+async function prepareFailingCommit(tx: WriteTransaction): Promise<void> {
+  if (tx.adapter.engine === "sqlite") {
+    await sql`pragma defer_foreign_keys = on`.execute(tx.query);
+    await tx.query
+      .insertInto("resource_provider_traits")
+      .values({ resource_provider_id: 77, trait_id: 78 })
+      .execute();
+  }
+  if (tx.adapter.engine === "postgres") {
+    await sql`
+      create temporary table late_check (id integer unique deferrable initially deferred)
+      on commit drop
+    `.execute(tx.query);
+    await sql`insert into late_check values (1), (1)`.execute(tx.query);
+  }
+}
 
 async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
   await tx.query
