@@ -10,6 +10,7 @@ import {
 import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "./cli/policy.ts";
 import { serve } from "./cli/serve.ts";
 import { checkUpgrade } from "./cli/status.ts";
+import { WorkerEnded } from "./cli/workers.ts";
 import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
@@ -36,7 +37,11 @@ program
   .action(
     run((command) => {
       const { host, port, workers } = command.opts<ServeOptions>();
-      return serve(load(command, { stowage: { host, port, workers } }), process.stdout);
+      return serve({
+        load: () => load(command, { stowage: { host, port, workers } }),
+        environment: process.env,
+        output: process.stdout,
+      });
     }),
   );
 
@@ -197,6 +202,7 @@ function isForOperator(error: unknown): error is Error {
     error instanceof PolicyFileError ||
     error instanceof SchemaMismatch ||
     error instanceof DatabaseUnavailable ||
+    error instanceof WorkerEnded ||
     // From the operating system, such as an address in use or a file that may not be written.
     (error instanceof Error && "syscall" in error)
   );

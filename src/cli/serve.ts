@@ -1,90 +1,118 @@
-import { ROUTES } from "../api/routes.ts";
-import { PolicyEnforcer } from "../auth/policy/enforcer.ts";
+import cluster from "node:cluster";
 import type { LoadedConfig } from "../config/config.ts";
-import { ConfigError } from "../config/config-error.ts";
 import { describeConnection, parseConnectionUrl } from "../config/connection-url.ts";
-import { startServer } from "../http/server.ts";
+import { configuredPlace, removeDeadSocket, type ListeningPlace } from "../http/listen.ts";
+import { mountPointOf } from "../http/request-target.ts";
 import { createLogger, type Logger } from "../observability/logger.ts";
-import { keepHouse } from "../operations/housekeeping.ts";
-import { openService } from "../operations/open-service.ts";
-import type { Service } from "../operations/service.ts";
+import { refuseOpenDoors } from "./open-doors.ts";
+import { oneAtATime, Reloader } from "./reload.ts";
+import { Replica } from "./replica.ts";
+import { Signals } from "./signals.ts";
+import { handedOverSockets, ServiceManager } from "./systemd.ts";
+import { announceToPrimary, refuseWorkersOnSqlite, Workers } from "./workers.ts";
 
-const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "::1"]);
+export interface ServeRequest {
+  /** Reads the configuration: at start, and again on SIGHUP. */
+  readonly load: () => LoadedConfig;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Where the operator is told what was started. */
+  readonly output: NodeJS.WritableStream;
+}
 
 /**
- * Serves until SIGTERM or SIGINT, then finishes the requests in flight.
+ * Serves until SIGTERM or SIGINT, then finishes the requests in flight. SIGHUP reads the
+ * configuration again.
  *
- * @param output where the operator is told what was started
- * @throws ConfigError, SchemaMismatch, DatabaseUnavailable: nothing was started
+ * @throws ConfigError, PolicyFileError, SchemaMismatch, DatabaseUnavailable, or what the system says
+ * of the address: nothing was started
  * @returns the exit code
  */
-export async function serve(loaded: LoadedConfig, output: NodeJS.WritableStream): Promise<number> {
-  const { config, warnings, isZeroConfig } = loaded;
-  refuseOpenDoors(loaded);
-  const logger = createLogger(config.default);
-  for (const warning of warnings) logger.warn(warning);
-  const policy = PolicyEnforcer.load(loaded, (warning) => logger.warn(warning));
-  const service = await openService(config, {
-    mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
+export async function serve(request: ServeRequest): Promise<number> {
+  const signals = new Signals();
+  const places = handedOverSockets(request.environment);
+  const loaded = await prepare(request, places);
+  const logger = createLogger(loaded.config.default);
+  return cluster.isPrimary
+    ? servePublicly(request, { loaded, places, logger, signals })
+    : serveAsWorker({ loaded, places, logger, signals });
+}
+
+/** Reads and checks the configuration, and clears the way for it. */
+async function prepare(
+  { load }: ServeRequest,
+  places: readonly ListeningPlace[],
+): Promise<LoadedConfig> {
+  const loaded = load();
+  const { config } = loaded;
+  refuseWorkersOnSqlite(config);
+  if (places.length > 0 || cluster.isWorker) return loaded;
+  const place = configuredPlace(config);
+  if ("host" in place) refuseOpenDoors(config, [place]);
+  await removeDeadSocket(place);
+  return loaded;
+}
+
+interface Beginning {
+  readonly loaded: LoadedConfig;
+  /** Handed over by systemd; where the configuration says if there are none. */
+  readonly places: readonly ListeningPlace[];
+  readonly logger: Logger;
+  readonly signals: Signals;
+}
+
+/** In one process, or at the head of several. */
+async function servePublicly(request: ServeRequest, beginning: Beginning): Promise<number> {
+  const { loaded, places, logger, signals } = beginning;
+  const { config } = loaded;
+  for (const warning of loaded.warnings) logger.warn(warning);
+  const service =
+    config.stowage.workers > 1
+      ? await Workers.start(config, places, logger)
+      : await Replica.start(loaded, places, logger);
+  request.output.write(greeting(loaded, service.url));
+  const manager = new ServiceManager(request.environment, logger);
+  const status = `Serving on ${service.url}`;
+  manager.ready(status);
+  const reloader = new Reloader(config, () => prepare(request, places), service, logger);
+  const reload = oneAtATime(async () => {
+    manager.reloading();
+    await reloader.reload();
+    manager.ready(status);
   });
-  try {
-    const { host, port } = config.stowage;
-    const parts = { config, service, routes: ROUTES, policy, logger, host, port };
-    const server = await startServer(parts);
-    output.write(greeting(loaded, server.url));
-    await keepHouseUntil(askedToStop(), service, logger);
-    await server.stop();
-  } finally {
-    await service.close();
-  }
+  await signals.untilStopped(reload);
+  manager.stopping();
+  await service.stop();
   return 0;
 }
 
-async function keepHouseUntil(
-  stopped: Promise<void>,
-  service: Service,
-  logger: Logger,
-): Promise<void> {
-  const housekeeping = new AbortController();
-  const houseIsKept = keepHouse(service, housekeeping.signal, (err) =>
-    logger.error({ err }, "Old changes could not be deleted"),
-  );
-  await stopped;
-  housekeeping.abort();
-  await houseIsKept;
-}
-
-/** `noauth2` believes whatever a client says about itself: it is for this machine alone. */
-function refuseOpenDoors({ config }: LoadedConfig): void {
-  const { host, allowInsecureNoauth } = config.stowage;
-  if (config.api.authStrategy !== "noauth2" || allowInsecureNoauth) return;
-  if (LOOPBACK_HOSTS.has(host)) return;
-  throw new ConfigError(
-    `[api] auth_strategy = noauth2 checks no credentials, so Stowage listens on loopback only, not ` +
-      `on ${host}. Set [stowage] host = 127.0.0.1, use auth_strategy = keystone, or say ` +
-      "[stowage] allow_insecure_noauth = true.",
-  );
+/** For the first process, which restarts, replaces and stops this one. */
+async function serveAsWorker({ loaded, places, logger, signals }: Beginning): Promise<number> {
+  const replica = await Replica.start(loaded, places, logger);
+  announceToPrimary(replica.url);
+  await signals.untilStopped();
+  await replica.stop();
+  return 0;
 }
 
 function greeting({ config, isZeroConfig }: LoadedConfig, url: string): string {
   const { connection, connectionParameters } = config.placementDatabase;
+  const { pathPrefix, workers } = config.stowage;
   const database = describeConnection(parseConnectionUrl(connection, connectionParameters));
   const isOpen = config.api.authStrategy === "noauth2";
   const token = isOpen ? "admin" : "$TOKEN";
+  const base = url + mountPointOf(pathPrefix);
+  const target = url.startsWith("unix:")
+    ? `--unix-socket ${url.slice("unix:".length)} http://localhost${mountPointOf(pathPrefix)}`
+    : base;
   return [
-    `Stowage is serving the Placement API on ${url}`,
+    `Stowage is serving the Placement API on ${base}`,
     `  database        ${database}`,
     `  authentication  ${config.api.authStrategy}${isOpen ? " (none: the token is the user's name)" : ""}`,
     `  configuration   ${isZeroConfig ? "none found, defaults for a first look" : "read"}`,
+    ...(workers > 1 ? [`  processes       ${workers}`] : []),
     "Try it:",
     `  curl -H 'X-Auth-Token: ${token}' -H 'OpenStack-API-Version: placement 1.39' \\`,
-    `    ${url}/resource_providers`,
+    `    ${target}/resource_providers`,
     "",
   ].join("\n");
-}
-
-function askedToStop(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
-  return promise;
 }

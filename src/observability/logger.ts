@@ -39,6 +39,8 @@ function openLog({ useStderr, logFile, logDir }: LogOptions): DestinationStream 
     logFile === undefined
       ? undefined
       : destination({ dest: resolve(logDir ?? "", logFile), append: true, sync: false });
+  // logrotate has moved the file away, and the service manager passes the signal on.
+  if (file) process.on("SIGHUP", () => file.reopen());
   if (file && !useStderr) return file;
   const standardError = destination({ dest: 2, sync: false });
   return file ? multistream([{ stream: standardError }, { stream: file }]) : standardError;

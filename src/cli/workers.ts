@@ -1,0 +1,251 @@
+import cluster, { type Worker } from "node:cluster";
+import { once } from "node:events";
+import type { Config, LoadedConfig } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { parseConnectionUrl } from "../config/connection-url.ts";
+import type { ListeningPlace } from "../http/listen.ts";
+import type { Logger } from "../observability/logger.ts";
+import type { Reloadable } from "./reload.ts";
+
+/** @throws ConfigError when several processes are wanted on a database that allows one only */
+export function refuseWorkersOnSqlite({ stowage, placementDatabase }: Config): void {
+  const { connection, connectionParameters } = placementDatabase;
+  if (stowage.workers === 1) return;
+  if (parseConnectionUrl(connection, connectionParameters).engine !== "sqlite") return;
+  throw new ConfigError(
+    `[stowage] workers = ${stowage.workers} needs PostgreSQL or MySQL: one process has an SQLite ` +
+      "database to itself",
+  );
+}
+
+/** A worker ended before it served. It has said why on standard error, unless it was killed. */
+export class WorkerEnded extends Error {
+  constructor(code: number | null, signal: string | null) {
+    super(`a worker ended before it served (${describeEnd(code, signal)})`);
+  }
+}
+
+/** Tells the first process that this one serves. */
+export function announceToPrimary(url: string): void {
+  process.send?.({ servingOn: url } satisfies Announcement);
+}
+
+interface Announcement {
+  readonly servingOn: string;
+}
+
+/**
+ * The processes that serve, as the first one sees them. They share its sockets, and each is a
+ * replica with its own connections to the database and its own read model. One that dies is started
+ * again.
+ */
+export class Workers implements Reloadable {
+  readonly #seats: Seat[] = [];
+  readonly #hasInheritedSockets: boolean;
+  readonly #logger: Logger;
+  #shutdownTimeout: number;
+  #url = "";
+  #isStopping = false;
+
+  private constructor(config: Config, hasInheritedSockets: boolean, logger: Logger) {
+    this.#shutdownTimeout = config.stowage.shutdownTimeout;
+    this.#hasInheritedSockets = hasInheritedSockets;
+    this.#logger = logger;
+  }
+
+  /**
+   * Starts the first one by itself: it finds out whether the others have a chance, and brings the
+   * schema up to date where it may.
+   *
+   * @throws WorkerEnded when it does not get to serving
+   */
+  static async start(
+    config: Config,
+    places: readonly ListeningPlace[],
+    logger: Logger,
+  ): Promise<Workers> {
+    const workers = new Workers(config, places.length > 0, logger);
+    workers.#url = await workers.#addSeat().fill();
+    const others = Array.from({ length: config.stowage.workers - 1 }, () => workers.#addSeat());
+    await Promise.all(others.map((seat) => seat.fillSoonerOrLater()));
+    return workers;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  /**
+   * Replaces the workers one after the other, each when its successor serves, so that there are
+   * never fewer.
+   *
+   * @throws WorkerEnded when a successor does not get to serving: the others stay as they are
+   */
+  async reload({ config }: LoadedConfig): Promise<void> {
+    const { workers, shutdownTimeout } = config.stowage;
+    this.#shutdownTimeout = shutdownTimeout;
+    for (const seat of this.#seats.slice(0, workers)) await seat.replace(this.#limitMs);
+    while (this.#seats.length < workers && !this.#isStopping) await this.#addSeat().fill();
+    const surplus = this.#seats.splice(workers);
+    await Promise.all(surplus.map((seat) => seat.close(this.#limitMs)));
+  }
+
+  /** New workers read everything. */
+  isReadAtStart(): boolean {
+    return false;
+  }
+
+  /** Lets every worker finish its requests in flight; those that take too long are killed. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#seats.map((seat) => seat.close(this.#limitMs)));
+  }
+
+  get #limitMs(): number {
+    return this.#shutdownTimeout * 1000 + CLOSING_MS;
+  }
+
+  #addSeat(): Seat {
+    const seat = new Seat(this.#logger, () => this.#checkSockets());
+    this.#seats.push(seat);
+    return seat;
+  }
+
+  /** With the last worker, Node closes the sockets that it shared, and these cannot be reopened. */
+  #checkSockets(): void {
+    if (!this.#hasInheritedSockets || this.#seats.some((seat) => !seat.isEmpty)) return;
+    this.#logger.error("No worker is left, and the sockets that systemd handed over are closed");
+    process.exit(1);
+  }
+}
+
+/** What a worker may take beyond `[stowage] shutdown_timeout` before it is killed. */
+const CLOSING_MS = 10_000;
+
+/** A worker that served so long did not die of its start. */
+const STEADY_MS = 60_000;
+
+/** How long to wait before a worker is started again that died so often in a row: up to 30 s. */
+export function restartDelayMs(deathsInARow: number): number {
+  return Math.min(250 * 2 ** deathsInARow, 30_000);
+}
+
+/** The place of one worker, with one worker after the other in it. */
+class Seat {
+  readonly #logger: Logger;
+  readonly #onEmpty: () => void;
+  #worker: Worker | undefined;
+  /** Started, but not serving yet. */
+  #candidate: Worker | undefined;
+  #servingSinceMs = 0;
+  #deathsInARow = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(logger: Logger, onEmpty: () => void) {
+    this.#logger = logger;
+    this.#onEmpty = onEmpty;
+  }
+
+  get isEmpty(): boolean {
+    return this.#worker === undefined;
+  }
+
+  /**
+   * Starts a worker; when it serves, the seat is its.
+   *
+   * @returns where it serves
+   * @throws WorkerEnded
+   */
+  async fill(): Promise<string> {
+    const worker = cluster.fork();
+    this.#candidate = worker;
+    worker.once("exit", (code, signal) => this.#onExit(worker, code, signal));
+    try {
+      const url = await servingOn(worker);
+      this.#worker = worker;
+      this.#servingSinceMs = performance.now();
+      clearTimeout(this.#retry);
+      return url;
+    } finally {
+      this.#candidate = undefined;
+    }
+  }
+
+  /** Like `fill`, but tries again, later each time, until a worker serves. */
+  async fillSoonerOrLater(): Promise<void> {
+    if (this.#isClosed || this.#candidate) return;
+    try {
+      await this.fill();
+    } catch (error) {
+      this.#tryLater(error);
+    }
+  }
+
+  /** Fills the seat anew, then lets the worker go that had it. */
+  async replace(limitMs: number): Promise<void> {
+    if (this.#isClosed) return;
+    const predecessor = this.#worker;
+    clearTimeout(this.#retry);
+    try {
+      await this.fill();
+    } catch (error) {
+      if (this.isEmpty) this.#tryLater(error);
+      throw error;
+    }
+    if (predecessor) await retire(predecessor, limitMs);
+  }
+
+  /** Fills the seat no more, and lets the worker go. */
+  async close(limitMs: number): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
+    const workers = [this.#worker, this.#candidate].filter((worker) => worker !== undefined);
+    this.#worker = undefined;
+    await Promise.all(workers.map((worker) => retire(worker, limitMs)));
+  }
+
+  #onExit(worker: Worker, code: number | null, signal: string | null): void {
+    if (worker !== this.#worker) return;
+    this.#worker = undefined;
+    if (performance.now() - this.#servingSinceMs > STEADY_MS) this.#deathsInARow = 0;
+    this.#tryLater(`worker ${worker.process.pid} died (${describeEnd(code, signal)})`);
+    this.#onEmpty();
+  }
+
+  #tryLater(reason: unknown): void {
+    if (this.#isClosed) return;
+    const delayMs = restartDelayMs(this.#deathsInARow++);
+    const text = reason instanceof Error ? reason.message : String(reason);
+    this.#logger.error(`Another worker is started in ${delayMs} ms: ${text}`);
+    this.#retry = setTimeout(() => void this.fillSoonerOrLater(), delayMs);
+  }
+}
+
+/** Where a new worker serves, once it does. */
+function servingOn(worker: Worker): Promise<string> {
+  return new Promise((resolve, reject) => {
+    worker.on("message", (message: unknown) => {
+      if (isAnnouncement(message)) resolve(message.servingOn);
+    });
+    worker.once("exit", (code, signal) => reject(new WorkerEnded(code, signal)));
+  });
+}
+
+function isAnnouncement(message: unknown): message is Announcement {
+  return typeof message === "object" && message !== null && "servingOn" in message;
+}
+
+/** Lets a worker finish its requests in flight; kills it when that takes too long. */
+async function retire(worker: Worker, limitMs: number): Promise<void> {
+  if (worker.isDead()) return;
+  const ended = once(worker, "exit");
+  worker.process.kill("SIGTERM");
+  const timer = setTimeout(() => worker.process.kill("SIGKILL"), limitMs);
+  await ended;
+  clearTimeout(timer);
+}
+
+function describeEnd(code: number | null, signal: string | null): string {
+  return signal ? `signal ${signal}` : `exit code ${code}`;
+}
