@@ -14,8 +14,10 @@ export interface AnswerForm extends AllocationRequestForm, SummaryForm {
 }
 
 /** A slice ends after so many bytes or steps of the search: about two milliseconds. */
-const SLICE_BYTES = 1024 * 1024;
+const SLICE_BYTES = 256 * 1024;
 const SLICE_STEPS = 10_000;
+/** So that an answer of usual size is one slice: most of it is copied, which is fast. */
+const FIRST_SLICE_BYTES = 1280 * 1024;
 
 /**
  * Writes the answer to a query for allocation candidates, a slice at a time: the allocation
@@ -32,6 +34,7 @@ export class AnswerWriter {
   #summarized = 0;
   #phase: "requests" | "summaries" | "done" = "requests";
   #isFirst = true;
+  #sliceBytes = FIRST_SLICE_BYTES;
 
   constructor(listing: CandidateListing, form: AnswerForm) {
     this.#listing = listing;
@@ -56,7 +59,8 @@ export class AnswerWriter {
   }
 
   writeSlice(): void {
-    const end = this.#out.length + SLICE_BYTES;
+    const end = this.#out.length + this.#sliceBytes;
+    this.#sliceBytes = SLICE_BYTES;
     if (this.#phase === "requests") this.#writeRequests(end);
     if (this.#phase === "summaries") this.#writeSummaries(end);
   }
@@ -93,16 +97,12 @@ export class AnswerWriter {
   /** Sees to it that the cache has all UUIDs in the form that fits the holes. */
   #hasUuids({ distinctChoices }: RequestTemplate, rows: readonly number[]): boolean {
     const summaries = this.#summaries;
-    let hasRendered = false;
     for (const choice of distinctChoices) {
       const row = rows[choice]!;
-      if (!summaries.has(row)) {
-        summaries.render(row);
-        hasRendered = true;
-      }
+      if (!summaries.has(row) && !summaries.render(row)) return false;
       if (summaries.hasOddUuid(row)) return false;
     }
-    return !hasRendered || distinctChoices.every((choice) => summaries.has(rows[choice]!));
+    return true;
   }
 
   #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
@@ -158,7 +158,10 @@ class SummaryRun {
     const summaries = this.#summaries;
     if (!summaries.has(row)) {
       this.flush();
-      summaries.render(row);
+      if (!summaries.render(row)) {
+        this.#out.text(summaries.textOf(row));
+        return;
+      }
     }
     if (summaries.startOf(row) !== this.#end) {
       this.flush();

@@ -41,19 +41,23 @@ export class SummaryCache {
   /** Per row, what `changesOf` was when the text was rendered. */
   #changes = new Int32Array(0);
   readonly #oddUuids = new Set<number>();
+  /** How many texts were given a place, and how many found none. */
+  #kept = 0;
+  #refused = 0;
 
   private constructor(providers: ProviderRows, form: SummaryForm) {
     this.#providers = providers;
     this.#form = form;
   }
 
-  /** The cache for a form, as kept from earlier answers. */
+  /** The cache for a form, as kept from earlier answers; to be asked for by each answer anew. */
   static for(providers: ProviderRows, form: SummaryForm): SummaryCache {
     const caches = SummaryCache.#caches.get(providers) ?? new Map<string, SummaryCache>();
     SummaryCache.#caches.set(providers, caches);
     const classes = form.resourceClasses && [...form.resourceClasses].sort();
     const key = JSON.stringify([form.hasTraits, form.hasParents, classes]);
     const cache = caches.get(key) ?? new SummaryCache(providers, form);
+    cache.#refresh();
     caches.delete(key);
     caches.set(key, cache);
     // The first one is the one that has not been used for the longest time.
@@ -71,7 +75,7 @@ export class SummaryCache {
     return this.#view;
   }
 
-  /** Where the text `,"<uuid>":{…}` of a row begins; white space may follow it. Only after `has` or `render`. */
+  /** Where the text `,"<uuid>":{…}` of a row begins; white space may follow it. Only for rows that `has` tells of. */
   startOf(row: number): number {
     return this.#start[row]!;
   }
@@ -98,27 +102,46 @@ export class SummaryCache {
     );
   }
 
-  /** Renders the text of a row. All other texts may be gone or elsewhere afterwards. */
-  render(row: number): void {
-    const summary = this.#providers.summarize(row);
-    const text = `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
-    const size = Buffer.byteLength(text);
+  /**
+   * Renders the text of a row and keeps it; false when there is no room. Never moves another text
+   * of a row that has not changed.
+   */
+  render(row: number): boolean {
+    const isNew = row >= this.#end.length || this.#end[row] === 0;
+    if (isNew && this.#refused > 0) {
+      this.#refused += 1;
+      return false;
+    }
+    const text = Buffer.from(this.textOf(row));
     if (row >= this.#end.length) this.#growRows();
-    if (size > this.#end[row]! - this.#start[row]!) this.#allocate(row, size);
-    const written = this.#bytes.write(text, this.#start[row]!, "utf8");
-    this.#bytes.fill(" ", this.#start[row]! + written, this.#end[row]);
+    if (text.length > this.#end[row]! - this.#start[row]! && !this.#allocate(row, text.length)) {
+      this.#refused += 1;
+      return false;
+    }
+    text.copy(this.#bytes, this.#start[row]);
+    this.#bytes.fill(" ", this.#start[row]! + text.length, this.#end[row]);
     this.#changes[row] = this.#providers.changesOf(row);
-    if (PLAIN_UUID.test(summary.uuid)) this.#oddUuids.delete(row);
+    if (PLAIN_UUID.test(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
     else this.#oddUuids.add(row);
+    return true;
+  }
+
+  /** The text of a row, made anew. */
+  textOf(row: number): string {
+    const summary = this.#providers.summarize(row);
+    return `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
   }
 
   /** Finds a place with some room to grow, so that a change of amounts does not move the text. */
-  #allocate(row: number, size: number): void {
+  #allocate(row: number, size: number): boolean {
     const room = Math.ceil(size / ROOM_UNIT) * ROOM_UNIT;
+    if (this.#length + room > MAX_BYTES) return false;
     if (this.#length + room > this.#bytes.length) this.#growBytes(room);
     this.#start[row] = this.#length;
     this.#length += room;
     this.#end[row] = this.#length;
+    this.#kept += 1;
+    return true;
   }
 
   #growRows(): void {
@@ -130,17 +153,21 @@ export class SummaryCache {
 
   #growBytes(more: number): void {
     const size = Math.max(this.#bytes.length * 2, this.#length + more);
-    if (size > MAX_BYTES && this.#length > 0) {
-      // Start over: most of what is there has probably been replaced.
-      this.#start.fill(0);
-      this.#end.fill(0);
-      this.#length = 0;
-      if (more <= this.#bytes.length) return;
-    }
-    const larger = Buffer.allocUnsafeSlow(size);
+    const larger = Buffer.allocUnsafeSlow(Math.min(size, MAX_BYTES));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
     this.#view = viewOf(larger);
+  }
+
+  /** Starts over once more texts were refused than there are: what is kept is not what is asked. */
+  #refresh(): void {
+    if (this.#refused <= this.#kept) return;
+    this.#start.fill(0);
+    this.#end.fill(0);
+    this.#oddUuids.clear();
+    this.#length = 0;
+    this.#kept = 0;
+    this.#refused = 0;
   }
 }
 
