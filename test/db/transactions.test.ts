@@ -75,24 +75,23 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     expect(await readChanges(database)).toEqual([]);
   });
 
-  it("undoes what a writer wrote when the commit fails, and goes on working", async () => {
-    const called: string[] = [];
-    const writing = database.writer(CONTEXT, async (tx) => {
-      await insertTrait(tx, "CUSTOM_A");
-      await prepareFailingCommit(tx);
-      tx.afterCommit(() => called.push("committed"));
-    });
-    if (database.adapter.engine === "mysql") {
-      // MySQL checks everything at once, so there is nothing that could make a commit fail here.
-      await writing;
-      return;
-    }
-    await expect(writing).rejects.toThrow(/FOREIGN KEY|duplicate/);
-    expect(await readTraits(database)).toEqual([]);
-    expect(called).toEqual([]);
-    await database.writer(CONTEXT, (tx) => insertTrait(tx, "CUSTOM_B"));
-    expect(await readTraits(database)).toEqual(["CUSTOM_B"]);
-  });
+  // MySQL checks everything at once, so there is nothing that could make a commit fail.
+  it.skipIf(engine.name === "MySQL")(
+    "undoes what a writer wrote when the commit fails, and goes on working",
+    async () => {
+      const called: string[] = [];
+      const writing = database.writer(CONTEXT, async (tx) => {
+        await insertTrait(tx, "CUSTOM_A");
+        await prepareFailingCommit(tx);
+        tx.afterCommit(() => called.push("committed"));
+      });
+      await expect(writing).rejects.toThrow(/FOREIGN KEY|duplicate/);
+      expect(await readTraits(database)).toEqual([]);
+      expect(called).toEqual([]);
+      await database.writer(CONTEXT, (tx) => insertTrait(tx, "CUSTOM_B"));
+      expect(await readTraits(database)).toEqual(["CUSTOM_B"]);
+    },
+  );
 
   it("runs writers one after the other, in the order in which they came", async () => {
     const events: string[] = [];

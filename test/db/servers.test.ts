@@ -1,0 +1,290 @@
+import { readFile } from "node:fs/promises";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import path from "node:path";
+
+import { CompiledQuery, sql } from "kysely";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { Database, type DatabaseOptions } from "../../src/db/database.ts";
+import { DatabaseUnavailable } from "../../src/db/errors.ts";
+import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
+import { ensureStandardNames } from "../../src/db/standard-names.ts";
+import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
+import type { TestDatabase } from "../support/engines.ts";
+import { SERVER_ENGINES } from "./server-engines.ts";
+import { schemaFacts } from "./schema-facts.ts";
+
+const HEAD = "a082b8bb98d0";
+const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
+
+describe.each(SERVER_ENGINES)("on $name", (engine) => {
+  let place: TestDatabase;
+  const opened: Database[] = [];
+
+  beforeEach(async () => {
+    place = await engine.createDatabase();
+  });
+
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((database) => database.close()));
+    await place.remove();
+  });
+
+  async function open(options: DatabaseOptions = {}, port?: number): Promise<Database> {
+    const url = new URL(place.connection);
+    if (port !== undefined) url.port = String(port);
+    const database = await Database.open(parseConnectionUrl(url.href), options);
+    opened.push(database);
+    return database;
+  }
+
+  it("the schema is the one that upstream makes", async () => {
+    const database = await open();
+    await migrate(database);
+    const fixture = path.join(
+      import.meta.dirname,
+      `fixtures/${database.adapter.engine}-${HEAD}.txt`,
+    );
+    expect(await schemaFacts(database)).toEqual(
+      (await readFile(fixture, "utf8")).trim().split("\n"),
+    );
+    expect(await currentRevision(database)).toBe(HEAD);
+  });
+
+  it("several processes migrate and start at once", async () => {
+    const databases = await Promise.all([open(), open(), open(), open()]);
+    await Promise.all(databases.map(migrate));
+    await Promise.all(databases.map((database) => database.writer(CONTEXT, ensureStandardNames)));
+    const classes = await databases[0]?.reader(CONTEXT, (tx) =>
+      tx.query
+        .selectFrom("resource_classes")
+        .select(["id", "name"])
+        .orderBy("id")
+        .limit(2)
+        .execute(),
+    );
+    expect(classes).toEqual([
+      { id: 0, name: "VCPU" },
+      { id: 1, name: "MEMORY_MB" },
+    ]);
+  });
+
+  it("numbers are numbers, and dates keep their milliseconds as far as the column does", async () => {
+    const database = await open();
+    await migrate(database);
+    const inventory = await database.writer(CONTEXT, async (tx) => {
+      await tx.query
+        .insertInto("inventories")
+        .values({
+          resource_provider_id: 1,
+          resource_class_id: 0,
+          total: 2_147_483_647,
+          reserved: 0,
+          min_unit: 1,
+          max_unit: 1,
+          step_size: 1,
+          allocation_ratio: 1.1,
+          created_at: tx.adapter.encodeDate(new Date("2026-11-23T10:00:00.000Z")),
+        })
+        .execute();
+      return tx.query
+        .selectFrom("inventories")
+        .select((eb) => ["allocation_ratio", "created_at", eb.fn.sum("total").as("sum")])
+        .where("resource_provider_id", "=", 1)
+        .groupBy(["allocation_ratio", "created_at"])
+        .executeTakeFirstOrThrow();
+    });
+    expect(inventory).toMatchObject({ allocation_ratio: 1.1, sum: 2_147_483_647 });
+    expect(database.adapter.decodeDate(inventory.created_at)?.toISOString()).toBe(
+      "2026-11-23T10:00:00.000Z",
+    );
+    await expectChangeToHaveMilliseconds(database);
+  });
+
+  it("a writer goes on when its connection is lost before the commit", async () => {
+    const database = await open();
+    await migrate(database);
+    let attempts = 0;
+    await database.writer(CONTEXT, async (tx) => {
+      attempts += 1;
+      await insertTrait(tx, "A");
+      if (attempts === 1) await killSession(tx);
+      await insertTrait(tx, "B");
+    });
+    expect(attempts).toBe(2);
+    expect(await readTraits(database)).toEqual(["A", "B"]);
+  });
+
+  it("two writers that wait for each other's rows both get through", async () => {
+    const left = await open();
+    const right = await open();
+    await migrate(left);
+    await left.writer(CONTEXT, async (tx) => {
+      await tx.query
+        .insertInto("traits")
+        .values([
+          { id: 1, name: "A" },
+          { id: 2, name: "B" },
+        ])
+        .execute();
+    });
+    let attempts = 0;
+    let locked = 0;
+    const bothHaveOne = Promise.withResolvers<void>();
+    const rename = (database: Database, ids: readonly number[]) =>
+      database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        for (const id of ids) {
+          await tx.query
+            .updateTable("traits")
+            .set((columns) => ({ name: sql<string>`concat(${columns.ref("name")}, 'x')` }))
+            .where("id", "=", id)
+            .execute();
+          locked += 1;
+          if (locked === 2) bothHaveOne.resolve();
+          await bothHaveOne.promise;
+        }
+      });
+    await Promise.all([rename(left, [1, 2]), rename(right, [2, 1])]);
+    expect(attempts).toBe(3);
+    expect(await readTraits(left)).toEqual(["Axx", "Bxx"]);
+  });
+
+  it("no more connections are opened than the pool may have, and who gets none is told", async () => {
+    const database = await open({ maxPoolSize: 2, maxOverflow: 1, poolTimeout: 1 });
+    await migrate(database);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const readers = Array.from({ length: 2 }, () => database.reader(CONTEXT, () => promise));
+    await expect(database.reader(CONTEXT, () => promise)).rejects.toThrow(DatabaseUnavailable);
+    resolve();
+    await Promise.all(readers);
+    expect(await database.reader(CONTEXT, () => Promise.resolve("served"))).toBe("served");
+  });
+
+  it("a server that is not there is unavailable, after as many attempts as are asked for", async () => {
+    const start = performance.now();
+    const opening = open({ maxRetries: 2, retryInterval: 0.1 }, 1);
+    await expect(opening).rejects.toThrow(DatabaseUnavailable);
+    expect(performance.now() - start).toBeGreaterThan(200);
+  });
+
+  describe("a commit whose answer is lost", () => {
+    let proxy: CuttingProxy;
+
+    beforeEach(async () => {
+      const { hostname, port } = new URL(place.connection);
+      proxy = await CuttingProxy.start(hostname, Number(port));
+      await migrate(await open());
+    });
+
+    afterEach(async () => {
+      await proxy.stop();
+    });
+
+    it.each(["before", "after"] as const)(
+      "is made once when the connection breaks %s the server has done it",
+      async (moment) => {
+        const database = await open({}, proxy.port);
+        const committed: number[] = [];
+        let attempts = 0;
+        await database.writer(CONTEXT, async (tx) => {
+          attempts += 1;
+          const attempt = attempts;
+          await insertTrait(tx, `attempt ${attempt}`);
+          tx.recordChange({ kind: "trait", subject: `attempt ${attempt}` });
+          tx.afterCommit(() => committed.push(attempt));
+          if (attempt === 1) proxy.cutAtCommit(moment);
+        });
+        const last = moment === "before" ? 2 : 1;
+        expect(committed).toEqual([last]);
+        expect(await readTraits(database)).toEqual([`attempt ${last}`]);
+      },
+    );
+  });
+});
+
+/** Hands bytes on, until it is told to break a connection when a commit comes by. */
+class CuttingProxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #moment: "before" | "after" | undefined;
+
+  private constructor(host: string, port: number) {
+    this.#server = createServer((client) => {
+      const server = connect(port, host);
+      for (const socket of [client, server]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => undefined);
+      }
+      client.on("close", () => server.destroy());
+      server.on("close", () => client.destroy());
+      server.on("data", (bytes) => client.write(bytes));
+      client.on("data", (bytes: Buffer) => this.#handOn(bytes, client, server));
+    });
+  }
+
+  static async start(host: string, port: number): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(host, port);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Before the server gets to know of the commit, or after it is done and before anybody is told. */
+  cutAtCommit(moment: "before" | "after"): void {
+    this.#moment = moment;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #handOn(bytes: Buffer, client: Socket, server: Socket): void {
+    if (!this.#moment || !bytes.includes("commit")) {
+      server.write(bytes);
+      return;
+    }
+    if (this.#moment === "before") {
+      client.destroy();
+    } else {
+      server.removeAllListeners("data");
+      server.on("data", () => client.destroy());
+      server.write(bytes);
+    }
+    this.#moment = undefined;
+  }
+}
+
+/** Ends the transaction's own connection, as an administrator or a restart of the server would. */
+async function killSession(tx: WriteTransaction): Promise<void> {
+  const kill =
+    tx.adapter.engine === "postgres"
+      ? "select pg_terminate_backend(pg_backend_pid())"
+      : "kill connection_id()";
+  await tx.query.executeQuery(CompiledQuery.raw(kill)).catch(() => undefined);
+}
+
+async function expectChangeToHaveMilliseconds(database: Database): Promise<void> {
+  await database.writer(CONTEXT, async (tx) => tx.recordChange({ kind: "trait", subject: "A" }));
+  const change = await database.reader(CONTEXT, (tx) =>
+    tx.query.selectFrom("stowage_changes").select(["id", "created_at"]).executeTakeFirstOrThrow(),
+  );
+  expect(change.id).toBe(1);
+  const madeAt = database.adapter.decodeDate(change.created_at)?.getTime() ?? 0;
+  expect(Math.abs(Date.now() - madeAt)).toBeLessThan(10_000);
+}
+
+async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
+  await tx.query.insertInto("traits").values({ name }).execute();
+}
+
+async function readTraits(database: Database): Promise<string[]> {
+  const select = (tx: ReadTransaction) =>
+    tx.query.selectFrom("traits").select("name").orderBy("name").execute();
+  return (await database.reader(CONTEXT, select)).map((row) => row.name);
+}
