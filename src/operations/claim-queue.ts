@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 
+import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
 import { loadProviderRecords } from "../db/provider-records.ts";
 import type { Claim } from "../domain/claim.ts";
 import {
@@ -68,8 +70,11 @@ export class ClaimQueue {
         else accept();
       }
     } catch (error) {
-      // Whatever it is, it must not fail the neighbours of the claim that caused it.
-      if (batch.length === 1) batch[0]?.refuse(error);
+      // Whatever it is, it must not fail the neighbours of the claim that caused it. But when the
+      // database does not take part, each of them would only wait for the same.
+      const isHopeless =
+        error instanceof DatabaseUnavailable || error instanceof TransactionConflict;
+      if (batch.length === 1 || isHopeless) for (const { refuse } of batch) refuse(error);
       else for (const waiting of batch) await this.#write([waiting]);
     }
   }
@@ -95,18 +100,22 @@ export class ClaimQueue {
     throw new ResourceProviderConcurrentUpdateDetected();
   }
 
+  /** Reads again what the claims name, and what their consumers would give back. */
   async #refresh(claims: readonly Claim[]): Promise<void> {
     const [first] = claims;
     if (!first) return;
-    const ids = claims
-      .flatMap((claim) => [
-        ...claim.consumers.flatMap((consumer) => consumer.allocations),
-        ...(claim.inventories ?? []),
-      ])
-      .flatMap(({ providerUuid }) => this.#keeper.current.get(providerUuid)?.id ?? []);
-    const records = await this.#database.reader(first.context, (tx) =>
-      loadProviderRecords(tx, [...new Set(ids)]),
-    );
-    for (const record of records) this.#keeper.current.put(record);
+    const index = this.#keeper.current;
+    const consumers = claims.flatMap((claim) => claim.consumers);
+    const named = [
+      ...consumers.flatMap(({ allocations }) => allocations),
+      ...claims.flatMap(({ inventories = [] }) => inventories),
+    ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
+    const records = await this.#database.reader(first.context, async (tx) => {
+      const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
+      const held = await listStoredAllocations(tx, [...uuids]);
+      const ids = new Set([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
+      return loadProviderRecords(tx, [...ids]);
+    });
+    for (const record of records) index.put(record);
   }
 }
