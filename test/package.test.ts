@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
-import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -11,23 +11,16 @@ import { ROOT } from "./source-files.ts";
 const run = promisify(execFile);
 
 /** Without the Node that npm's scripts and these tests run on. */
-const STRANGERS_PATH = { PATH: "/usr/local/bin:/usr/bin:/bin" };
+const STRANGER = { ...process.env, PATH: pathWithout("node_modules") };
 
 /** A stranger's folder, with nothing in it but what `npm pack` and `npm install` make. */
 let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "stowage-package-"));
-  await run("npm", ["pack", "--pack-destination", folder], { cwd: ROOT });
+  await npm(["pack", "--pack-destination", folder], ROOT);
   const [archive = ""] = await readdir(folder);
-  await run("npm", [
-    "install",
-    "--no-audit",
-    "--no-fund",
-    "--prefix",
-    folder,
-    join(folder, archive),
-  ]);
+  await npm(["install", "--no-audit", "--no-fund", join(folder, archive)], folder);
 });
 
 const CONFIG = `
@@ -50,20 +43,28 @@ test("the package holds the program and its documentation, no sources and no tes
   ).toEqual([]);
 });
 
+test("npx finds the command", async () => {
+  const { stdout } = await run("npx", ["stowage", "--version"], { cwd: folder, env: STRANGER });
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
 test("the installed package serves the API and stops when it is told to", async () => {
   // Whatever configuration the machine has: this one and no other.
   const configFile = join(folder, "placement.conf");
   await writeFile(configFile, CONFIG);
-  const server = spawn("npx", ["stowage", "serve", "--config-file", configFile, "--port", "0"], {
+  const command = join("node_modules", ".bin", "stowage");
+  const server = spawn(command, ["serve", "--config-file", configFile, "--port", "0"], {
     cwd: folder,
-    env: { ...process.env, ...STRANGERS_PATH },
-    stdio: ["ignore", "pipe", "inherit"],
+    env: STRANGER,
+    stdio: ["ignore", "pipe", "ignore"],
   });
-  onTestFinished(() => void server.kill());
+  onTestFinished(() => void server.kill("SIGKILL"));
   const exit = new Promise((resolve) => server.once("exit", (...how) => resolve(how)));
   const url = await announcedUrl(server.stdout);
 
-  const response = await fetch(`${url}/resource_classes`, { headers: { "x-auth-token": "admin" } });
+  const response = await fetch(`${url}/resource_classes`, {
+    headers: { "x-auth-token": "admin", "openstack-api-version": "placement latest" },
+  });
   expect(response.status).toBe(200);
   // The standard resource classes are data beside the program.
   expect(await response.text()).toContain('"VCPU"');
@@ -75,11 +76,29 @@ test("the installed package serves the API and stops when it is told to", async 
 test("without a Node that is new enough it says what to do", async () => {
   const alone = join(folder, "alone");
   await cp(join(folder, "node_modules", "stowage"), alone, { recursive: true });
+  const tools = join(folder, "tools");
+  await mkdir(tools);
+  for (const name of ["dirname", "readlink", "uname"]) {
+    await symlink(join("/usr/bin", name), join(tools, name));
+  }
   const failure: unknown = await run(join(alone, "bin", "stowage"), ["--version"], {
-    env: { PATH: join(ROOT, "test") },
+    env: { PATH: tools },
   }).catch((error: unknown) => error);
-  expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining("needs Node") });
+  expect(failure).toMatchObject({ code: 1, stdout: "" });
+  expect(failure).toHaveProperty("stderr", expect.stringMatching(/^stowage needs Node/));
 });
+
+function pathWithout(part: string): string {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.filter((path) => !path.includes(part)).join(delimiter);
+}
+
+/** The scripts that npm runs say on standard output what went wrong. */
+async function npm(parameters: readonly string[], cwd: string): Promise<void> {
+  await run("npm", parameters, { cwd }).catch((error: Error & { stdout: string }) => {
+    throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
+  });
+}
 
 /** Where the server says that it listens. */
 async function announcedUrl(output: NodeJS.ReadableStream): Promise<string> {
