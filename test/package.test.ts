@@ -74,14 +74,15 @@ test("the installed package serves the API and stops when it is told to", async 
 });
 
 test("without a Node that is new enough it says what to do", async () => {
-  const alone = join(folder, "alone");
-  await cp(join(folder, "node_modules", "stowage"), alone, { recursive: true });
-  const tools = join(folder, "tools");
+  const elsewhere = await mkdtemp(join(tmpdir(), "stowage-alone-"));
+  onTestFinished(() => rm(elsewhere, { recursive: true }));
+  await cp(join(folder, "node_modules", "stowage"), elsewhere, { recursive: true });
+  const tools = join(elsewhere, "tools");
   await mkdir(tools);
   for (const name of ["dirname", "readlink", "uname"]) {
     await symlink(join("/usr/bin", name), join(tools, name));
   }
-  const failure: unknown = await run(join(alone, "bin", "stowage"), ["--version"], {
+  const failure: unknown = await run(join(elsewhere, "bin", "stowage"), ["--version"], {
     env: { PATH: tools },
   }).catch((error: unknown) => error);
   expect(failure).toMatchObject({ code: 1, stdout: "" });
