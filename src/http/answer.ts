@@ -9,11 +9,13 @@ export interface Answer {
   /** Names and values in turn, as `node:http` takes them fastest. */
   readonly headers: readonly string[];
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Called once the body has been sent, and its memory may be used again. */
+  readonly onSent?: () => unknown;
 }
 
 /** A handler's response with the headers that follow from the request. */
 export function finish(response: ApiResponse, exchange: Exchange): Answer {
-  const { status, body, contentType, location, lastModified } = response;
+  const { status, body, contentType, location, lastModified, onSent } = response;
   const headers = body
     ? ["content-type", contentType ?? "application/json", ...lengthHeader(body)]
     : emptyBodyHeaders(status);
@@ -22,7 +24,7 @@ export function finish(response: ApiResponse, exchange: Exchange): Answer {
     headers.push("last-modified", lastModified.toUTCString(), "cache-control", "no-cache");
   }
   headers.push(...commonHeaders(exchange));
-  return { status, headers, ...(body && { body }) };
+  return { status, headers, ...(body && { body }), ...(onSent && { onSent }) };
 }
 
 type Versioned = Exchange & { readonly microversion: NonNullable<Exchange["microversion"]> };

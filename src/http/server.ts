@@ -153,7 +153,10 @@ class Listener {
     await this.#write(answer, response, exchange);
   }
 
-  async #write({ status, headers, body }: Answer, response: ServerResponse, exchange: Exchange) {
+  async #write(answer: Answer, response: ServerResponse, exchange: Exchange) {
+    const { status, headers, body, onSent } = answer;
+    // A response that broke off may still be read by the socket: its memory is not used again.
+    if (onSent) response.once("close", () => response.writableFinished && onSent());
     response.writeHead(status, [...headers]);
     if (body === undefined || body instanceof Uint8Array) {
       end(response, body);

@@ -8,7 +8,7 @@ let expectedBytes = INITIAL_BYTES;
 
 /** Bytes that are written one after the other. */
 export class ByteWriter {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(expectedBytes);
+  #buffer: Buffer = acquire(expectedBytes);
   #view = viewOf(this.#buffer);
   #length = 0;
 
@@ -71,7 +71,9 @@ export class ByteWriter {
   take(): Uint8Array {
     const written = this.#buffer.subarray(0, this.#length);
     // What is sent keeps all of its memory until it is sent.
-    const taken = this.#length < this.#buffer.length / 2 ? Buffer.from(written) : written;
+    const isSparse = this.#length < this.#buffer.length / 2;
+    const taken = isSparse ? Buffer.from(written) : written;
+    if (isSparse) release(this.#buffer);
     const wanted = Math.min(this.#length + this.#length / 8, MAX_EXPECTED_BYTES);
     expectedBytes = Math.max(INITIAL_BYTES, Math.ceil(wanted));
     this.#replaceBuffer(EMPTY);
@@ -94,8 +96,9 @@ export class ByteWriter {
   #ensure(more: number): void {
     if (this.#length + more <= this.#buffer.length) return;
     const size = Math.max(this.#buffer.length * 2, this.#length + more, expectedBytes);
-    const larger = Buffer.allocUnsafeSlow(size);
+    const larger = acquire(size);
     this.#buffer.copy(larger, 0, 0, this.#length);
+    release(this.#buffer);
     this.#replaceBuffer(larger);
   }
 
@@ -107,6 +110,31 @@ export class ByteWriter {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/**
+ * Memory of answers that were sent, for the next ones. Fresh memory for each would cost more than to
+ * write the answer: the system hands it out page by page, and the collector has to take it back.
+ */
+const free: Buffer[] = [];
+const MAX_FREE = 16;
+/** The memory that this file has handed out; other memory may belong to anything. */
+const handedOut = new WeakSet<ArrayBufferLike>();
+
+function acquire(size: number): Buffer {
+  const position = free.findIndex((buffer) => buffer.length >= size);
+  const [reused] = position === -1 ? [] : free.splice(position, 1);
+  const buffer = reused ?? Buffer.allocUnsafeSlow(size);
+  handedOut.add(buffer.buffer);
+  return buffer;
+}
+
+/** Takes memory back that nobody reads any more, such as that of an answer that has been sent. */
+export function release({ buffer }: Uint8Array): void {
+  if (!handedOut.delete(buffer)) return;
+  if (free.length < MAX_FREE && buffer.byteLength <= MAX_EXPECTED_BYTES) {
+    free.push(Buffer.from(buffer));
+  }
+}
 
 export function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
   return new DataView(buffer, byteOffset, byteLength);

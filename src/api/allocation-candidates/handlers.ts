@@ -7,6 +7,7 @@ import type { ApiResponse } from "../response.ts";
 import { translatingErrors, when } from "../translate-errors.ts";
 import { validateQuery } from "../validation/schema.ts";
 import { renderAnswer } from "./answer.ts";
+import { release } from "./byte-writer.ts";
 import { readCandidateQuery } from "./query.ts";
 import { querySchema } from "./schemas.ts";
 
@@ -21,5 +22,6 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
     when(TraitNotFound, (error) => badRequest(error.message)),
   ]);
   const body = await renderAnswer(listing, query, request);
-  return { status: 200, body, ...lastModified(request) };
+  const onSent = () => body instanceof Uint8Array && release(body);
+  return { status: 200, body, onSent, ...lastModified(request) };
 }
