@@ -266,7 +266,7 @@ async function killSession(tx: WriteTransaction): Promise<void> {
     tx.adapter.engine === "postgres"
       ? "select pg_terminate_backend(pg_backend_pid())"
       : "kill connection_id()";
-  await tx.query.executeQuery(CompiledQuery.raw(kill)).catch(() => undefined);
+  await tx.query.executeQuery(CompiledQuery.raw(kill));
 }
 
 async function expectChangeToHaveMilliseconds(database: Database): Promise<void> {

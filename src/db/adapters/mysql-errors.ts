@@ -25,13 +25,11 @@ const UNAVAILABLE = new Set([
   1040, // too many connections
   1041, // out of memory
   1047, // a node of Galera that is not part of the cluster refuses to work
-  1053, // server shutdown in progress
   1114, // table full
   1203, // too many connections of this user
   1226, // the user's resources are used up
   1290, // read only
   1836, // read only
-  1927, // connection was killed
 ]);
 
 /** @param statement tells the table where the server does not */

@@ -62,7 +62,7 @@ export class MysqlSession implements Session {
       if (parameters.length > 0) roundFloats(result, fields);
       return { rows: result, affectedRows: 0, insertId: 0 };
     } catch (error) {
-      if (error instanceof Error && "fatal" in error && error.fatal === true) this.#isBroken = true;
+      if (endsConnection(error)) this.#isBroken = true;
       throw error;
     } finally {
       this.#isRunning = false;
@@ -96,6 +96,15 @@ export class MysqlSession implements Session {
     if (galera?.Value === "ON") await this.run("set session wsrep_sync_wait = 1", []);
   }
 }
+
+/** Whether the driver has lost the server, or the server says that it is about to hang up. */
+function endsConnection(error: unknown): boolean {
+  const { fatal, errno } = error as { readonly fatal?: boolean; readonly errno?: number };
+  return fatal === true || errno === SHUTDOWN_IN_PROGRESS || errno === CONNECTION_KILLED;
+}
+
+const SHUTDOWN_IN_PROGRESS = 1053;
+const CONNECTION_KILLED = 1927;
 
 /** Integers as such: the driver's default for a number is DOUBLE, which `LIMIT` and others refuse. */
 function typed(value: unknown): mysql.ExecuteValues {

@@ -23,9 +23,6 @@ const UNAVAILABLE = new Set([
   "53200", // out_of_memory
   "53300", // too_many_connections
   "57014", // query_canceled
-  "57P01", // admin_shutdown
-  "57P02", // crash_shutdown
-  "57P03", // cannot_connect_now
 ]);
 
 export function translatePostgresError(error: unknown): unknown {

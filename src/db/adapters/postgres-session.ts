@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from "node:tls";
 
-import { Client, types } from "pg";
+import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
@@ -42,8 +42,14 @@ export class PostgresSession implements Session {
   }
 
   async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
-    const { rows, rowCount } = await this.#client.query<object>(text, [...parameters]);
-    return { rows, affectedRows: rowCount ?? 0, insertId: 0 };
+    try {
+      const { rows, rowCount } = await this.#client.query<object>(text, [...parameters]);
+      return { rows, affectedRows: rowCount ?? 0, insertId: 0 };
+    } catch (error) {
+      // The server shuts down, and says so before it closes the connection.
+      if (error instanceof DatabaseError && error.code?.startsWith("57P")) this.#isBroken = true;
+      throw error;
+    }
   }
 
   /** In batches, from a cursor, so inside of a transaction. */

@@ -161,9 +161,12 @@ class SessionConnection implements DatabaseConnection {
   }
 
   #translate(error: unknown, statement: string): unknown {
-    const translated = this.#rules.translateError(error, statement);
-    if (!this.session.isBroken || translated instanceof DatabaseUnavailable) return translated;
-    return new ConnectionLost("the connection to the database was lost", { cause: error });
+    // A statement that took too long may still be running, so it is not tried again.
+    if (error instanceof DatabaseUnavailable) return error;
+    if (this.session.isBroken) {
+      return new ConnectionLost("the connection to the database was lost", { cause: error });
+    }
+    return this.#rules.translateError(error, statement);
   }
 }
 
