@@ -3,6 +3,7 @@ import { PolicyEnforcer } from "../auth/policy/enforcer.ts";
 import type { LoadedConfig } from "../config/config.ts";
 import type { ListeningPlace } from "../http/listen.ts";
 import { startServer, type RunningServer } from "../http/server.ts";
+import { Counters } from "../observability/counters.ts";
 import type { Logger } from "../observability/logger.ts";
 import { keepHouse } from "../operations/housekeeping.ts";
 import { openService } from "../operations/open-service.ts";
@@ -44,11 +45,13 @@ export class Replica implements Reloadable {
   ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
+    const counters = new Counters();
     const service = await openService(config, {
+      counters,
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
     try {
-      const parts = { config, service, routes: ROUTES, policy, logger };
+      const parts = { config, service, routes: ROUTES, policy, logger, counters };
       const server = await startServer({ ...parts, ...(places.length > 0 && { places }) });
       // No request has been taken yet: that needs another turn of the event loop.
       refuseOpenDoors(config, server.addresses);

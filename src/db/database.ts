@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, sql } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
+import type { Counters } from "../observability/counters.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { insertChanges, wasCommitted } from "./changes.ts";
 import type { CommitMark, RecordedChange } from "./changes.ts";
@@ -14,6 +15,8 @@ import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export interface DatabaseOptions extends ConnectionOptions {
+  /** Where retries and rollbacks are counted. */
+  readonly counters?: Pick<Counters, "increment">;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
@@ -30,10 +33,12 @@ export class Database {
   readonly adapter: DatabaseAdapter;
   readonly #readers: Kysely<Schema>;
   readonly #writers: Kysely<Schema>;
+  readonly #counters: DatabaseOptions["counters"];
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
 
   private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
-    const { onStatement } = options;
+    const { onStatement, counters } = options;
+    this.#counters = counters;
     const log =
       onStatement && ((event: { query: { sql: string } }) => onStatement(event.query.sql));
     this.adapter = adapter;
@@ -138,8 +143,12 @@ export class Database {
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) {
+          this.#counters?.increment("rollbacks");
+          throw error;
+        }
       }
+      this.#counters?.increment("retries");
       await sleep(delayBeforeNextAttemptMs(count));
     }
   }

@@ -9,7 +9,7 @@ import { Service } from "./service.ts";
 /** What is done at start belongs to no request. */
 const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
 
-export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement"> {
+export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" | "counters"> {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;
 }
@@ -24,9 +24,9 @@ export async function openService(
   config: Config,
   { mayMigrate, ...options }: OpenServiceOptions,
 ): Promise<Service> {
-  const { connection, connectionParameters, sqliteSynchronous } = config.placementDatabase;
+  const { connection, connectionParameters } = config.placementDatabase;
   const settings = parseConnectionUrl(connection, connectionParameters);
-  const database = await Database.open(settings, { ...options, sqliteSynchronous });
+  const database = await Database.open(settings, { ...config.placementDatabase, ...options });
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);
