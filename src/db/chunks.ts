@@ -5,10 +5,11 @@ const CHUNK_SIZE = 1000;
 export async function inChunks<Value, Row>(
   values: readonly Value[],
   run: (chunk: readonly Value[]) => Promise<readonly Row[]>,
+  chunkSize = CHUNK_SIZE,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  for (let start = 0; start < values.length; start += CHUNK_SIZE) {
-    for (const row of await run(values.slice(start, start + CHUNK_SIZE))) rows.push(row);
+  for (let start = 0; start < values.length; start += chunkSize) {
+    for (const row of await run(values.slice(start, start + chunkSize))) rows.push(row);
   }
   return rows;
 }

@@ -134,27 +134,59 @@ export async function updateRootOfProviders(
   });
 }
 
+/** A provider as it was read, and by how much its generation is to rise. */
+export interface GenerationIncrement {
+  readonly id: number;
+  readonly generation: number;
+  readonly steps: number;
+}
+
 /**
- * The guard of every change to a provider: raises its generation by `steps` if it still is the one
- * given.
+ * The guard of every change to providers: raises their generations if each still is the one given.
+ * Providers whose generations rise alike share a statement, because each statement of a group of
+ * claims keeps all of them waiting (`bench/claims.ts`).
+ *
+ * @throws ResourceProviderConcurrentUpdateDetected someone else was first at one of them
+ */
+export async function incrementProviderGenerations(
+  tx: WriteTransaction,
+  increments: readonly GenerationIncrement[],
+): Promise<void> {
+  const inOrder = increments.toSorted((left, right) => left.id - right.id);
+  for (const [steps, alike] of Map.groupBy(inOrder, (increment) => increment.steps)) {
+    const guarded = async (chunk: readonly GenerationIncrement[]) => {
+      const result = await tx.query
+        .updateTable("resource_providers")
+        .set((eb) => ({
+          generation: eb("generation", "+", steps),
+          updated_at: tx.adapter.encodeDate(tx.now),
+        }))
+        .where((eb) => eb.or(chunk.map(({ id, generation }) => eb.and({ id, generation }))))
+        .executeTakeFirst();
+      if (result.numUpdatedRows !== BigInt(chunk.length)) {
+        throw new ResourceProviderConcurrentUpdateDetected();
+      }
+      return [];
+    };
+    await inChunks(alike, guarded, MAX_GUARDS);
+  }
+}
+
+/** Engines limit how deep the condition of one statement may be nested; SQLite to 1000. */
+const MAX_GUARDS = 100;
+
+/**
+ * The guard of a change to one provider.
  *
  * @throws ResourceProviderConcurrentUpdateDetected someone else was first
  * @returns the new generation
  */
 export async function incrementProviderGeneration(
   tx: WriteTransaction,
-  provider: { readonly id: number; readonly generation: number },
-  steps = 1,
+  { id, generation }: { readonly id: number; readonly generation: number },
 ): Promise<number> {
-  const generation = provider.generation + steps;
-  const result = await tx.query
-    .updateTable("resource_providers")
-    .set({ generation, updated_at: tx.adapter.encodeDate(tx.now) })
-    .where("id", "=", provider.id)
-    .where("generation", "=", provider.generation)
-    .executeTakeFirst();
-  if (result.numUpdatedRows !== 1n) throw new ResourceProviderConcurrentUpdateDetected();
-  return generation;
+  await incrementProviderGenerations(tx, [{ id, generation, steps: 1 }]);
+  return generation + 1;
 }
 
 /** Deletes a provider with all that belongs to it, except allocations and child providers. */

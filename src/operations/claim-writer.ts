@@ -12,7 +12,7 @@ import {
   updateConsumer,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
-import { incrementProviderGeneration } from "../db/resource-providers.ts";
+import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { ExternalIdentity } from "../domain/consumer.ts";
@@ -166,11 +166,12 @@ async function writeProviders(
   tx: WriteTransaction,
   providers: readonly PlannedProvider[],
 ): Promise<void> {
-  const changed = providers.filter((provider) => provider.steps > 0);
-  for (const provider of changed.toSorted((left, right) => left.record.id - right.record.id)) {
-    await incrementProviderGeneration(tx, provider.record, provider.steps);
-    if (provider.isReshaped) await writeInventories(tx, provider);
-  }
+  const changed = providers.filter(({ steps }) => steps > 0);
+  await incrementProviderGenerations(
+    tx,
+    changed.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),
+  );
+  for (const provider of changed) if (provider.isReshaped) await writeInventories(tx, provider);
 }
 
 /** Brings the inventories of a provider to what a reshape planned. */
