@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { workerData } from "node:worker_threads";
 
+import { release } from "../../src/api/allocation-candidates/byte-writer.ts";
 import { answerer, buildIndex } from "./answering.ts";
 import type { Scenario } from "./fleets.ts";
 
@@ -27,6 +28,8 @@ const server = createServer((request, response) => {
       "content-type": "application/json",
       "content-length": String(body.byteLength),
     });
+    // As the server does: the memory of an answer is used again once it is sent.
+    response.once("close", () => response.writableFinished && release(body));
     response.end(body);
   };
   if (request.url === "/floor") send(bytes);
