@@ -7,13 +7,13 @@ import { startHere, type LocalStowage } from "./support/stowage.ts";
 
 const PROVIDER = providerUuid(1);
 
-describe.for(SERVER_ENGINES)("two replicas on one $name", ({ createDatabase }) => {
+describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
   let database: TestDatabase;
   let first: LocalStowage;
   let second: LocalStowage;
 
   beforeEach(async () => {
-    database = await createDatabase();
+    database = await engine.createDatabase();
     const overrides = { placementDatabase: { connection: database.connection } };
     first = await startHere(overrides);
     second = await startHere(overrides);
