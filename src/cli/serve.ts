@@ -91,6 +91,8 @@ async function serveAsWorker({ loaded, places, logger, signals }: Beginning): Pr
   announceToPrimary(replica.url);
   await signals.untilStopped();
   await replica.stop();
+  // As long as it listens to the first process, it does not end.
+  cluster.worker?.disconnect();
   return 0;
 }
 

@@ -1,0 +1,130 @@
+import { once } from "node:events";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+import { askAt, beginRequest, makePlace, serve, until } from "./support.ts";
+
+describe("SIGTERM", () => {
+  test("lets requests in flight finish, takes no others, and ends with 0", async () => {
+    const served = serve(await makePlace());
+    const url = await served.url();
+    const request = await beginRequest(url);
+    served.process.kill("SIGTERM");
+    await until(() =>
+      askAt(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+    // A service manager and a terminal may say it again.
+    served.process.kill("SIGTERM");
+    expect(served.process.exitCode).toBeNull();
+    const answer = await request.finish();
+    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(answer.toLowerCase()).toContain("connection: close");
+    expect(await served.ended).toEqual([0, null]);
+  });
+
+  test("cuts off what takes longer than shutdown_timeout, and says so", async () => {
+    const served = serve(await makePlace({ stowage: { shutdown_timeout: 1 } }));
+    await beginRequest(await served.url());
+    served.process.kill("SIGTERM");
+    expect(await served.ended).toEqual([0, null]);
+    expect(served.errors.join("\n")).toContain("Requests were cut off");
+  });
+});
+
+describe("SIGHUP", () => {
+  test("takes over what can be, and says what has to wait for a restart", async () => {
+    const place = await makePlace();
+    const served = serve(place);
+    const url = await served.url();
+    await place.configure({
+      DEFAULT: { debug: true },
+      stowage: { path_prefix: "/placement", port: 1 },
+    });
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("next start")));
+    const lines = served.errors.join("\n");
+    expect(lines).toContain(
+      "read again; changed: [DEFAULT] debug, [stowage] port, [stowage] path_prefix",
+    );
+    expect(lines).toMatch(/take effect with the next start: \[stowage\] port$/m);
+    expect((await askAt(`${url}/placement/resource_providers`)).status).toBe(200);
+  });
+
+  test("leaves everything as it was where the configuration cannot be used", async () => {
+    const place = await makePlace({ stowage: { path_prefix: "/one" } });
+    const served = serve(place);
+    const { origin: url } = new URL(await served.url());
+    const unusable = [
+      { DEFAULT: { debug: "perhaps" } },
+      { stowage: { host: "::" } },
+      { oslo_policy: { policy_file: join(place.folder, "policy.yaml") } },
+    ];
+    writeFileSync(join(place.folder, "policy.yaml"), "{");
+    for (const [at, groups] of unusable.entries()) {
+      await place.configure({ ...groups, stowage: { path_prefix: "/two", ...groups.stowage } });
+      served.process.kill("SIGHUP");
+      await until(() => complaintsOf(served.errors).length === at + 1);
+      expect((await askAt(`${url}/one/resource_providers`)).status).toBe(200);
+      expect((await askAt(`${url}/two/resource_providers`)).status).toBe(404);
+    }
+  });
+
+  test("goes on with a log file that was moved away", async () => {
+    const place = await makePlace();
+    const logFile = join(place.folder, "placement.log");
+    await place.configure({ DEFAULT: { log_file: logFile } });
+    const served = serve(place);
+    const url = await served.url();
+    await askAt(`${url}/first`);
+    await until(() => contentOf(logFile).includes("/first"));
+    renameSync(logFile, `${logFile}.1`);
+    served.process.kill("SIGHUP");
+    await until(() => contentOf(logFile).includes("read again"));
+    await askAt(`${url}/second`);
+    await until(() => contentOf(logFile).includes("/second"));
+    expect(contentOf(`${logFile}.1`)).not.toContain("/second");
+  });
+});
+
+describe("a service that cannot start says why in one line and ends with 1", () => {
+  test("the port is in use", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const served = serve(await makePlace({ stowage: { port } }));
+    expect(await served.ended).toEqual([1, null]);
+    expect(served.errors).toEqual([
+      `stowage: listen EADDRINUSE: address already in use 127.0.0.1:${port}`,
+    ]);
+  });
+
+  test.each([
+    [{ stowage: { port: 99_999 } }, "[stowage] port must be a whole number"],
+    [{ stowage: { workers: 2 } }, "[stowage] workers = 2 needs PostgreSQL or MySQL"],
+    [{ placement_database: { connection: "oracle://db" } }, "oracle is not supported"],
+    [{ placement_database: { sync_on_startup: false } }, "db sync"],
+    [
+      { placement_database: { connection: "sqlite:////nowhere/p.sqlite" } },
+      "unable to open database file",
+    ],
+  ])("%j", async (groups, message) => {
+    const served = serve(await makePlace(groups));
+    expect(await served.ended).toEqual([1, null]);
+    expect(served.errors).toEqual([expect.stringContaining(message)]);
+    expect(served.errors[0]).toMatch(/^stowage: /);
+  });
+});
+
+function complaintsOf(errors: readonly string[]): string[] {
+  return errors.filter((line) => line.includes("The configuration stays as it was"));
+}
+
+function contentOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}

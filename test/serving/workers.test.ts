@@ -1,0 +1,117 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+
+import { SERVER_ENGINES } from "../db/server-engines.ts";
+import { askAt, beginRequest, makePlace, serve, until, type Served } from "./support.ts";
+
+// Each of them starts several processes.
+const PATIENCE = { timeout: 60_000 };
+
+describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
+  async function makeWorkersPlace() {
+    const database = await engine.createDatabase();
+    onTestFinished(() => database.remove());
+    const { connection } = database;
+    const configure = (workers: number, stowage = {}) =>
+      place.configure({ placement_database: { connection }, stowage: { workers, ...stowage } });
+    const place = await makePlace();
+    await configure(3);
+    return { ...place, configure };
+  }
+
+  test("share the port and see what the others have written; the one that dies is replaced", async () => {
+    const served = serve(await makeWorkersPlace());
+    const url = await served.url();
+    const before = pidsOf(served);
+    expect(before).toHaveLength(3);
+
+    await createProviders(url, 12);
+    expect(answerersIn(served).size).toBeGreaterThan(1);
+    const listings = await Promise.all(Array.from({ length: 6 }, () => providersAt(url)));
+    expect(listings).toEqual(Array.from({ length: 6 }, () => 12));
+
+    const [victim] = before;
+    process.kill(victim!, "SIGKILL");
+    const death = `worker ${victim} died (signal SIGKILL)`;
+    await until(() => served.errors.some((line) => line.includes(death)));
+    await until(() => pidsOf(served).length === 3 && !pidsOf(served).includes(victim!));
+    expect(await providersAt(url)).toBe(12);
+
+    served.process.kill("SIGTERM");
+    expect(await served.ended).toEqual([0, null]);
+  });
+
+  test("finish their requests in flight when the service is asked to stop", async () => {
+    const served = serve(await makeWorkersPlace());
+    const url = await served.url();
+    const requests = await Promise.all([1, 2, 3, 4].map((at) => beginRequest(url, `late ${at}`)));
+    served.process.kill("SIGTERM");
+    // A service manager may send it to all of them.
+    for (const pid of pidsOf(served)) process.kill(pid, "SIGTERM");
+    for (const { finish } of requests) expect(await finish()).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await served.ended).toEqual([0, null]);
+  });
+
+  test("are replaced one by one on SIGHUP, while requests go on", async () => {
+    const place = await makeWorkersPlace();
+    const served = serve(place);
+    const url = await served.url();
+    const before = pidsOf(served);
+    await place.configure(2, { path_prefix: "/placement" });
+
+    const statuses = new Set<number>();
+    served.process.kill("SIGHUP");
+    await until(async () => {
+      statuses.add((await askAt(`${url}/resource_providers`)).status);
+      return served.errors.some((line) => line.includes("read again; changed:"));
+    });
+    expect(Array.from(statuses)).toEqual([200]);
+    expect(pidsOf(served)).toHaveLength(2);
+    expect(pidsOf(served).filter((pid) => before.includes(pid))).toEqual([]);
+    expect((await askAt(`${url}/placement/resource_providers`)).status).toBe(200);
+  });
+
+  test("are not started where the first one finds out that they cannot serve", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void other.close());
+    await once(other, "listening");
+    const place = await makeWorkersPlace();
+    await place.configure(3, { port: (other.address() as AddressInfo).port });
+    const served = serve(place);
+    expect(await served.ended).toEqual([1, null]);
+    expect(served.errors).toEqual([
+      expect.stringContaining("EADDRINUSE"),
+      "stowage: a worker ended before it served (exit code 1)",
+    ]);
+  });
+});
+
+function pidsOf({ process: { pid } }: Served): number[] {
+  try {
+    const listed = execFileSync("pgrep", ["-P", String(pid)], { encoding: "utf8" });
+    return listed.trim().split("\n").map(Number);
+  } catch {
+    return [];
+  }
+}
+
+async function createProviders(url: string, count: number): Promise<void> {
+  const created = Array.from({ length: count }, (_, at) =>
+    askAt(`${url}/resource_providers`, { method: "POST" }, JSON.stringify({ name: `p${at}` })),
+  );
+  for (const { status } of await Promise.all(created)) expect(status).toBe(201);
+}
+
+async function providersAt(url: string): Promise<number> {
+  const { text } = await askAt(`${url}/resource_providers`);
+  return (JSON.parse(text) as { resource_providers: unknown[] }).resource_providers.length;
+}
+
+/** The processes that have logged a request. */
+function answerersIn({ errors }: Served): Set<string | undefined> {
+  return new Set(
+    errors.filter((line) => line.includes("requestlog")).map((line) => line.split(" ")[2]),
+  );
+}
