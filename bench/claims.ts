@@ -177,7 +177,7 @@ async function countStatements(service: Service, texts: string[]): Promise<State
     const callers = Array.from({ length: concurrency }, () => localCaller(service));
     texts.length = 0;
     const { latenciesMs } = await measureRound(callers, ROUND_MS / 2);
-    const transactions = texts.filter((text) => text === "commit").length;
+    const transactions = texts.filter((text) => text === "begin immediate").length;
     counted.push({
       concurrency,
       perClaim: texts.length / latenciesMs.length,

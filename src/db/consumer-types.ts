@@ -43,7 +43,8 @@ export async function findConsumerTypeName(
   return row?.name;
 }
 
-async function findConsumerTypes(
+/** The ids of those of the given types that are there, by name. */
+export async function findConsumerTypes(
   tx: ReadTransaction,
   names: readonly string[],
 ): Promise<Map<string, number>> {

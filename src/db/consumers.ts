@@ -159,6 +159,7 @@ export async function ensureExternalIdentities(
   table: "projects" | "users",
   externalIds: readonly string[],
 ): Promise<Map<string, ExternalIdentity>> {
+  if (externalIds.length === 0) return new Map();
   const found = await findExternalIdentities(tx, table, externalIds);
   const missing = externalIds.filter((externalId) => !found.has(externalId));
   if (missing.length === 0) return found;
@@ -182,7 +183,8 @@ export async function ensureExternalIdentities(
   return found;
 }
 
-async function findExternalIdentities(
+/** Those of the given projects or users that are there, by external id. */
+export async function findExternalIdentities(
   tx: ReadTransaction,
   table: "projects" | "users",
   externalIds: readonly string[],

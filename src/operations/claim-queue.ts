@@ -10,7 +10,7 @@ import {
   ConsumerExists,
   ResourceProviderConcurrentUpdateDetected,
 } from "../domain/errors.ts";
-import { writeClaims, type ClaimOutcome } from "./claim-writer.ts";
+import { loadClaimedState, writeClaims, type ClaimOutcome } from "./claim-writer.ts";
 import type { IndexKeeper } from "./index-keeper.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
@@ -87,8 +87,9 @@ export class ClaimQueue {
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
         await this.#keeper.fresh();
+        const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims),
+          writeClaims(tx, this.#keeper.current, claims, state),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {

@@ -2,20 +2,22 @@ import {
   deleteAllocationsOfConsumers,
   insertAllocations,
   listStoredAllocations,
+  type StoredAllocation,
 } from "../db/allocations.ts";
-import { ensureConsumerTypes } from "../db/consumer-types.ts";
+import { ensureConsumerTypes, findConsumerTypes } from "../db/consumer-types.ts";
 import {
   createConsumers,
   deleteConsumersWithoutAllocations,
   ensureExternalIdentities,
   findConsumers,
+  findExternalIdentities,
   updateConsumer,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
-import type { WriteTransaction } from "../db/transaction.ts";
+import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
-import type { ExternalIdentity } from "../domain/consumer.ts";
+import type { Consumer, ExternalIdentity } from "../domain/consumer.ts";
 import { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-plan.ts";
@@ -23,27 +25,79 @@ import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-p
 /** What became of a claim: the reason why it was refused, or nothing. */
 export type ClaimOutcome = PlacementError | undefined;
 
+/** What the database has of all that claims name, besides providers. */
+export interface ClaimedState {
+  /** By UUID. */
+  readonly consumers: ReadonlyMap<string, Consumer>;
+  /** By the UUID of the consumer. */
+  readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
+  /** Those that are there already. They are never deleted. */
+  readonly names: ConsumerNames;
+}
+
+/** Ids by what the outside calls them. */
+interface ConsumerNames {
+  readonly projects: ReadonlyMap<string, ExternalIdentity>;
+  readonly users: ReadonlyMap<string, ExternalIdentity>;
+  readonly types: ReadonlyMap<string, number>;
+}
+
+/**
+ * Reads what claims are about. It may have changed by the time they are written: then a guard
+ * misses. So it is read before the transaction that writes, which is kept short.
+ */
+export async function loadClaimedState(
+  tx: ReadTransaction,
+  claims: readonly Claim[],
+): Promise<ClaimedState> {
+  const claimed = claims.flatMap(({ consumers }) => consumers);
+  const uuids = distinct(claimed, ({ consumerUuid }) => consumerUuid);
+  const allocations = await listStoredAllocations(tx, uuids);
+  return {
+    consumers: await findConsumers(tx, uuids),
+    allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
+    names: {
+      projects: await findExternalIdentities(
+        tx,
+        "projects",
+        distinct(claimed, ({ projectId }) => projectId),
+      ),
+      users: await findExternalIdentities(
+        tx,
+        "users",
+        distinct(claimed, ({ userId }) => userId),
+      ),
+      types: await findConsumerTypes(
+        tx,
+        distinct(claimed, ({ consumerType }) => consumerType),
+      ),
+    },
+  };
+}
+
 /**
  * Writes claims in one transaction: all that can be accepted, each judged on what the ones before
  * it leave. The read model follows when the transaction has committed.
  *
- * @throws ConcurrentUpdateDetected another process changed a provider or consumer since it was
- *   read; nothing was written, and the batch can be tried again on fresh data
+ * @param state read before; it may be out of date
+ * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
+ *   since it was read; nothing was written, and the batch can be tried again on fresh data
  * @returns the outcomes, in the order of the claims
  */
 export async function writeClaims(
   tx: WriteTransaction,
   index: ProviderIndex,
   claims: readonly Claim[],
+  state: ClaimedState,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
-  await loadConsumers(tx, plan, claims);
+  addConsumers(plan, claims, state);
   const outcomes = claims.map((claim) => addToPlan(tx, plan, claim));
   if (outcomes.every((outcome) => outcome !== undefined)) return outcomes;
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  await writeConsumers(tx, consumers);
+  await writeConsumers(tx, consumers, await ensureNames(tx, consumers, state.names));
   await writeProviders(tx, plan.providers);
   await writeAllocations(tx, consumers);
   await deleteConsumersWithoutAllocations(
@@ -54,26 +108,18 @@ export async function writeClaims(
   return outcomes;
 }
 
-async function loadConsumers(
-  tx: WriteTransaction,
+function addConsumers(
   plan: ClaimPlan,
   claims: readonly Claim[],
-): Promise<void> {
-  const uuids = [
-    ...new Set(claims.flatMap((claim) => claim.consumers.map((consumer) => consumer.consumerUuid))),
-  ];
-  const stored = await findConsumers(tx, uuids);
-  const allocations = Map.groupBy(
-    await listStoredAllocations(tx, uuids),
-    (allocation) => allocation.consumerUuid,
-  );
-  for (const uuid of uuids) {
-    const held = (allocations.get(uuid) ?? []).map((allocation) => ({
+  { consumers, allocations }: ClaimedState,
+): void {
+  for (const { consumerUuid } of claims.flatMap((claim) => claim.consumers)) {
+    const held = (allocations.get(consumerUuid) ?? []).map((allocation) => ({
       providerId: allocation.resourceProviderId,
       resourceClassId: allocation.resourceClassId,
       used: allocation.used,
     }));
-    plan.addConsumer(uuid, stored.get(uuid), held);
+    plan.addConsumer(consumerUuid, consumers.get(consumerUuid), held);
   }
 }
 
@@ -106,6 +152,27 @@ function recordChanges(
   }
 }
 
+/** Makes the projects, users and types that consumers are to have and that are not there yet. */
+async function ensureNames(
+  tx: WriteTransaction,
+  consumers: readonly PlannedConsumer[],
+  { projects, users, types }: ConsumerNames,
+): Promise<ConsumerNames> {
+  const present = consumers.filter(({ generation }) => generation !== undefined);
+  const missing = <Id>(
+    known: ReadonlyMap<string, Id>,
+    nameOf: (consumer: PlannedConsumer) => string | undefined,
+  ) => distinct(present, nameOf).filter((name) => !known.has(name));
+  const newProjects = missing(projects, ({ projectId }) => projectId);
+  const newUsers = missing(users, ({ userId }) => userId);
+  const newTypes = missing(types, ({ consumerType }) => consumerType);
+  return {
+    projects: joined(projects, await ensureExternalIdentities(tx, "projects", newProjects)),
+    users: joined(users, await ensureExternalIdentities(tx, "users", newUsers)),
+    types: joined(types, await ensureConsumerTypes(tx, newTypes)),
+  };
+}
+
 /**
  * Consumers come before providers, both in the order of their keys, so that two processes that
  * write the same rows take their locks in the same order.
@@ -113,16 +180,10 @@ function recordChanges(
 async function writeConsumers(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
+  { projects, users, types }: ConsumerNames,
 ): Promise<void> {
-  const present = consumers.filter(({ generation }) => generation !== undefined);
-  const projects = await ensureIdentities(tx, "projects", present, (item) => item.projectId);
-  const users = await ensureIdentities(tx, "users", present, (item) => item.userId);
-  const types = await ensureConsumerTypes(
-    tx,
-    present.flatMap(({ consumerType }) => consumerType ?? []),
-  );
   const typeIdOf = ({ consumerType, stored, wasRemoved }: PlannedConsumer) => {
-    if (consumerType !== undefined) return known(types, consumerType);
+    if (consumerType !== undefined) return idOf(types, consumerType);
     return wasRemoved ? null : (stored?.consumerTypeId ?? null);
   };
   for (const consumer of consumers) {
@@ -130,8 +191,8 @@ async function writeConsumers(
     if (!stored) continue;
     if (generation !== undefined) {
       stored.change({
-        project: known(projects, consumer.projectId),
-        user: known(users, consumer.userId),
+        project: idOf(projects, consumer.projectId),
+        user: idOf(users, consumer.userId),
         consumerTypeId: typeIdOf(consumer),
       });
     }
@@ -140,26 +201,16 @@ async function writeConsumers(
   }
   await createConsumers(
     tx,
-    present
-      .filter(({ stored }) => !stored)
+    consumers
+      .filter(({ stored, generation }) => !stored && generation !== undefined)
       .map((consumer) => ({
         uuid: consumer.uuid,
         generation: consumer.generation ?? 0,
-        projectId: known(projects, consumer.projectId).id,
-        userId: known(users, consumer.userId).id,
+        projectId: idOf(projects, consumer.projectId).id,
+        userId: idOf(users, consumer.userId).id,
         consumerTypeId: typeIdOf(consumer),
       })),
   );
-}
-
-async function ensureIdentities(
-  tx: WriteTransaction,
-  table: "projects" | "users",
-  consumers: readonly PlannedConsumer[],
-  externalIdOf: (consumer: PlannedConsumer) => string | undefined,
-): Promise<Map<string, ExternalIdentity>> {
-  const externalIds = new Set(consumers.flatMap((consumer) => externalIdOf(consumer) ?? []));
-  return ensureExternalIdentities(tx, table, [...externalIds]);
 }
 
 async function writeProviders(
@@ -232,8 +283,23 @@ function updateIndex(index: ProviderIndex, providers: readonly PlannedProvider[]
   }
 }
 
-function known<Value>(values: ReadonlyMap<string, Value>, key: string | undefined): Value {
-  const value = key === undefined ? undefined : values.get(key);
-  if (value === undefined) throw new Error(`${key} is not there right after it was made`);
-  return value;
+function idOf<Id>(ids: ReadonlyMap<string, Id>, name: string | undefined): Id {
+  const id = name === undefined ? undefined : ids.get(name);
+  if (id === undefined) throw new Error(`${name} is not there right after it was made`);
+  return id;
+}
+
+/** Each name once; without those that have none. */
+function distinct<Item>(
+  items: readonly Item[],
+  nameOf: (item: Item) => string | undefined,
+): string[] {
+  return [...new Set(items.flatMap((item) => nameOf(item) ?? []))];
+}
+
+function joined<Id>(
+  known: ReadonlyMap<string, Id>,
+  added: ReadonlyMap<string, Id>,
+): ReadonlyMap<string, Id> {
+  return added.size === 0 ? known : new Map([...known, ...added]);
 }
