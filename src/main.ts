@@ -8,6 +8,7 @@ import {
   syncDatabase,
 } from "./cli/db.ts";
 import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "./cli/policy.ts";
+import { makeDatabaseFolder } from "./cli/make-database-folder.ts";
 import { serve } from "./cli/serve.ts";
 import { checkUpgrade } from "./cli/status.ts";
 import { WorkerEnded } from "./cli/workers.ts";
@@ -158,12 +159,14 @@ function run(execute: (command: Command) => number | Promise<number>) {
 function load(command: Command, overrides: ConfigOverrides = {}): LoadedConfig {
   const { configFile, configDir, debug, logFile, logDir, useJson } =
     command.optsWithGlobals<GlobalOptions>();
-  return loadConfig({
+  const loaded = loadConfig({
     ...(configFile && { configFiles: configFile }),
     ...(configDir && { configDirs: configDir }),
     environment: process.env,
     overrides: { ...overrides, default: { debug, logFile, logDir, useJson } },
   });
+  makeDatabaseFolder(loaded);
+  return loaded;
 }
 
 function append(value: string, previous: readonly string[] = []): string[] {
