@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
+import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { ENGINES, type TestDatabase } from "./support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "./support/fleet.ts";
 import { startHere, type LocalStowage } from "./support/stowage.ts";
@@ -8,7 +9,7 @@ const CLIENTS = 200;
 const HOST = providerUuid(1);
 const OTHER_HOST = providerUuid(2);
 
-describe.each(ENGINES)("$name: 200 clients", (engine) => {
+describe.each([...ENGINES, ...SERVER_ENGINES])("$name: 200 clients", (engine) => {
   let database: TestDatabase;
   let stowage: LocalStowage;
 

@@ -24,6 +24,9 @@ export class DuplicateEntry extends DatabaseError {
 /** A foreign key would point nowhere. */
 export class ReferenceViolation extends DatabaseError {}
 
+/** A text or number that the engine, or the character set of its tables, has no room for. */
+export class UnstorableValue extends DatabaseError {}
+
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
 export class TransactionConflict extends DatabaseError {}
 

@@ -1,7 +1,7 @@
 import { ERROR_CODES } from "../api/error-codes.ts";
-import { conflict, HttpError, notFound } from "../api/http-error.ts";
+import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
-import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
+import { DatabaseUnavailable, TransactionConflict, UnstorableValue } from "../db/errors.ts";
 import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
 import { MessageFlaw } from "./message-flaw.ts";
@@ -18,10 +18,12 @@ const RULES: readonly Rule[] = [
   [NotFound, ({ message }) => notFound(message)],
   [ConcurrentUpdateDetected, ({ message }) => conflict(message, ERROR_CODES.concurrentUpdate)],
   [Exists, ({ message }) => conflict(message)],
+  [UnstorableValue, () => badRequest(UNSTORABLE)],
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];
 
+const UNSTORABLE = "The database cannot store a value of the request: its length or characters.";
 const TRY_AGAIN = "Another thread concurrently updated the data. Please retry your update";
 const NO_KEYSTONE = "The Keystone service is temporarily unavailable.";
 const NO_DATABASE = "The database is not available.";

@@ -2,7 +2,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DuplicateEntry, ReferenceViolation, TransactionConflict } from "../../src/db/errors.ts";
+import {
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
+  UnstorableValue,
+} from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import type { Schema } from "../../src/db/schema.ts";
 import { ENGINES, type TestDatabase } from "../support/engines.ts";
@@ -132,6 +137,17 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("an error of $name", (engine) => 
     const inserting = insert(database, "resource_providers", { uuid: "u", root_provider_id: 99 });
     await expect(inserting).rejects.toThrow(ReferenceViolation);
   });
+
+  it.each(["a\u0000b", "\u{1F4A9}", "a".repeat(1000)])(
+    "tells of a text that there is no room for, if it cannot be stored (%j)",
+    async (name) => {
+      const outcome = await insert(database, "resource_providers", { uuid: "u", name }).then(
+        () => "stored",
+        (error: unknown) => error,
+      );
+      expect(outcome === "stored" || outcome instanceof UnstorableValue).toBe(true);
+    },
+  );
 
   it("stays as it is when it is about a wrong statement", async () => {
     const wrong = database.reader(CONTEXT, (tx) =>

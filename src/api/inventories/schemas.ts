@@ -53,20 +53,22 @@ export interface InventoriesBody {
   readonly inventories: Readonly<Record<string, InventoryBody>>;
 }
 
+const ONE_OF_MANY = {
+  type: "object",
+  properties: { resource_provider_generation: GENERATION, ...AMOUNTS },
+  required: ["total"],
+  additionalProperties: false,
+} as const;
+
 export const INVENTORIES_DOCUMENT = {
   type: "object",
   properties: {
     resource_provider_generation: GENERATION,
     inventories: {
       type: "object",
-      patternProperties: {
-        [RESOURCE_CLASS_PATTERN]: {
-          type: "object",
-          properties: { resource_provider_generation: GENERATION, ...AMOUNTS },
-          required: ["total"],
-          additionalProperties: false,
-        },
-      },
+      patternProperties: { [RESOURCE_CLASS_PATTERN]: ONE_OF_MANY },
+      // Names of another form are looked up as well, and not found.
+      additionalProperties: ONE_OF_MANY,
     },
   },
   required: ["resource_provider_generation", "inventories"],

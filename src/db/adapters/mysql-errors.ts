@@ -3,6 +3,7 @@ import {
   DuplicateEntry,
   ReferenceViolation,
   TransactionConflict,
+  UnstorableValue,
 } from "../errors.ts";
 
 // Numbers of https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
@@ -18,6 +19,17 @@ const CONFLICTS = new Set([
   1205, // lock wait timeout
   1213, // deadlock, and Galera's certification failure, which may come with the commit
   1317, // query interrupted: Galera has aborted the transaction for one of another node
+]);
+
+/** Upstream's tables are often in `utf8mb3`, which has no room for emoji. */
+const UNSTORABLE = new Set([
+  1264, // out of range
+  1267, // illegal mix of collations: compared with what the column cannot hold
+  1300, // invalid character string
+  1366, // incorrect string value
+  1406, // data too long
+  3854, // cannot convert string
+  3988, // conversion from collation is impossible
 ]);
 
 const UNAVAILABLE = new Set([
@@ -38,6 +50,7 @@ export function translateMysqlError(error: unknown, statement: string): unknown 
   const { errno, message } = error;
   if (errno === DUPLICATE_ENTRY) return new DuplicateEntry(constraintOf(message, statement), error);
   if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
+  if (UNSTORABLE.has(errno)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(errno)) return new TransactionConflict(message, { cause: error });
   if (UNAVAILABLE.has(errno)) return new DatabaseUnavailable(message, { cause: error });
   return error;

@@ -3,6 +3,7 @@ import {
   DuplicateEntry,
   ReferenceViolation,
   TransactionConflict,
+  UnstorableValue,
 } from "../errors.ts";
 
 // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
@@ -15,6 +16,13 @@ const CONFLICTS = new Set([
   "40P01", // deadlock_detected
   "55P03", // lock_not_available: the lock time-out
   "42P07", // duplicate_table: another process creates the schema at the same time
+]);
+
+const UNSTORABLE = new Set([
+  "22001", // string_data_right_truncation
+  "22003", // numeric_value_out_of_range
+  "22021", // character_not_in_repertoire: a NUL
+  "22P05", // untranslatable_character
 ]);
 
 const UNAVAILABLE = new Set([
@@ -30,6 +38,7 @@ export function translatePostgresError(error: unknown): unknown {
   const { code, constraint = "", message } = error;
   if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
   if (UNAVAILABLE.has(code)) return new DatabaseUnavailable(message, { cause: error });
   return error;
