@@ -83,10 +83,15 @@ export class IndexKeeper {
     tx.afterCommit(() => apply(this.#index));
   }
 
-  /** One query for all that wait. It must not have begun before the last of them came. */
+  /**
+   * One query for all that wait. It must not have begun before the last of them came, and no two run
+   * at once: the older one could put back what the newer one has brought up to date.
+   */
   #catchUpForAll(): Promise<void> {
+    // One that is queued has not begun, even if the one before it has just come to its end.
+    if (this.#queued) return this.#queued;
     if (!this.#running) return this.#start();
-    this.#queued ??= this.#running
+    this.#queued = this.#running
       .catch(() => {})
       .then(() => {
         this.#queued = undefined;
