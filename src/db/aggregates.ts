@@ -1,4 +1,5 @@
 import { inChunks } from "./chunks.ts";
+import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -33,8 +34,7 @@ export async function ensureAggregates(
           .values(
             chunk.map((uuid) => ({
               uuid,
-              created_at: tx.adapter.encodeDate(tx.now),
-              updated_at: null,
+              ...createdNow(tx),
             })),
           )
           .execute(),
@@ -57,8 +57,7 @@ export async function insertProviderAggregates(
         chunk.map((aggregateId) => ({
           resource_provider_id: providerId,
           aggregate_id: aggregateId,
-          created_at: tx.adapter.encodeDate(tx.now),
-          updated_at: null,
+          ...createdNow(tx),
         })),
       )
       .execute(),

@@ -1,5 +1,6 @@
 import type { Allocation } from "../domain/allocation.ts";
 import { inChunks } from "./chunks.ts";
+import { createdNow } from "./created-now.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One row of the table, without the joins. */
@@ -64,8 +65,7 @@ export async function insertAllocations(
           consumer_id: allocation.consumerUuid,
           resource_class_id: allocation.resourceClassId,
           used: allocation.used,
-          created_at: tx.adapter.encodeDate(tx.now),
-          updated_at: null,
+          ...createdNow(tx),
         })),
       )
       .execute();

@@ -1,4 +1,5 @@
 import { inChunks } from "./chunks.ts";
+import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -18,8 +19,7 @@ export async function ensureConsumerTypes(
         .values(
           chunk.map((name) => ({
             name,
-            created_at: tx.adapter.encodeDate(tx.now),
-            updated_at: null,
+            ...createdNow(tx),
           })),
         )
         .execute(),

@@ -1,6 +1,7 @@
 import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
 import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
 import { inChunks } from "./chunks.ts";
+import { createdNow } from "./created-now.ts";
 import { DuplicateEntry } from "./errors.ts";
 import { insertMissing } from "./insert-missing.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -70,8 +71,7 @@ export async function createConsumers(
             project_id: consumer.projectId,
             user_id: consumer.userId,
             consumer_type_id: consumer.consumerTypeId,
-            created_at: tx.adapter.encodeDate(tx.now),
-            updated_at: null,
+            ...createdNow(tx),
           })),
         )
         .execute();
@@ -170,8 +170,7 @@ export async function ensureExternalIdentities(
         .values(
           chunk.map((externalId) => ({
             external_id: externalId,
-            created_at: tx.adapter.encodeDate(tx.now),
-            updated_at: null,
+            ...createdNow(tx),
           })),
         )
         .execute(),

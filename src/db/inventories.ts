@@ -1,4 +1,5 @@
 import type { InventoryAmounts } from "../domain/inventory.ts";
+import { createdNow } from "./created-now.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One inventory as the table has it. */
@@ -46,8 +47,7 @@ export async function insertInventories(
         resource_provider_id: providerId,
         resource_class_id: resourceClassId,
         ...toColumns(inventory),
-        created_at: tx.adapter.encodeDate(tx.now),
-        updated_at: null,
+        ...createdNow(tx),
       })),
     )
     .execute();

@@ -1,4 +1,5 @@
 import type { NamedRecord } from "../domain/provider-record.ts";
+import { createdNow } from "./created-now.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** The tables of an id with a name, which the read model holds whole. */
@@ -53,8 +54,7 @@ export async function insertName(
     .insertInto(table)
     .values({
       name,
-      created_at: tx.adapter.encodeDate(tx.now),
-      updated_at: null,
+      ...createdNow(tx),
       ...(id === undefined ? {} : { id }),
     })
     .execute();

@@ -5,6 +5,7 @@ import {
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
+import { createdNow } from "./created-now.ts";
 import type { DatabaseDate } from "./schema.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -81,8 +82,7 @@ export async function insertProvider(
       generation: 0,
       parent_provider_id: parent?.id ?? null,
       root_provider_id: parent?.rootId ?? null,
-      created_at: tx.adapter.encodeDate(tx.now),
-      updated_at: null,
+      ...createdNow(tx),
     })
     .execute();
   if (parent) return;

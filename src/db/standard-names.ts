@@ -1,5 +1,7 @@
 import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";
+import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
+import { listNames, type NamedTableName } from "./names.ts";
 import type { WriteTransaction } from "./transaction.ts";
 
 /**
@@ -13,7 +15,7 @@ export async function ensureStandardNames(tx: WriteTransaction): Promise<void> {
 }
 
 async function insertMissingResourceClasses(tx: WriteTransaction): Promise<void> {
-  const known = await listNames(tx, "resource_classes");
+  const known = await knownNames(tx, "resource_classes");
   const rows = STANDARD_RESOURCE_CLASSES.map((name, id) => ({ id, name, ...createdNow(tx) }));
   const missing = rows.filter(({ name }) => !known.has(name));
   if (missing.length === 0) return;
@@ -22,7 +24,7 @@ async function insertMissingResourceClasses(tx: WriteTransaction): Promise<void>
 }
 
 async function insertMissingTraits(tx: WriteTransaction): Promise<void> {
-  const known = await listNames(tx, "traits");
+  const known = await knownNames(tx, "traits");
   const missing = STANDARD_TRAITS.filter((name) => !known.has(name));
   if (missing.length === 0) return;
   const rows = missing.map((name) => ({ name, ...createdNow(tx) }));
@@ -30,14 +32,9 @@ async function insertMissingTraits(tx: WriteTransaction): Promise<void> {
   for (const name of missing) tx.recordChange({ kind: "trait", subject: name });
 }
 
-async function listNames(
+async function knownNames(
   tx: WriteTransaction,
-  table: "resource_classes" | "traits",
+  table: NamedTableName,
 ): Promise<ReadonlySet<string>> {
-  const rows = await tx.query.selectFrom(table).select("name").execute();
-  return new Set(rows.map(({ name }) => name));
-}
-
-function createdNow(tx: WriteTransaction) {
-  return { created_at: tx.adapter.encodeDate(tx.now), updated_at: null };
+  return new Set((await listNames(tx, table)).map(({ name }) => name));
 }

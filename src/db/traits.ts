@@ -1,3 +1,4 @@
+import { createdNow } from "./created-now.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** The ids of a provider's traits, ascending. */
@@ -26,8 +27,7 @@ export async function insertProviderTraits(
       traitIds.map((traitId) => ({
         resource_provider_id: providerId,
         trait_id: traitId,
-        created_at: tx.adapter.encodeDate(tx.now),
-        updated_at: null,
+        ...createdNow(tx),
       })),
     )
     .execute();

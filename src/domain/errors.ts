@@ -116,12 +116,6 @@ export class TraitNotFound extends NotFound {
   }
 }
 
-export class TraitExists extends Exists {
-  constructor(name: string) {
-    super(`The Trait ${name} already exists`);
-  }
-}
-
 export class TraitCannotDeleteStandard extends PlacementError {
   constructor(name: string) {
     super(`Cannot delete standard trait ${name}.`);
@@ -205,12 +199,6 @@ export class ConsumerNotFound extends NotFound {
 export class ConsumerExists extends Exists {
   constructor(uuid: string) {
     super(`The consumer ${uuid} already exists.`);
-  }
-}
-
-export class ConsumerTypeNotFound extends NotFound {
-  constructor(name: string) {
-    super(`No such consumer type: ${name}.`);
   }
 }
 
