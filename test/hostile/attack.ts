@@ -10,7 +10,7 @@ import {
 } from "./hostile-values.ts";
 import { placesOf, writeJson } from "./json-text.ts";
 import { IS_LONG_RUN } from "./long-run.ts";
-import { existingParameters } from "./specimens.ts";
+import { existingParameters, PARAMETER, pathTo } from "./specimens.ts";
 
 /** One request that should do no harm. */
 export interface Attack {
@@ -38,13 +38,6 @@ export const TARGETS: readonly Target[] = Object.entries(ROUTES).flatMap(([templ
 /** The methods that may come with a body. */
 export const TARGETS_WITH_BODY = TARGETS.filter(({ method }) => ["POST", "PUT"].includes(method));
 
-const PARAMETER = /\{([^}]+)\}/g;
-
-/** The path of a target with the given parameters, which are encoded already. */
-export function pathOf({ template }: Target, parameters = existingParameters(template)): string {
-  return template.replace(PARAMETER, (_, name: string) => parameters[name] ?? "unknown");
-}
-
 /** Each parameter of the path in turn, while the others name what exists. */
 export function* attackPaths(target: Target): Iterable<Attack> {
   const existing = existingParameters(target.template);
@@ -53,7 +46,7 @@ export function* attackPaths(target: Target): Iterable<Attack> {
       yield {
         label: `path parameter ${name}`,
         method: target.method,
-        path: pathOf(target, { ...existing, [name]: part }),
+        path: pathTo(target.template, { ...existing, [name]: part }),
       };
     }
   }
@@ -96,7 +89,7 @@ export function* attackQueries(target: Target): Iterable<Attack> {
   const attack = (label: string, query: string): Attack => ({
     label: `query: ${label}`,
     method: target.method,
-    path: `${pathOf(target)}?${query}`,
+    path: `${pathTo(target.template)}?${query}`,
   });
   for (const name of target.method === "GET"
     ? [...QUERY_PARAMETERS, ...NOT_PARAMETERS]
@@ -151,7 +144,7 @@ export function* attackHeaders(target: Target): Iterable<Attack> {
       yield {
         label: `header ${name}`,
         method: target.method,
-        path: pathOf(target),
+        path: pathTo(target.template),
         headers: { [name]: value },
       };
     }
@@ -161,7 +154,7 @@ export function* attackHeaders(target: Target): Iterable<Attack> {
 /** Bodies that are no document, for every method that may have one. */
 export function* attackBodies(target: Target): Iterable<Attack> {
   for (const [label, body] of hostileBodies()) {
-    yield { label: `body: ${label}`, method: target.method, path: pathOf(target), body };
+    yield { label: `body: ${label}`, method: target.method, path: pathTo(target.template), body };
   }
 }
 

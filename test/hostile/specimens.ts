@@ -228,3 +228,16 @@ export const SPECIMENS: readonly Specimen[] = [
 export const NEWEST_SPECIMENS = SPECIMENS.filter(
   ({ route }, at) => SPECIMENS.findIndex((other) => other.route === route) === at,
 );
+
+/** Method and path of a specimen, about what exists. */
+export function requestOf({ route }: Pick<Specimen, "route">): [method: string, path: string] {
+  const [method = "", template = ""] = route.split(" ");
+  return [method, pathTo(template)];
+}
+
+/** A path with the given parameters, which are encoded already. */
+export function pathTo(template: string, parameters = existingParameters(template)): string {
+  return template.replace(PARAMETER, (_, name: string) => parameters[name] ?? "unknown");
+}
+
+export const PARAMETER = /\{([^}]+)\}/g;

@@ -1,11 +1,12 @@
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
+import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import type { Reply } from "../support/client.ts";
-import { makeFolder, startHere, type LocalStowage } from "../support/stowage.ts";
-import type { Attack } from "./attack.ts";
+import type { Engine, TestDatabase } from "../support/engines.ts";
+import { startHere, type LocalStowage } from "../support/stowage.ts";
+import { brief, type Attack, type SpoiltDocument } from "./attack.ts";
 import { MARKER } from "./hostile-values.ts";
-import { World } from "./specimens.ts";
+import { requestOf, World, type Specimen } from "./specimens.ts";
 
 /** What is wrong with how an attack was answered; nothing, if all is well. */
 export type Verdict = readonly string[];
@@ -20,52 +21,83 @@ const MAX_DURATION_MS = 5000;
 export class TargetService {
   readonly stowage: LocalStowage;
   readonly world: World;
-  readonly #database: DatabaseSync;
-  readonly #removeFolder: () => Promise<void>;
-  /** Raised by SQLite whenever another connection has changed the file. */
-  #dataVersion: unknown;
+  readonly #database: TestDatabase;
+  readonly #watcher: DatabaseSync | undefined;
 
-  private constructor(
-    stowage: LocalStowage,
-    database: DatabaseSync,
-    removeFolder: () => Promise<void>,
-  ) {
+  private constructor(stowage: LocalStowage, database: TestDatabase) {
     this.stowage = stowage;
     this.world = new World(stowage.client);
     this.#database = database;
-    this.#removeFolder = removeFolder;
+    const settings = parseConnectionUrl(database.connection);
+    this.#watcher = settings.engine === "sqlite" ? new DatabaseSync(settings.file) : undefined;
   }
 
-  static async start(): Promise<TargetService> {
-    const folder = await makeFolder();
-    const file = join(folder.path, "placement.sqlite");
+  static async start(engine: Engine): Promise<TargetService> {
+    const database = await engine.createDatabase();
+    const { connection } = database;
     const stowage = await startHere({
-      placementDatabase: { connection: `sqlite:///${file}`, sqliteSynchronous: false },
+      placementDatabase: { connection, sqliteSynchronous: false },
     });
-    const target = new TargetService(stowage, new DatabaseSync(file), () => folder.remove());
+    const target = new TargetService(stowage, database);
     await target.world.build();
     return target;
   }
 
   async stop(): Promise<void> {
-    this.#database.close();
+    this.#watcher?.close();
     await this.stowage.stop();
-    await this.#removeFolder();
+    await this.#database.remove();
+  }
+
+  /** Sends attacks one after the other; returns what is wrong. */
+  async attackAll(attacks: Iterable<Attack>): Promise<string[]> {
+    const harm: string[] = [];
+    for (const attack of attacks) {
+      const { status, verdict } = await this.attack(attack);
+      harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
+      if (status < 300 && attack.method === "DELETE") await this.world.restore();
+    }
+    return harm;
+  }
+
+  /**
+   * Sends variants of a good document, which is made anew whenever one has been let through and
+   * changed something; returns what is wrong.
+   */
+  async attackFields(
+    specimen: Specimen,
+    variantsOf: (document: unknown) => Iterable<SpoiltDocument>,
+  ): Promise<string[]> {
+    const harm: string[] = [];
+    const [method, path] = requestOf(specimen);
+    let variants = [...variantsOf(await specimen.body(this.world))];
+    for (let at = 0; at < variants.length; at += 1) {
+      const { label, write } = variants[at]!;
+      const attack = { label, method, path, version: specimen.version, body: write() };
+      const { status, verdict } = await this.attack(attack);
+      harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
+      if (status >= 300) continue;
+      await this.world.restore();
+      variants = [...variantsOf(await specimen.body(this.world))];
+    }
+    return harm;
   }
 
   /** Sends the attack and judges all that can be seen of it. */
   async attack(attack: Attack): Promise<{ readonly status: number; readonly verdict: Verdict }> {
     const { client, statements } = this.stowage;
+    const before = this.#dataVersion();
     statements.length = 0;
-    this.#dataVersion = this.#readDataVersion();
     const begun = performance.now();
     const { method, path, version = "1.39", headers = {}, body } = attack;
     const reply = await client.send(method, path, { version, headers, body });
     const durationMs = performance.now() - begun;
+    const isRefused = reply.status >= 400 || method === "GET";
     const verdict = [
       ...judgeReply(reply, headers["accept"] === undefined),
       ...this.#judgeStatements(),
-      ...this.#judgeData(attack, reply),
+      ...(isRefused && this.#dataVersion() !== before ? ["refused, and the data changed"] : []),
+      ...(isRefused ? judgeWrites(statements) : []),
       ...(durationMs > MAX_DURATION_MS ? [`took ${Math.round(durationMs)} ms`] : []),
     ];
     return { status: reply.status, verdict };
@@ -77,19 +109,21 @@ export class TargetService {
       .map((text) => `statement from input: ${text.slice(0, 200)}`);
   }
 
-  #judgeData({ method }: Attack, { status }: Reply): Verdict {
-    const isRefused = status >= 400 || method === "GET";
-    const isChanged = this.#readDataVersion() !== this.#dataVersion;
-    return isRefused && isChanged ? [`${status}, and the data changed`] : [];
-  }
-
-  #readDataVersion(): unknown {
-    return this.#database.prepare("PRAGMA data_version").get()?.["data_version"];
+  /** Raised by SQLite whenever another connection has changed the file. */
+  #dataVersion(): unknown {
+    return this.#watcher?.prepare("PRAGMA data_version").get()?.["data_version"];
   }
 }
 
+/** Nothing was written, or it was rolled back. */
+function judgeWrites(statements: readonly string[]): Verdict {
+  const written = statements.findIndex((text) => /^(insert|update|delete) /i.test(text));
+  const isCommitted = written !== -1 && statements.slice(written).includes("commit");
+  return isCommitted ? [`refused, and committed: ${statements[written]}`] : [];
+}
+
 /** A text or a number in a statement: it would have to be a bound value. */
-const CONSTANT = /'|(?<![\w"])\d/;
+const CONSTANT = /'|(?<![\w"$])\d/;
 
 /** Names are those of tables, columns and aliases. */
 function hasPlainNames(text: string): boolean {
@@ -120,4 +154,8 @@ function judgeErrorBody({ status, headers, text }: Reply): Verdict {
   } catch {
     return [`an error that is no JSON: ${text.slice(0, 200)}`];
   }
+}
+
+function describeAttack({ label, method, path, headers }: Attack): string {
+  return `${method} ${brief(path)} (${label}${headers ? ` ${brief(headers)}` : ""})`;
 }

@@ -14,14 +14,15 @@ export interface Engine {
   createDatabase(): Promise<TestDatabase>;
 }
 
-/** Tests that depend on the database run on each of these. */
-export const ENGINES: readonly Engine[] = [
-  {
-    name: "SQLite",
-    async createDatabase() {
-      const folder = await makeFolder();
-      const connection = `sqlite:///${join(folder.path, "placement.sqlite")}`;
-      return { connection, remove: () => folder.remove() };
-    },
+/** The embedded one, in a file. */
+export const SQLITE: Engine = {
+  name: "SQLite",
+  async createDatabase() {
+    const folder = await makeFolder();
+    const connection = `sqlite:///${join(folder.path, "placement.sqlite")}`;
+    return { connection, remove: () => folder.remove() };
   },
-];
+};
+
+/** Tests that depend on the database run on each of these. */
+export const ENGINES: readonly Engine[] = [SQLITE];

@@ -9,7 +9,8 @@ import { PassThrough } from "node:stream";
 import { ROUTES } from "../../src/api/routes.ts";
 import { PolicyEnforcer } from "../../src/auth/policy/enforcer.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
-import { startServer, type RunningServer } from "../../src/http/server.ts";
+import { startServer } from "../../src/http/server.ts";
+import { Counters } from "../../src/observability/counters.ts";
 import { createLogger } from "../../src/observability/logger.ts";
 import { openService } from "../../src/operations/open-service.ts";
 import type { Service } from "../../src/operations/service.ts";
@@ -26,7 +27,7 @@ export async function makeFolder(): Promise<{ path: string; remove(): Promise<vo
 export interface LocalStowage {
   readonly client: Client;
   readonly service: Service;
-  readonly counters: RunningServer["counters"];
+  readonly counters: Counters;
   /** The texts of the statements so far; to be emptied at will. */
   readonly statements: string[];
   /** What was logged so far, line by line. */
@@ -55,16 +56,18 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
   const policy = PolicyEnforcer.load({ config, directories: [] }, (warning) =>
     logger.warn(warning),
   );
+  const counters = new Counters();
   const service = await openService(config, {
+    counters,
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });
-  const server = await startServer({ config, service, routes: ROUTES, policy, logger });
+  const server = await startServer({ config, service, routes: ROUTES, policy, logger, counters });
   const client = new Client(server.url);
   return {
     client,
     service,
-    counters: server.counters,
+    counters,
     statements,
     log,
     async stop() {

@@ -106,10 +106,13 @@ function endsConnection(error: unknown): boolean {
 const SHUTDOWN_IN_PROGRESS = 1053;
 const CONNECTION_KILLED = 1927;
 
-/** Integers as such: the driver's default for a number is DOUBLE, which `LIMIT` and others refuse. */
+/**
+ * Integers as such: the driver's default for a number is DOUBLE, which `LIMIT` and others refuse. One
+ * that is too large to be exact can only be an allocation ratio, which is a float.
+ */
 function typed(value: unknown): mysql.ExecuteValues {
   return (
-    Number.isInteger(value) ? mysql.TypedParameter.LONGLONG(value as number) : value
+    Number.isSafeInteger(value) ? mysql.TypedParameter.LONGLONG(value as number) : value
   ) as mysql.ExecuteValues;
 }
 
