@@ -1,5 +1,6 @@
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
+import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import type { TableList } from "./adapters/session.ts";
 import type { SchemaDialect } from "./migrations/ddl.ts";
 import type { DatabaseDate, Schema } from "./schema.ts";
@@ -13,12 +14,19 @@ export interface DatabaseAdapter {
   /** Whether other processes write to the database, so that what is known of it may be stale. */
   readonly isShared: boolean;
   /**
-   * The query builder's half of the engine: connections for transactions that only read, each of
-   * which sees one consistent snapshot, or for those that write.
+   * Connections for transactions that only read, each of which sees one consistent snapshot, or for
+   * those that write.
+   *
+   * @param observe sees the text of every statement
    */
-  createDialect(access: "read" | "write"): Dialect;
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool;
   /** How many bound parameters one statement may have. */
   readonly maxParameters: number;
+  /**
+   * Into how many rows one statement writes. With a server it is as many as possible, as each
+   * statement is a message; elsewhere one, because then a single text serves any number of rows.
+   */
+  readonly rowsPerStatement: number;
   /**
    * Which of the ids that an insertion of several rows has made is told: the first or the last one,
    * the others being next to it, or only those that the statement itself returns.

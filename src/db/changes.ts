@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 
 import { DuplicateEntry } from "./errors.ts";
+import { deferInsertion } from "./row-statements.ts";
 import type { NewChangeRow, Schema } from "./schema.ts";
 import type { Change, DatabaseContext, WriteTransaction } from "./transaction.ts";
 
@@ -18,7 +19,8 @@ export interface CommitMark extends NewChangeRow {
 /**
  * Writes what a transaction has recorded, in one statement if the engine's limits allow.
  *
- * @returns the first row, if any
+ * @returns the first row where the database is shared, if there is any: elsewhere nobody needs to
+ *   know its id, and it is sent with the commit
  */
 export async function insertChanges(
   tx: WriteTransaction,
@@ -34,6 +36,10 @@ export async function insertChanges(
     user_id: by.userId ?? null,
     project_id: by.projectId ?? null,
   }));
+  if (!tx.adapter.isShared) {
+    deferInsertion(tx, "stowage_changes", rows);
+    return undefined;
+  }
   const rowsAtOnce = Math.floor(tx.adapter.maxParameters / COLUMNS);
   let mark: CommitMark | undefined;
   for (let start = 0; start < rows.length; start += rowsAtOnce) {

@@ -1,11 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { Counters } from "../observability/counters.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
+import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import { insertChanges, wasCommitted } from "./changes.ts";
 import type { CommitMark, RecordedChange } from "./changes.ts";
 import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
@@ -31,19 +33,16 @@ const MAX_ATTEMPTS = 10;
  */
 export class Database {
   readonly adapter: DatabaseAdapter;
-  readonly #readers: Kysely<Schema>;
-  readonly #writers: Kysely<Schema>;
+  readonly #readers: TransactionPool;
+  readonly #writers: TransactionPool;
   readonly #counters: DatabaseOptions["counters"];
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
 
-  private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
-    const { onStatement, counters } = options;
-    this.#counters = counters;
-    const log =
-      onStatement && ((event: { query: { sql: string } }) => onStatement(event.query.sql));
+  private constructor(adapter: DatabaseAdapter, { onStatement, counters }: DatabaseOptions) {
     this.adapter = adapter;
-    this.#readers = new Kysely({ dialect: adapter.createDialect("read"), ...(log && { log }) });
-    this.#writers = new Kysely({ dialect: adapter.createDialect("write"), ...(log && { log }) });
+    this.#counters = counters;
+    this.#readers = adapter.createPool("read", onStatement);
+    this.#writers = adapter.createPool("write", onStatement);
   }
 
   /** @throws {DatabaseUnavailable} when there is nothing at the other end. */
@@ -52,7 +51,7 @@ export class Database {
     options: DatabaseOptions = {},
   ): Promise<Database> {
     const database = new Database(await openAdapter(connection, options), options);
-    const connect = () => database.#writers.connection().execute(() => Promise.resolve());
+    const connect = () => database.#writers.run("write", () => Promise.resolve());
     // A file is there or is not.
     if (database.adapter.isShared) await connectPatiently(connect, options);
     else await connect();
@@ -65,10 +64,12 @@ export class Database {
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
     return this.#repeatOnConflict(() =>
-      this.#readers
-        .transaction()
-        .setAccessMode("read only")
-        .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context }))),
+      this.#readers.run("read", async (transaction) => {
+        const tx = { query: transaction.query, adapter: this.adapter, context };
+        const result = await this.#enclose(() => work(tx));
+        await transaction.commit();
+        return result;
+      }),
     );
   }
 
@@ -81,60 +82,45 @@ export class Database {
    */
   async writer<Result>(
     context: DatabaseContext,
-    work: (tx: WriteTransaction) => Promise<Result>,
+    work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
     return this.#repeatOnConflict(() => this.#write(context, work));
   }
 
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.#readers.destroy();
-    await this.#writers.destroy();
+    await this.#readers.close();
+    await this.#writers.close();
   }
 
   async #write<Result>(
     context: DatabaseContext,
-    work: (tx: WriteTransaction) => Promise<Result>,
+    work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
-    // The callbacks run while the connection is still held: no other transaction writes meanwhile.
-    return this.#writers.connection().execute(async (connection) => {
-      const callbacks: (() => void)[] = [];
-      const result = await this.#commit(connection, async (query) => {
-        const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
-        const value = await this.#enclose(() => work(tx));
-        return { value, mark: await insertChanges(tx, tx.recorded) };
-      });
-      for (const callback of callbacks) callback();
+    return this.#writers.run("write", async (transaction) => {
+      const tx = new OpenWriteTransaction(transaction, this.adapter, context);
+      const result = await this.#enclose(() => work(tx));
+      await this.#commit(transaction, await insertChanges(tx, tx.recorded));
+      // The session is still held: no other transaction of this process writes meanwhile.
+      for (const callback of tx.callbacks) callback();
       return result;
     });
   }
 
-  /** Begins, works and commits; finds out what became of a commit that was not answered. */
-  async #commit<Result>(
-    connection: Kysely<Schema>,
-    work: (query: Kysely<Schema>) => Promise<Outcome<Result>>,
-  ): Promise<Result> {
-    let outcome: Outcome<Result> | undefined;
+  /** Commits; finds out what became of a commit that was not answered. */
+  async #commit(transaction: SessionTransaction, mark: CommitMark | undefined): Promise<void> {
     try {
-      outcome = await connection
-        .transaction()
-        .execute(async (query) => (outcome = await work(query)));
-      return outcome.value;
+      await transaction.commit();
     } catch (error) {
-      if (!(error instanceof CommitOutcomeUnknown) || !outcome?.mark) throw error;
-      if (await this.#wasCommitted(outcome.mark)) return outcome.value;
+      if (!(error instanceof CommitOutcomeUnknown) || !mark) throw error;
+      if (await this.#wasCommitted(mark)) return;
       throw new ConnectionLost(error.message, { cause: error });
     }
   }
 
-  /** Asks on another connection, as the one that writes is of no use any more. */
-  async #wasCommitted(mark: CommitMark): Promise<boolean> {
-    const asking = await this.#readers.startTransaction().execute();
-    try {
-      return await wasCommitted(asking, mark);
-    } finally {
-      await asking.rollback().execute();
-    }
+  /** Asks on another session, as the one that writes is of no use any more; writes nothing. */
+  #wasCommitted(mark: CommitMark): Promise<boolean> {
+    return this.#readers.run("write", ({ query }) => wasCommitted(query, mark));
   }
 
   async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
@@ -162,7 +148,7 @@ export class Database {
     }
   }
 
-  async #enclose<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #enclose<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     const transaction = { isOpen: true };
     try {
       return await this.#enclosing.run(transaction, work);
@@ -173,35 +159,28 @@ export class Database {
   }
 }
 
-/** What a function that writes has returned, and what tells whether it was committed. */
-interface Outcome<Result> {
-  readonly value: Result;
-  readonly mark: CommitMark | undefined;
-}
-
 class OpenWriteTransaction implements WriteTransaction {
   readonly query: Kysely<Schema>;
   readonly adapter: DatabaseAdapter;
   readonly context: DatabaseContext;
   readonly now = new Date();
   readonly recorded: RecordedChange[] = [];
-  readonly #callbacks: (() => void)[];
-  #savepoints = 0;
+  readonly callbacks: (() => void)[] = [];
+  readonly #transaction: SessionTransaction;
 
-  constructor(
-    query: Kysely<Schema>,
-    adapter: DatabaseAdapter,
-    context: DatabaseContext,
-    callbacks: (() => void)[],
-  ) {
-    this.query = query;
+  constructor(transaction: SessionTransaction, adapter: DatabaseAdapter, context: DatabaseContext) {
+    this.query = transaction.query;
     this.adapter = adapter;
     this.context = context;
-    this.#callbacks = callbacks;
+    this.#transaction = transaction;
   }
 
   get changes(): readonly Change[] {
     return this.recorded.map(({ change }) => change);
+  }
+
+  defer(statement: DeferredStatement): void {
+    this.#transaction.defer(statement);
   }
 
   recordChange(change: Change, by = this.context): void {
@@ -209,30 +188,7 @@ class OpenWriteTransaction implements WriteTransaction {
   }
 
   afterCommit(callback: () => void): void {
-    this.#callbacks.push(callback);
-  }
-
-  async savepoint<Result>(work: () => Promise<Result>): Promise<Result> {
-    const name = sql.id(`part_${(this.#savepoints += 1)}`);
-    const recorded = this.recorded.length;
-    const callbacks = this.#callbacks.length;
-    await sql`savepoint ${name}`.execute(this.query);
-    try {
-      const result = await work();
-      await sql`release savepoint ${name}`.execute(this.query);
-      return result;
-    } catch (error) {
-      // After a conflict there is no transaction left that could be rolled back in part.
-      if (!(error instanceof TransactionConflict)) {
-        await sql`rollback to savepoint ${name}`.execute(this.query);
-        await sql`release savepoint ${name}`.execute(this.query);
-      }
-      this.recorded.length = recorded;
-      this.#callbacks.length = callbacks;
-      throw error;
-    } finally {
-      this.#savepoints -= 1;
-    }
+    this.callbacks.push(callback);
   }
 }
 

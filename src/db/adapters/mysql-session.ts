@@ -5,7 +5,8 @@ import mysql from "mysql2/promise";
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
 import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 export interface MysqlSessionSettings {
@@ -17,6 +18,7 @@ export interface MysqlSessionSettings {
 
 /** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
 export class MysqlSession implements Session {
+  readonly runsInTurn = true;
   readonly #connection: mysql.Connection;
   #isBroken = false;
   #isRunning = false;
@@ -67,6 +69,11 @@ export class MysqlSession implements Session {
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  /** The protocol allows no statement before the one before it is answered. */
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runInTurn(this, statements);
   }
 
   /** All rows at once. */

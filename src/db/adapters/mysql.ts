@@ -4,7 +4,7 @@ import {
   MysqlQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -17,8 +17,8 @@ import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
 import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
@@ -27,6 +27,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
@@ -54,9 +55,9 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     );
   }
 
-  createDialect(access: "read" | "write"): Dialect {
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
     const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, RULES, observe);
   }
 
   /**

@@ -5,11 +5,13 @@ import { Client, DatabaseError, types } from "pg";
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
 import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runPipelined } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 /** A connection to PostgreSQL. */
 export class PostgresSession implements Session {
+  readonly runsInTurn = false;
   readonly #client: Client;
   #isBroken = false;
   #cursors = 0;
@@ -50,6 +52,10 @@ export class PostgresSession implements Session {
       if (error instanceof DatabaseError && error.code?.startsWith("57P")) this.#isBroken = true;
       throw error;
     }
+  }
+
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runPipelined(this, statements);
   }
 
   /** In batches, from a cursor, so inside of a transaction. */
@@ -110,6 +116,7 @@ async function connectWith(
     options: settings.options,
     connectionTimeoutMillis: connectTimeoutSeconds * 1000,
     keepAlive: true,
+    pipeline: true,
     ssl: ssl ?? false,
     types: { getTypeParser: parserOf },
   });

@@ -4,7 +4,7 @@ import {
   PostgresQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -16,8 +16,8 @@ import { translatePostgresError } from "./postgres-errors.ts";
 import { PostgresSession } from "./postgres-session.ts";
 import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** PostgreSQL, through `pg`. */
@@ -26,6 +26,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "returned";
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
@@ -51,9 +52,9 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     this.#pools = serverPools(options, () => PostgresSession.open(settings));
   }
 
-  createDialect(access: "read" | "write"): Dialect {
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
     const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, RULES, observe);
   }
 
   /** The lock goes with the transaction, as all changes of the schema do. */
