@@ -6,9 +6,15 @@ import { Kysely, sql } from "kysely";
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { Counters } from "../observability/counters.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import { insertChanges, wasCommitted } from "./changes.ts";
-import type { CommitMark, RecordedChange } from "./changes.ts";
-import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
+import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
+import type { CommitMark, FeedGaps, RecordedChange } from "./changes.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseUnavailable,
+  DuplicateEntry,
+  TransactionConflict,
+} from "./errors.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -127,14 +133,43 @@ export class Database {
     }
   }
 
-  /** Asks on another connection, as the one that writes is of no use any more. */
+  /**
+   * Asks on another connection, as the one that writes is of no use any more, for as long as a server
+   * takes to start or a cluster to find together again.
+   */
   async #wasCommitted(mark: CommitMark): Promise<boolean> {
-    const asking = await this.#readers.startTransaction().execute();
-    try {
-      return await wasCommitted(asking, mark);
-    } finally {
-      await asking.rollback().execute();
+    const deadline = performance.now() + ASK_FOR_MS;
+    for (;;) {
+      try {
+        return await this.#aside((query) => wasCommitted(query, mark));
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        // To write again what may be there already is no way out.
+        if (performance.now() > deadline)
+          throw new CommitOutcomeUnknown(error.message, { cause: error });
+      }
+      await sleep(ASK_AGAIN_AFTER_MS);
     }
+  }
+
+  /**
+   * Makes sure that changes that were not seen never come to light unnoticed.
+   *
+   * @returns whether it is so; if not, it may be another time
+   */
+  async closeGaps(gaps: FeedGaps): Promise<boolean> {
+    try {
+      await this.#aside((query) => closeGaps(query, this.adapter, gaps));
+      return true;
+    } catch (error) {
+      if (isPassing(error)) return false;
+      throw error;
+    }
+  }
+
+  /** A transaction that writes and does not wait for its turn to do so. */
+  async #aside<Result>(work: (query: Kysely<Schema>) => Promise<Result>): Promise<Result> {
+    return this.#readers.transaction().execute(work);
   }
 
   async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
@@ -171,6 +206,18 @@ export class Database {
       transaction.isOpen = false;
     }
   }
+}
+
+/** How long is asked what became of a commit. */
+const ASK_FOR_MS = 10_000;
+const ASK_AGAIN_AFTER_MS = 200;
+
+function isPassing(error: unknown): error is Error {
+  return (
+    error instanceof DatabaseUnavailable ||
+    error instanceof TransactionConflict ||
+    error instanceof DuplicateEntry
+  );
 }
 
 /** What a function that writes has returned, and what tells whether it was committed. */
