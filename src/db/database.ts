@@ -81,8 +81,8 @@ export class Database {
   /**
    * Commits what a function has written when it returns; undoes it when it throws.
    *
-   * When the transaction conflicts with one of another process, the function is run again from the
-   * start, a limited number of times. So it must not do anything that a repetition would double;
+   * When the transaction conflicts with one of another process, or inserts what another one has just
+   * inserted, the function is run again from the start, a limited number of times. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
    */
   async writer<Result>(
@@ -178,7 +178,7 @@ export class Database {
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) {
+        if (!isConflict(error) || count === MAX_ATTEMPTS) {
           this.#counters?.increment("rollbacks");
           throw error;
         }
@@ -206,6 +206,14 @@ export class Database {
       transaction.isOpen = false;
     }
   }
+}
+
+/**
+ * A row that is there already was not when the transaction looked, or it would not have inserted it:
+ * begun anew, it finds it.
+ */
+function isConflict(error: unknown): boolean {
+  return error instanceof TransactionConflict || error instanceof DuplicateEntry;
 }
 
 /** How long is asked what became of a commit. */
