@@ -6,7 +6,9 @@ type Meeting =
   | "cut before"
   | "cut after"
   /** It waits, as it would in a process that stands still. */
-  | "hold";
+  | "hold"
+  /** It waits on its way, and the client believes that the connection broke. */
+  | "strand";
 
 /** Stands between a client and a database, hands bytes on, and meddles with the commit of a transaction that writes if told to. */
 export class CommitProxy {
@@ -102,8 +104,12 @@ export class CommitProxy {
       server.removeAllListeners("data");
       server.on("data", () => client.destroy());
     }
+    if (meeting === "strand") {
+      client.removeAllListeners("close");
+      client.destroy();
+    }
     this.#met.resolve();
-    if (meeting === "hold") await this.#released.promise;
+    if (meeting === "hold" || meeting === "strand") await this.#released.promise;
     if (meeting !== "cut before") server.write(bytes);
   }
 }
