@@ -28,8 +28,8 @@ export interface DatabaseAdapter {
    */
   readonly rowsPerStatement: number;
   /**
-   * Which of the ids that an insertion of several rows has made is told: the first or the last one,
-   * the others being next to it, or only those that the statement itself returns.
+   * Which of the ids that an insertion of several rows has made is told: the first; the last, the
+   * others being just before it; or only those that the statement itself returns.
    */
   readonly insertedId: "first" | "last" | "returned";
   readonly schemaDialect: SchemaDialect;

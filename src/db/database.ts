@@ -8,9 +8,15 @@ import type { Counters } from "../observability/counters.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
-import { insertChanges, wasCommitted } from "./changes.ts";
-import type { CommitMark, RecordedChange } from "./changes.ts";
-import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
+import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
+import type { CommitMark, FeedGaps, RecordedChange } from "./changes.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseUnavailable,
+  DuplicateEntry,
+  TransactionConflict,
+} from "./errors.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -76,8 +82,8 @@ export class Database {
   /**
    * Commits what a function has written when it returns; undoes it when it throws.
    *
-   * When the transaction conflicts with one of another process, the function is run again from the
-   * start, a limited number of times. So it must not do anything that a repetition would double;
+   * When the transaction conflicts with one of another process, or inserts what another one has just
+   * inserted, the function is run again from the start, a limited number of times. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
    */
   async writer<Result>(
@@ -118,9 +124,47 @@ export class Database {
     }
   }
 
-  /** Asks on another session, as the one that writes is of no use any more; writes nothing. */
-  #wasCommitted(mark: CommitMark): Promise<boolean> {
-    return this.#readers.run("write", ({ query }) => wasCommitted(query, mark));
+  /**
+   * Asks on another session, as the one that writes is of no use any more, for as long as a server
+   * takes to start or a cluster to find together again.
+   */
+  async #wasCommitted(mark: CommitMark): Promise<boolean> {
+    const deadline = performance.now() + ASK_FOR_MS;
+    for (;;) {
+      try {
+        return await this.#aside((query) => wasCommitted(query, mark));
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        // To write again what may be there already is no way out.
+        if (performance.now() > deadline)
+          throw new CommitOutcomeUnknown(error.message, { cause: error });
+      }
+      await sleep(ASK_AGAIN_AFTER_MS);
+    }
+  }
+
+  /**
+   * Makes sure that changes that were not seen never come to light unnoticed.
+   *
+   * @returns whether it is so; if not, it may be another time
+   */
+  async closeGaps(gaps: FeedGaps): Promise<boolean> {
+    try {
+      await this.#aside((query) => closeGaps(query, this.adapter, gaps));
+      return true;
+    } catch (error) {
+      if (isPassing(error)) return false;
+      throw error;
+    }
+  }
+
+  /** A transaction that writes and does not wait for its turn to do so. */
+  #aside<Result>(work: (query: Kysely<Schema>) => Promise<Result>): Promise<Result> {
+    return this.#readers.run("write", async (transaction) => {
+      const result = await work(transaction.query);
+      await transaction.commit();
+      return result;
+    });
   }
 
   async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
@@ -129,7 +173,7 @@ export class Database {
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) {
+        if (!isConflict(error) || count === MAX_ATTEMPTS) {
           this.#counters?.increment("rollbacks");
           throw error;
         }
@@ -157,6 +201,26 @@ export class Database {
       transaction.isOpen = false;
     }
   }
+}
+
+/**
+ * A row that is there already was not when the transaction looked, or it would not have inserted it:
+ * begun anew, it finds it.
+ */
+function isConflict(error: unknown): boolean {
+  return error instanceof TransactionConflict || error instanceof DuplicateEntry;
+}
+
+/** How long is asked what became of a commit. */
+const ASK_FOR_MS = 10_000;
+const ASK_AGAIN_AFTER_MS = 200;
+
+function isPassing(error: unknown): error is Error {
+  return (
+    error instanceof DatabaseUnavailable ||
+    error instanceof TransactionConflict ||
+    error instanceof DuplicateEntry
+  );
 }
 
 class OpenWriteTransaction implements WriteTransaction {

@@ -1,6 +1,6 @@
 import {
+  findSettledChangeId,
   listChangesAfter,
-  listNewestChangeIds,
   summarizeChangesAfter,
   type FeedEntry,
 } from "../db/change-feed.ts";
@@ -19,8 +19,6 @@ import { FeedPosition } from "./feed-position.ts";
 
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
-/** So many of the newest changes are remembered as seen when the read model is built. */
-const REMEMBERED_CHANGES = 10_000;
 
 /** Replicas that are asked more often than this never need to build the read model anew. */
 const MIN_STALE_AFTER_MS = 60_000;
@@ -42,6 +40,7 @@ export class IndexKeeper {
   #caughtUpAtMs = 0;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  #defect: Error | undefined;
 
   /** @param changeRetentionMs how long changes stay in the feed */
   constructor(database: Database, changeRetentionMs: number) {
@@ -120,10 +119,31 @@ export class IndexKeeper {
       const fresh = entries.filter(({ id }) => !position.has(id));
       const apply = await readEffects(tx, fresh);
       apply(this.#index);
-      for (const { id } of fresh) position.add(id, startedAtMs);
+      remember(position, fresh);
     });
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
+    this.#closeGaps(position);
+  }
+
+  /**
+   * Nobody waits for it: that it is done is learnt from the feed. A failure that is a defect fails the
+   * next answer.
+   */
+  #closeGaps(position: FeedPosition): void {
+    if (this.#defect) throw this.#defect;
+    const gaps = position.takeGaps();
+    if (!gaps) return;
+    this.#database.closeGaps(gaps).catch((error: unknown) => {
+      this.#defect = error instanceof Error ? error : new Error(String(error));
+    });
+  }
+}
+
+function remember(position: FeedPosition, entries: readonly FeedEntry[]): void {
+  for (const { id, settled } of entries) {
+    position.add(id);
+    if (settled !== undefined) position.close(settled);
   }
 }
 
@@ -172,8 +192,8 @@ function setNames(index: ProviderIndex, { resourceClasses, traits }: Names): voi
 }
 
 async function readPosition(tx: ReadTransaction): Promise<FeedPosition> {
-  const [oldest = 1, ...newer] = await listNewestChangeIds(tx, REMEMBERED_CHANGES);
-  const position = new FeedPosition(oldest - 1);
-  for (const id of [oldest, ...newer]) position.add(id, performance.now());
+  if (!tx.adapter.isShared) return new FeedPosition(0);
+  const position = new FeedPosition(await findSettledChangeId(tx));
+  remember(position, await listChangesAfter(tx, position.floor));
   return position;
 }

@@ -14,11 +14,17 @@ const REFERENCE_VIOLATIONS = new Set([1216, 1217, 1451, 1452]);
 
 const CONFLICTS = new Set([
   1020, // record has changed since last read, MariaDB's snapshot isolation
-  1050, // table exists: another process creates the schema at the same time
   1180, // error during commit: what Galera says of some certification failures
   1205, // lock wait timeout
   1213, // deadlock, and Galera's certification failure, which may come with the commit
   1317, // query interrupted: Galera has aborted the transaction for one of another node
+  // What a change of the schema runs into that another process has just made:
+  1005, // a constraint of the name exists, says MariaDB
+  1050, // table exists
+  1060, // column exists
+  1061, // index exists
+  1091, // index to be dropped does not exist
+  1826, // a constraint of the name exists
 ]);
 
 /** Upstream's tables are often in `utf8mb3`, which has no room for emoji. */

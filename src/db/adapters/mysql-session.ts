@@ -4,7 +4,7 @@ import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
+import { endInTime, IDLE_TIMEOUT_S, LOCK_TIMEOUT_S } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
@@ -97,11 +97,24 @@ export class MysqlSession implements Session {
       [sqlMode, sqlMode, LOCK_TIMEOUT_S],
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
-    const { rows } = await this.run("show variables like 'wsrep_on'", []);
-    const [galera] = rows as { readonly Value: string }[];
-    // A node of Galera waits until it has what the others had committed when a transaction begins.
-    if (galera?.Value === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+    const { rows } = await this.run(
+      "show variables where variable_name in ('wsrep_on', 'idle_write_transaction_timeout')",
+      [],
+    );
+    const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
+    // MariaDB gives up a transaction whose client has gone away without a word; MySQL cannot.
+    if (has.has("idle_write_transaction_timeout")) {
+      await this.run(`set session idle_write_transaction_timeout = ${IDLE_TIMEOUT_S}`, []);
+    }
+    // A node of Galera waits until it has what the others had committed when a transaction begins,
+    // and when a statement outside of one does: what is read after a commit elsewhere shows it.
+    if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
   }
+}
+
+interface Variable {
+  readonly Variable_name: string;
+  readonly Value: string;
 }
 
 /** Whether the driver has lost the server, or the server says that it is about to hang up. */

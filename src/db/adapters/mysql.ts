@@ -62,8 +62,8 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
 
   /**
    * The lock belongs to the session, as each change of the schema commits the transaction. It holds
-   * on one node of a Galera cluster only: a process on another node may find that a table is there
-   * already, begins anew, and finds less to do.
+   * on one node of a Galera cluster only: a process on another node may find that a table or index
+   * is there already, begins anew, and finds less to do.
    */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,

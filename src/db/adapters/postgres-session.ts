@@ -4,7 +4,7 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
+import { endInTime, IDLE_TIMEOUT_S, LOCK_TIMEOUT_S } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runPipelined } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
@@ -88,7 +88,8 @@ const DEFAULT_CONNECT_TIMEOUT_S = 10;
  */
 const SESSION_SETTINGS =
   `set lock_timeout = '${LOCK_TIMEOUT_S}s'; ` +
-  "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning";
+  `set idle_in_transaction_session_timeout = '${IDLE_TIMEOUT_S}s'; ` +
+  "set client_min_messages = warning";
 
 async function connect(settings: PostgresConnection): Promise<Client> {
   const { tls } = settings;

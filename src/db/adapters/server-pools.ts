@@ -22,6 +22,9 @@ export const STATEMENT_TIMEOUT_MS = 30_000;
 /** How long a statement waits for a lock before its transaction is begun anew. */
 export const LOCK_TIMEOUT_S = 10;
 
+/** How long a transaction that has written may stand still before the server gives it up. */
+export const IDLE_TIMEOUT_S = 60;
+
 /**
  * Pools of the size that the options allow. One of the sessions writes, so that the transactions of
  * a process never wait for each other's locks, and follow each other in the read model as in the
