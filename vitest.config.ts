@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /** `npm test` runs what is quick; what takes minutes has a script of its own. */
-const SLOW = ["test/package.test.ts"];
+const PACKAGE = ["test/package.test.ts"];
+const DATABASE_FAULTS = ["test/faults/database.test.ts"];
 
 /** A file for the results, for machines to read. */
 const results = process.env["STOWAGE_TEST_RESULTS"];
@@ -18,12 +19,16 @@ export default defineConfig({
         test: {
           name: "quick",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: SLOW,
+          exclude: [...PACKAGE, ...DATABASE_FAULTS],
         },
       },
       {
         extends: true,
-        test: { name: "package", include: SLOW, testTimeout: 300_000, hookTimeout: 300_000 },
+        test: { name: "package", include: PACKAGE, testTimeout: 300_000, hookTimeout: 300_000 },
+      },
+      {
+        extends: true,
+        test: { name: "database-faults", include: DATABASE_FAULTS, testTimeout: 60_000 },
       },
     ],
   },

@@ -49,6 +49,11 @@ export async function listNewestChangeIds(tx: ReadTransaction, limit: number): P
   return rows.map((row) => row.id).reverse();
 }
 
+/** A write that changes nothing, and fails where writes do. */
+export async function deleteNoChange(tx: WriteTransaction): Promise<void> {
+  await tx.query.deleteFrom("stowage_changes").where("id", "=", -1).execute();
+}
+
 /**
  * Deletes changes that were made before a time, the oldest first, at most `limit` of them.
  *

@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 
 import { DuplicateEntry } from "./errors.ts";
 import type { NewChangeRow, Schema } from "./schema.ts";
-import type { Change, DatabaseContext, WriteTransaction } from "./transaction.ts";
+import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** A change with the request that made it. */
 export interface RecordedChange {
@@ -46,13 +46,13 @@ export async function insertChanges(
 }
 
 /**
- * Finds out whether a transaction was committed of which the commit was not answered, by inserting
- * its mark once more: that is a duplicate if it was, succeeds if it was not, and waits while the
- * database has not made up its mind.
+ * Finds out whether a transaction has come to an end of which the commit was not answered, by
+ * inserting its mark once more: that waits while the database has not made up its mind.
  *
  * @param query a transaction of its own, to be rolled back
+ * @returns false when it was not committed; otherwise there is a row with the id of its mark
  */
-export async function wasCommitted(query: Kysely<Schema>, mark: CommitMark): Promise<boolean> {
+export async function isMarkTaken(query: Kysely<Schema>, mark: CommitMark): Promise<boolean> {
   try {
     await query.insertInto("stowage_changes").values(mark).execute();
     return false;
@@ -60,6 +60,22 @@ export async function wasCommitted(query: Kysely<Schema>, mark: CommitMark): Pro
     if (error instanceof DuplicateEntry) return true;
     throw error;
   }
+}
+
+/**
+ * Whether the row with the id of a mark is the mark. A server that crashed gives out ids anew that
+ * transactions had which were lost with it.
+ */
+export async function hasMark(tx: ReadTransaction, mark: CommitMark): Promise<boolean> {
+  const row = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select("sc.id")
+    .where("sc.id", "=", mark.id)
+    .where("sc.request_id", "=", mark.request_id)
+    .where("sc.kind", "=", mark.kind)
+    .where("sc.subject", "=", mark.subject)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** Returns the id of the first row. */

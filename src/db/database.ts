@@ -5,10 +5,20 @@ import { Kysely, sql } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { Counters } from "../observability/counters.ts";
+import type { Logger } from "../observability/logger.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import { insertChanges, wasCommitted } from "./changes.ts";
+import { Availability, type Access } from "./availability.ts";
+import { deleteNoChange, listNewestChangeIds } from "./change-feed.ts";
+import { hasMark, insertChanges, isMarkTaken } from "./changes.ts";
 import type { CommitMark, RecordedChange } from "./changes.ts";
-import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseBusy,
+  DatabaseUnavailable,
+  TransactionConflict,
+} from "./errors.ts";
+import { withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -17,12 +27,17 @@ import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from 
 export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */
   readonly counters?: Pick<Counters, "increment">;
+  /** Where it is said that the database is away, and that it is back. */
+  readonly logger?: Pick<Logger, "error" | "info">;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
 
 /** How often a transaction is run at most when it conflicts with those of other processes. */
 const MAX_ATTEMPTS = 10;
+
+const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
+const PROBE_TIMEOUT_MS = 5000;
 
 /**
  * The way into the database: `reader` and `writer` are the only ones.
@@ -34,11 +49,13 @@ export class Database {
   readonly #readers: Kysely<Schema>;
   readonly #writers: Kysely<Schema>;
   readonly #counters: DatabaseOptions["counters"];
+  readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
 
   private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
-    const { onStatement, counters } = options;
+    const { onStatement, counters, logger } = options;
     this.#counters = counters;
+    this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     const log =
       onStatement && ((event: { query: { sql: string } }) => onStatement(event.query.sql));
     this.adapter = adapter;
@@ -54,7 +71,9 @@ export class Database {
     const database = new Database(await openAdapter(connection, options), options);
     const connect = () => database.#writers.connection().execute(() => Promise.resolve());
     // A file is there or is not.
-    if (database.adapter.isShared) await connectPatiently(connect, options);
+    const report = ({ message }: DatabaseUnavailable) =>
+      options.logger?.error(`The database is away: ${message}; the start waits for it`);
+    if (database.adapter.isShared) await connectPatiently(connect, options, report);
     else await connect();
     return database;
   }
@@ -64,32 +83,38 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() =>
-      this.#readers
-        .transaction()
-        .setAccessMode("read only")
-        .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context }))),
-    );
+    return this.#repeatOnConflict("read", context, () => this.#read(context, work));
   }
 
   /**
    * Commits what a function has written when it returns; undoes it when it throws.
    *
    * When the transaction conflicts with one of another process, the function is run again from the
-   * start, a limited number of times. So it must not do anything that a repetition would double;
+   * start, a limited number of times and until the deadline of the context. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
    */
   async writer<Result>(
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() => this.#write(context, work));
+    return this.#repeatOnConflict("write", context, () => this.#write(context, work));
   }
 
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
+    this.#availability?.stop();
     await this.#readers.destroy();
     await this.#writers.destroy();
+  }
+
+  #read<Result>(
+    context: DatabaseContext,
+    work: (tx: ReadTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#readers
+      .transaction()
+      .setAccessMode("read only")
+      .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context })));
   }
 
   async #write<Result>(
@@ -99,7 +124,7 @@ export class Database {
     // The callbacks run while the connection is still held: no other transaction writes meanwhile.
     return this.#writers.connection().execute(async (connection) => {
       const callbacks: (() => void)[] = [];
-      const result = await this.#commit(connection, async (query) => {
+      const result = await this.#commit(connection, context, async (query) => {
         const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
         const value = await this.#enclose(() => work(tx));
         return { value, mark: await insertChanges(tx, tx.recorded) };
@@ -112,6 +137,7 @@ export class Database {
   /** Begins, works and commits; finds out what became of a commit that was not answered. */
   async #commit<Result>(
     connection: Kysely<Schema>,
+    context: DatabaseContext,
     work: (query: Kysely<Schema>) => Promise<Outcome<Result>>,
   ): Promise<Result> {
     let outcome: Outcome<Result> | undefined;
@@ -122,35 +148,63 @@ export class Database {
       return outcome.value;
     } catch (error) {
       if (!(error instanceof CommitOutcomeUnknown) || !outcome?.mark) throw error;
-      if (await this.#wasCommitted(outcome.mark)) return outcome.value;
+      if (await this.#wasCommitted(context, outcome.mark)) return outcome.value;
       throw new ConnectionLost(error.message, { cause: error });
     }
   }
 
-  /** Asks on another connection, as the one that writes is of no use any more. */
-  async #wasCommitted(mark: CommitMark): Promise<boolean> {
+  /** Asks on other connections, as the one that writes is of no use any more. */
+  async #wasCommitted(context: DatabaseContext, mark: CommitMark): Promise<boolean> {
     const asking = await this.#readers.startTransaction().execute();
+    let isTaken: boolean;
     try {
-      return await wasCommitted(asking, mark);
+      isTaken = await isMarkTaken(asking, mark);
     } finally {
       await asking.rollback().execute();
     }
+    return isTaken && this.#read(context, (tx) => hasMark(tx, mark));
   }
 
-  async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  /** Runs a transaction, again and again if need be, and takes note of what becomes of it. */
+  async #repeatOnConflict<Result>(
+    access: Access,
+    { deadlineMs = Infinity }: DatabaseContext,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
     this.#checkIsOutermost();
+    const startedAtMs = performance.now();
+    try {
+      const result = await withDeadline(deadlineMs, () => this.#attempt(deadlineMs, attempt));
+      this.#availability?.succeeded(access);
+      return result;
+    } catch (error) {
+      this.#counters?.increment("rollbacks");
+      this.#availability?.failed(access, error, performance.now() - startedAtMs);
+      throw error;
+    }
+  }
+
+  async #attempt<Result>(deadlineMs: number, attempt: () => Promise<Result>): Promise<Result> {
     for (let count = 1; ; count += 1) {
+      const delayMs = delayBeforeNextAttemptMs(count);
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) {
-          this.#counters?.increment("rollbacks");
-          throw error;
-        }
+        if (!(error instanceof TransactionConflict)) throw error;
+        const isTooLate = performance.now() + delayMs >= deadlineMs;
+        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(error, isTooLate);
       }
       this.#counters?.increment("retries");
-      await sleep(delayBeforeNextAttemptMs(count));
+      await sleep(delayMs);
     }
+  }
+
+  /** Does what requests of a kind do, in vain. */
+  #probe(access: Access): Promise<unknown> {
+    const context = { ...PROBE, deadlineMs: performance.now() + PROBE_TIMEOUT_MS };
+    return access === "read"
+      ? this.reader(context, (tx) => listNewestChangeIds(tx, 1))
+      : this.writer(context, deleteNoChange);
   }
 
   /** Fails where waiting for a connection could mean to wait for oneself. */
@@ -171,6 +225,14 @@ export class Database {
       transaction.isOpen = false;
     }
   }
+}
+
+/** What is thrown when a transaction is not tried again. */
+function asFinal(error: TransactionConflict, isTooLate: boolean): Error {
+  if (error instanceof ConnectionLost) {
+    return new DatabaseUnavailable(error.message, { cause: error });
+  }
+  return isTooLate ? new DatabaseBusy(error.message, { cause: error }) : error;
 }
 
 /** What a function that writes has returned, and what tells whether it was committed. */

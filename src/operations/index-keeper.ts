@@ -5,6 +5,7 @@ import {
   type FeedEntry,
 } from "../db/change-feed.ts";
 import type { Database } from "../db/database.ts";
+import { inTime } from "../db/in-time.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import type {
@@ -71,9 +72,15 @@ export class IndexKeeper {
     this.#caughtUpAtMs = performance.now();
   }
 
-  /** The read model with every change that was committed before the call. */
-  async fresh(): Promise<ProviderIndex> {
-    if (this.#database.adapter.isShared) await this.#catchUpForAll();
+  /**
+   * The read model with every change that was committed before the call.
+   *
+   * @throws DatabaseUnavailable when that is not known by the deadline
+   */
+  async fresh({
+    deadlineMs = Infinity,
+  }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
+    if (this.#database.adapter.isShared) await inTime(this.#catchUpForAll(), deadlineMs);
     return this.#index;
   }
 

@@ -4,7 +4,8 @@ import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import type { SessionLimits } from "./server-pools.ts";
 import type { Session, SessionResult } from "./session.ts";
 import { tlsOptions } from "./tls.ts";
 
@@ -13,6 +14,7 @@ export interface MysqlSessionSettings {
   /** The value of `mysql_sql_mode`; empty for the server's own. */
   readonly sqlMode: string;
   readonly isolationLevel: "repeatable read" | "read committed";
+  readonly limits: SessionLimits;
 }
 
 /** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
@@ -36,7 +38,7 @@ export class MysqlSession implements Session {
   static async open(settings: MysqlSessionSettings): Promise<MysqlSession> {
     try {
       const session = new MysqlSession(await connect(settings.connection));
-      await session.#setUp(settings);
+      await setUpInTime(session, session.#setUp(settings));
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -82,18 +84,31 @@ export class MysqlSession implements Session {
     else this.#connection.destroy();
   }
 
-  async #setUp({ sqlMode, isolationLevel }: MysqlSessionSettings): Promise<void> {
+  async #setUp({ sqlMode, isolationLevel, limits }: MysqlSessionSettings): Promise<void> {
+    const { lockTimeoutS, idleTransactionTimeoutS } = limits;
     // An id of 0 is the id 0: the resource class VCPU has it.
     await this.run(
       "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
-        "innodb_lock_wait_timeout = ?",
-      [sqlMode, sqlMode, LOCK_TIMEOUT_S],
+        "innodb_lock_wait_timeout = ?, lock_wait_timeout = ?",
+      [sqlMode, sqlMode, lockTimeoutS, lockTimeoutS],
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
-    const { rows } = await this.run("show variables like 'wsrep_on'", []);
-    const [galera] = rows as { readonly Value: string }[];
+    const { rows } = await this.run(
+      "show variables where variable_name in ('wsrep_on', 'idle_transaction_timeout')",
+      [],
+    );
+    const variables = new Map(
+      (rows as { Variable_name: string; Value: string }[]).map((row) => [
+        row.Variable_name,
+        row.Value,
+      ]),
+    );
     // A node of Galera waits until it has what the others had committed when a transaction begins.
-    if (galera?.Value === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+    if (variables.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+    // MySQL knows no such limit: there, TCP has to find out that nobody is left.
+    if (variables.has("idle_transaction_timeout")) {
+      await this.run("set session idle_transaction_timeout = ?", [idleTransactionTimeoutS]);
+    }
   }
 }
 
@@ -153,6 +168,7 @@ async function connectWith(
     ssl: ssl as mysql.SslOptions | undefined,
     dateStrings: true,
     decimalNumbers: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     maxPreparedStatements: PREPARED_STATEMENTS,
   };
   // The driver tells options that are undefined from those that are not given.

@@ -15,7 +15,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import { sessionDialect } from "./session-dialect.ts";
 import type { EngineParts, SessionRules } from "./session-dialect.ts";
@@ -49,14 +49,20 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
 
   constructor(connection: MysqlConnection, options: ConnectionOptions) {
     const sqlMode = options.mysqlSqlMode ?? DEFAULT_SQL_MODE;
-    this.#pools = serverPools(options, (access) =>
-      MysqlSession.open({ connection, sqlMode, isolationLevel: ISOLATION_LEVELS[access] }),
+    this.#pools = serverPools(options, (access, limits) =>
+      MysqlSession.open({
+        connection,
+        sqlMode,
+        isolationLevel: ISOLATION_LEVELS[access],
+        limits,
+      }),
     );
   }
 
   createDialect(access: "read" | "write"): Dialect {
-    const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return sessionDialect(PARTS, access === "write" ? writer : readers, rules);
   }
 
   /**
@@ -101,9 +107,8 @@ const PARTS: EngineParts = {
   createQueryCompiler: () => new MysqlQueryCompiler(),
 };
 
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   translateError: translateMysqlError,
 };

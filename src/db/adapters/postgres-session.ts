@@ -4,7 +4,8 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import type { SessionLimits } from "./server-pools.ts";
 import type { Session, SessionResult } from "./session.ts";
 import { tlsOptions } from "./tls.ts";
 
@@ -26,10 +27,10 @@ export class PostgresSession implements Session {
   }
 
   /** @throws DatabaseUnavailable says why the server cannot be used */
-  static async open(settings: PostgresConnection): Promise<PostgresSession> {
+  static async open(settings: PostgresConnection, limits: SessionLimits): Promise<PostgresSession> {
     try {
       const session = new PostgresSession(await connect(settings));
-      await session.#client.query(SESSION_SETTINGS);
+      await setUpInTime(session, session.#client.query(sessionSettings(limits)));
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -80,9 +81,13 @@ const DEFAULT_CONNECT_TIMEOUT_S = 10;
  * Nothing waits for a lock without end, and the server gives up a transaction whose client has gone
  * away without a word. Changes of the schema may take their time, so statements have no limit here.
  */
-const SESSION_SETTINGS =
-  `set lock_timeout = '${LOCK_TIMEOUT_S}s'; ` +
-  "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning";
+function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimits): string {
+  return (
+    `set lock_timeout = '${lockTimeoutS}s'; ` +
+    `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
+    "set client_min_messages = warning"
+  );
+}
 
 async function connect(settings: PostgresConnection): Promise<Client> {
   const { tls } = settings;
@@ -110,9 +115,12 @@ async function connectWith(
     options: settings.options,
     connectionTimeoutMillis: connectTimeoutSeconds * 1000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ssl: ssl ?? false,
     types: { getTypeParser: parserOf },
   });
+  // A server that shuts down can say so in one breath with its welcome, before anybody listens.
+  client.on("error", () => undefined);
   await client.connect();
   return client;
 }

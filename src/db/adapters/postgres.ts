@@ -14,7 +14,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translatePostgresError } from "./postgres-errors.ts";
 import { PostgresSession } from "./postgres-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import { sessionDialect } from "./session-dialect.ts";
 import type { EngineParts, SessionRules } from "./session-dialect.ts";
@@ -48,12 +48,13 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly #pools: ServerPools;
 
   constructor(settings: PostgresConnection, options: ConnectionOptions) {
-    this.#pools = serverPools(options, () => PostgresSession.open(settings));
+    this.#pools = serverPools(options, (_, limits) => PostgresSession.open(settings, limits));
   }
 
   createDialect(access: "read" | "write"): Dialect {
-    const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return sessionDialect(PARTS, access === "write" ? writer : readers, rules);
   }
 
   /** The lock goes with the transaction, as all changes of the schema do. */
@@ -80,9 +81,9 @@ const PARTS: EngineParts = {
  * they guard by a generation in the statement that changes it, so a stricter level would add nothing
  * but transactions that have to be begun anew.
  */
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "begin isolation level repeatable read read only",
-  beginToWrite: "begin isolation level read committed read write",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  // Not "read write": that would override what an administrator has set to keep writers out.
+  beginToWrite: "begin isolation level read committed",
   translateError: translatePostgresError,
 };

@@ -11,7 +11,13 @@ import type {
   TransactionSettings,
 } from "kysely";
 
-import { CommitOutcomeUnknown, ConnectionLost, DatabaseUnavailable } from "../errors.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseReadOnly,
+  DatabaseUnavailable,
+} from "../errors.ts";
+import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Session } from "./session.ts";
 import type { SessionPool } from "./session-pool.ts";
 
@@ -59,11 +65,14 @@ class SessionDriver implements Driver {
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<SessionConnection> {
-    const session = await this.#pool.acquire();
-    const known = this.#connections.get(session);
-    if (known) return known;
-    const connection = new SessionConnection(session, this.#rules);
-    this.#connections.set(session, connection);
+    const deadlineMs = currentDeadlineMs();
+    const session = await this.#pool.acquire(deadlineMs);
+    let connection = this.#connections.get(session);
+    if (!connection) {
+      connection = new SessionConnection(session, this.#rules);
+      this.#connections.set(session, connection);
+    }
+    connection.deadlineMs = deadlineMs;
     return connection;
   }
 
@@ -113,6 +122,8 @@ const ROLLBACK = CompiledQuery.raw("rollback");
 
 class SessionConnection implements DatabaseConnection {
   readonly session: Session;
+  /** By when whoever has it now must be done with it. */
+  deadlineMs = Infinity;
   readonly #rules: SessionRules;
 
   constructor(session: Session, rules: SessionRules) {
@@ -147,17 +158,9 @@ class SessionConnection implements DatabaseConnection {
     const { statementTimeoutMs } = this.#rules;
     if (!(running instanceof Promise) || statementTimeoutMs === undefined) return running;
     if (CHANGES_SCHEMA.test(sql)) return running;
-    const timeout = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      // What the database is doing is not known any more, so the session is of no use.
-      void this.session.close();
-      timeout.reject(new DatabaseUnavailable("the database did not answer in time"));
-    }, statementTimeoutMs);
-    try {
-      return await Promise.race([running, timeout.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const deadlineMs = Math.min(this.deadlineMs, performance.now() + statementTimeoutMs);
+    // What the database is doing is not known any more then, so the session is of no use.
+    return inTime(running, deadlineMs, () => void this.session.close());
   }
 
   #translate(error: unknown, statement: string): unknown {
@@ -166,7 +169,10 @@ class SessionConnection implements DatabaseConnection {
     if (this.session.isBroken) {
       return new ConnectionLost("the connection to the database was lost", { cause: error });
     }
-    return this.#rules.translateError(error, statement);
+    const translated = this.#rules.translateError(error, statement);
+    // The next session may be with the server that has taken over.
+    if (translated instanceof DatabaseReadOnly) void this.session.close();
+    return translated;
   }
 }
 
