@@ -9,7 +9,7 @@ interface Failing {
   quietMs: number;
 }
 
-/** After a failure, a success counts when none has failed for so long: some still may get through. */
+/** A success counts when nothing has failed for as long as the last failure took, and this. */
 const QUIET_MS = 1000;
 
 /** How often it is tried whether the database is back, when no request does so. */
@@ -47,9 +47,8 @@ export class Availability {
   failed(access: Access, error: unknown, tookMs: number): void {
     if (!(error instanceof DatabaseUnavailable) || this.#isStopped) return;
     if (this.#failing.size === 0) this.#beginAbsence(error, tookMs);
-    // Only what is blocked now and then can seem to be back in between.
-    const quietMs = QUIET_MS + (error instanceof DatabaseBusy ? tookMs : 0);
-    this.#failing.set(access, { lastAtMs: performance.now(), quietMs });
+    // As long as some still get through, the next failure may take as long as this one.
+    this.#failing.set(access, { lastAtMs: performance.now(), quietMs: QUIET_MS + tookMs });
   }
 
   stop(): void {

@@ -37,7 +37,7 @@ export interface DatabaseOptions extends ConnectionOptions {
 const MAX_ATTEMPTS = 10;
 
 const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
-const PROBE_TIMEOUT_MS = 5000;
+const PROBE_TIMEOUT_MS = 2000;
 
 /**
  * The way into the database: `reader` and `writer` are the only ones.
@@ -103,8 +103,7 @@ export class Database {
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
     this.#availability?.stop();
-    await this.#readers.destroy();
-    await this.#writers.destroy();
+    await Promise.all([this.#readers.destroy(), this.#writers.destroy()]);
   }
 
   #read<Result>(

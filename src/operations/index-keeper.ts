@@ -5,6 +5,7 @@ import {
   type FeedEntry,
 } from "../db/change-feed.ts";
 import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
@@ -43,6 +44,7 @@ export class IndexKeeper {
   #caughtUpAtMs = 0;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  #isStopped = false;
 
   /** @param changeRetentionMs how long changes stay in the feed */
   constructor(database: Database, changeRetentionMs: number) {
@@ -84,6 +86,11 @@ export class IndexKeeper {
     return this.#index;
   }
 
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   /** Reads what a transaction has changed, and puts it into the read model after the commit. */
   async followAfterCommit(tx: WriteTransaction): Promise<void> {
     const apply = await readEffects(tx, tx.changes);
@@ -102,6 +109,7 @@ export class IndexKeeper {
       .catch(() => {})
       .then(() => {
         this.#queued = undefined;
+        if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
         return this.#start();
       });
     return this.#queued;

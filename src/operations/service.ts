@@ -58,6 +58,7 @@ export class Service {
 
   /** Waits for the transactions under way, then lets go of the database. */
   close(): Promise<void> {
+    this.#keeper.stop();
     return this.database.close();
   }
 }

@@ -82,11 +82,13 @@ const RULES: readonly Rule[] = [
   },
   {
     sentence: "more is in use than there is",
-    query: `SELECT i.resource_provider_id, i.resource_class_id, i.total, sum(a.used) AS used
-            FROM inventories AS i JOIN allocations AS a
+    query: `SELECT i.resource_provider_id, i.resource_class_id, i.total, a.used
+            FROM inventories AS i JOIN (
+              SELECT resource_provider_id, resource_class_id, sum(used) AS used
+              FROM allocations GROUP BY resource_provider_id, resource_class_id) AS a
               ON a.resource_provider_id = i.resource_provider_id
              AND a.resource_class_id = i.resource_class_id
-            GROUP BY i.id HAVING sum(a.used) > (i.total - i.reserved) * i.allocation_ratio`,
+            WHERE a.used > (i.total - i.reserved) * i.allocation_ratio`,
   },
   {
     sentence: "a consumer holds a class of a provider twice",

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 
 import mysql from "mysql2/promise";
@@ -37,8 +38,8 @@ export class MysqlSession implements Session {
   /** @throws DatabaseUnavailable says why the server cannot be used */
   static async open(settings: MysqlSessionSettings): Promise<MysqlSession> {
     try {
-      const session = new MysqlSession(await connect(settings.connection));
-      await setUpInTime(session, session.#setUp(settings));
+      const session = new MysqlSession(await connect(settings));
+      await setUpInTime(session, session.#setUp(settings), settings.limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -80,8 +81,8 @@ export class MysqlSession implements Session {
   async close(): Promise<void> {
     const canSayGoodbye = !this.#isBroken && !this.#isRunning;
     this.#isBroken = true;
-    if (canSayGoodbye) await endInTime(this.#connection.end());
-    else this.#connection.destroy();
+    if (canSayGoodbye) await endInTime(this.#connection.end(), socketOf(this.#connection));
+    else socketOf(this.#connection).destroy();
   }
 
   async #setUp({ sqlMode, isolationLevel, limits }: MysqlSessionSettings): Promise<void> {
@@ -112,6 +113,11 @@ export class MysqlSession implements Session {
   }
 }
 
+/** The driver's own way to hang up waits for the other end to do so, too. */
+function socketOf(connection: mysql.Connection): Socket {
+  return (connection as unknown as { connection: { stream: Socket } }).connection.stream;
+}
+
 /** Whether the driver has lost the server, or the server says that it is about to hang up. */
 function endsConnection(error: unknown): boolean {
   const { fatal, errno } = error as { readonly fatal?: boolean; readonly errno?: number };
@@ -133,13 +139,11 @@ function typed(value: unknown): mysql.ExecuteValues {
 
 type Result = mysql.RowDataPacket[] | mysql.ResultSetHeader;
 
-const DEFAULT_CONNECT_TIMEOUT_S = 10;
-
 /** How many statements a session keeps prepared; a server allows some 16,000 for all sessions. */
 const PREPARED_STATEMENTS = 250;
 
-async function connect(settings: MysqlConnection): Promise<mysql.Connection> {
-  const { tls } = settings;
+async function connect(settings: MysqlSessionSettings): Promise<mysql.Connection> {
+  const { tls } = settings.connection;
   try {
     return await connectWith(settings, tls && tlsOptions(tls));
   } catch (error) {
@@ -151,10 +155,10 @@ async function connect(settings: MysqlConnection): Promise<mysql.Connection> {
 }
 
 async function connectWith(
-  settings: MysqlConnection,
+  { connection: settings, limits }: MysqlSessionSettings,
   ssl: ConnectionOptions | undefined,
 ): Promise<mysql.Connection> {
-  const { connectTimeoutSeconds = DEFAULT_CONNECT_TIMEOUT_S } = settings;
+  const { connectTimeoutSeconds } = settings;
   const options = {
     host: settings.host,
     port: settings.port,
@@ -164,7 +168,8 @@ async function connectWith(
     password: settings.password,
     database: settings.database,
     charset: settings.charset ?? "utf8mb4",
-    connectTimeout: connectTimeoutSeconds * 1000,
+    connectTimeout:
+      connectTimeoutSeconds === undefined ? limits.connectTimeoutMs : connectTimeoutSeconds * 1000,
     ssl: ssl as mysql.SslOptions | undefined,
     dateStrings: true,
     decimalNumbers: true,

@@ -29,8 +29,8 @@ export class PostgresSession implements Session {
   /** @throws DatabaseUnavailable says why the server cannot be used */
   static async open(settings: PostgresConnection, limits: SessionLimits): Promise<PostgresSession> {
     try {
-      const session = new PostgresSession(await connect(settings));
-      await setUpInTime(session, session.#client.query(sessionSettings(limits)));
+      const session = new PostgresSession(await connect(settings, limits));
+      await setUpInTime(session, session.#client.query(sessionSettings(limits)), limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -68,14 +68,12 @@ export class PostgresSession implements Session {
 
   async close(): Promise<void> {
     this.#isBroken = true;
-    await endInTime(this.#client.end());
+    await endInTime(this.#client.end(), this.#client.connection.stream);
   }
 }
 
 /** How many rows are held in memory of a result that is read row by row. */
 const FETCHED_ROWS = 1000;
-
-const DEFAULT_CONNECT_TIMEOUT_S = 10;
 
 /**
  * Nothing waits for a lock without end, and the server gives up a transaction whose client has gone
@@ -89,22 +87,23 @@ function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimit
   );
 }
 
-async function connect(settings: PostgresConnection): Promise<Client> {
+async function connect(settings: PostgresConnection, limits: SessionLimits): Promise<Client> {
   const { tls } = settings;
   try {
-    return await connectWith(settings, tls && tlsOptions(tls));
+    return await connectWith(settings, limits, tls && tlsOptions(tls));
   } catch (error) {
     const isRefused = error instanceof Error && error.message.includes("does not support SSL");
     if (!isRefused || tls?.isRequired !== false) throw error;
-    return connectWith(settings, undefined);
+    return connectWith(settings, limits, undefined);
   }
 }
 
 async function connectWith(
   settings: PostgresConnection,
+  { connectTimeoutMs }: SessionLimits,
   ssl: ConnectionOptions | undefined,
 ): Promise<Client> {
-  const { connectTimeoutSeconds = DEFAULT_CONNECT_TIMEOUT_S } = settings;
+  const { connectTimeoutSeconds } = settings;
   const client = new Client({
     host: settings.socketPath ?? settings.host,
     port: settings.port,
@@ -113,7 +112,8 @@ async function connectWith(
     database: settings.database,
     application_name: settings.applicationName ?? "stowage",
     options: settings.options,
-    connectionTimeoutMillis: connectTimeoutSeconds * 1000,
+    connectionTimeoutMillis:
+      connectTimeoutSeconds === undefined ? connectTimeoutMs : connectTimeoutSeconds * 1000,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ssl: ssl ?? false,

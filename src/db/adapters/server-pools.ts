@@ -13,8 +13,10 @@ export interface ServerPools {
   readonly statementTimeoutMs: number;
 }
 
-/** What a session asks of the server. */
+/** How patient a session is, and asks the server to be. */
 export interface SessionLimits {
+  /** How long it takes at most to connect, unless the URL says so, and to prepare the session. */
+  readonly connectTimeoutMs: number;
   /**
    * How long a statement waits for a lock before its transaction is begun anew: so long that this
    * can be done once or twice.
@@ -31,6 +33,7 @@ const DEFAULT_POOL_TIMEOUT_S = 30;
 const DEFAULT_RECYCLE_TIME_S = 3600;
 
 const DEFAULT_TIMEOUT_S = 30;
+const DEFAULT_CONNECT_TIMEOUT_S = 10;
 
 /** A busy process may be late with its next statement. */
 const MIN_IDLE_TRANSACTION_TIMEOUT_S = 3;
@@ -49,12 +52,13 @@ export function serverPools(
   const isUnlimited = size === 0 || overflow < 0;
   const recycleTimeS = options.connectionRecycleTime ?? DEFAULT_RECYCLE_TIME_S;
   const timeoutS = options.databaseTimeout ?? DEFAULT_TIMEOUT_S;
-  const sessionLimits = {
+  const sessionLimits: SessionLimits = {
+    connectTimeoutMs: Math.min(timeoutS, DEFAULT_CONNECT_TIMEOUT_S) * 1000,
     lockTimeoutS: Math.max(Math.floor(timeoutS / 3), 1),
     idleTransactionTimeoutS: Math.max(Math.ceil(timeoutS), MIN_IDLE_TRANSACTION_TIMEOUT_S),
   };
   const limits = {
-    acquireTimeoutMs: (options.poolTimeout ?? DEFAULT_POOL_TIMEOUT_S) * 1000,
+    acquireTimeoutMs: Math.min(options.poolTimeout ?? DEFAULT_POOL_TIMEOUT_S, timeoutS) * 1000,
     maxAgeMs: recycleTimeS < 0 ? Infinity : recycleTimeS * 1000,
   };
   const readers = {
@@ -70,23 +74,29 @@ export function serverPools(
 }
 
 /** Prepares a session that has just been opened; if that does not succeed in time, it is closed. */
-export async function setUpInTime(session: Session, setUp: Promise<unknown>): Promise<void> {
+export async function setUpInTime(
+  session: Session,
+  setUp: Promise<unknown>,
+  { connectTimeoutMs }: SessionLimits,
+): Promise<void> {
   try {
-    await inTime(setUp, performance.now() + SET_UP_TIMEOUT_MS);
+    await inTime(setUp, performance.now() + connectTimeoutMs);
   } catch (error) {
     await session.close();
     throw error;
   }
 }
 
-const SET_UP_TIMEOUT_MS = 10_000;
-
 /** From when on a connection that nobody uses is asked whether the other end is still there. */
 export const KEEP_ALIVE_DELAY_MS = 10_000;
 
-/** Says goodbye to a server, but does not wait for one that does not answer. */
-export async function endInTime(ending: Promise<void>): Promise<void> {
+/**
+ * Says goodbye to a server, and hangs up on one that does not answer: the drivers would keep the
+ * connection, and with it the process, for as long as the other end does.
+ */
+export async function endInTime(ending: Promise<void>, socket: { destroy(): unknown }): Promise<void> {
   await Promise.race([ending, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
+  socket.destroy();
 }
 
 const GOODBYE_TIMEOUT_MS = 1000;

@@ -29,6 +29,7 @@ export class SessionPool {
   readonly #waiting: PromiseWithResolvers<Session>[] = [];
   /** Idle, in use, or being opened. */
   #count = 0;
+  #opening = 0;
   #brokeAtMs = -Infinity;
 
   /** @param open what it throws is thrown to whoever needs the session */
@@ -61,17 +62,34 @@ export class SessionPool {
     this.#handOut(session);
   }
 
-  /** Closes the sessions as they come back. */
+  /**
+   * Closes the sessions as they come back.
+   *
+   * @throws DatabaseUnavailable when one does not
+   */
   async close(): Promise<void> {
-    while (this.#count > 0) {
-      try {
-        const session = this.#idle.pop() ?? (await this.#wait(Infinity));
-        this.#count -= 1;
-        await session.close();
-      } catch (error) {
-        // The last one that was awaited is not there at all.
-        if (this.#count > 0) throw error;
-      }
+    const closing: (void | Promise<void>)[] = [];
+    while (this.#isInUse || this.#idle.length > 0) {
+      const session = this.#idle.pop() ?? (await this.#waitForLast());
+      if (!session) continue;
+      this.#count -= 1;
+      closing.push(session.close());
+    }
+    await Promise.all(closing);
+  }
+
+  /** Whether someone has a session, or is still to get one. */
+  get #isInUse(): boolean {
+    return this.#waiting.length > 0 || this.#count > this.#opening + this.#idle.length;
+  }
+
+  async #waitForLast(): Promise<Session | undefined> {
+    try {
+      return await this.#wait(Infinity);
+    } catch (error) {
+      if (this.#isInUse) throw error;
+      // It broke, or there is no server to open it.
+      return undefined;
     }
   }
 
@@ -104,14 +122,17 @@ export class SessionPool {
   #openIfAllowed(): void {
     if (this.#count >= this.#limits.most) return;
     this.#count += 1;
+    this.#opening += 1;
     this.#open().then(
       (session) => {
+        this.#opening -= 1;
         const nowMs = performance.now();
         this.#records.set(session, { openedAtMs: nowMs, soundAtMs: nowMs });
         this.#handOut(session);
       },
       (error: unknown) => {
         this.#count -= 1;
+        this.#opening -= 1;
         // While there are others, one of them will be free some time.
         if (this.#count > 0) return;
         for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
