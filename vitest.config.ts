@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 /** `npm test` runs what is quick; what takes minutes has a script of its own. */
 const PACKAGE = ["test/package.test.ts"];
 const GALERA = ["test/galera/**/*.test.ts"];
+const DATABASE_FAULTS = ["test/faults/database.test.ts"];
 
 /** A file for the results, for machines to read. */
 const results = process.env["STOWAGE_TEST_RESULTS"];
@@ -19,7 +20,7 @@ export default defineConfig({
         test: {
           name: "quick",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: [...PACKAGE, ...GALERA],
+          exclude: [...PACKAGE, ...GALERA, ...DATABASE_FAULTS],
         },
       },
       {
@@ -35,6 +36,10 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
         },
+      },
+      {
+        extends: true,
+        test: { name: "database-faults", include: DATABASE_FAULTS, testTimeout: 60_000 },
       },
     ],
   },

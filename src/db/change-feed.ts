@@ -60,6 +60,21 @@ export async function findSettledChangeId(tx: ReadTransaction): Promise<number> 
   return (oldest?.id ?? 1) - 1;
 }
 
+/** A read that fails where reads do. */
+export async function findAnyChangeId(tx: ReadTransaction): Promise<number | undefined> {
+  const row = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select("sc.id")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** A write that changes nothing, and fails where writes do. */
+export async function deleteNoChange(tx: WriteTransaction): Promise<void> {
+  await tx.query.deleteFrom("stowage_changes").where("id", "=", -1).execute();
+}
+
 /**
  * Deletes changes that were made before a time, the oldest first, at most `limit` of them.
  *

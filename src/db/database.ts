@@ -5,18 +5,23 @@ import type { Kysely } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { Counters } from "../observability/counters.ts";
+import type { Logger } from "../observability/logger.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
+import { Availability, type Access } from "./availability.ts";
+import { deleteNoChange, findAnyChangeId } from "./change-feed.ts";
 import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
 import type { CommitMark, FeedGaps, RecordedChange } from "./changes.ts";
 import {
   CommitOutcomeUnknown,
   ConnectionLost,
+  DatabaseBusy,
   DatabaseUnavailable,
   DuplicateEntry,
   TransactionConflict,
 } from "./errors.ts";
+import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -25,12 +30,17 @@ import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from 
 export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */
   readonly counters?: Pick<Counters, "increment">;
+  /** Where it is said that the database is away, and that it is back. */
+  readonly logger?: Pick<Logger, "error" | "info">;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
 
 /** How often a transaction is run at most when it conflicts with those of other processes. */
 const MAX_ATTEMPTS = 10;
+
+const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
+const PROBE_TIMEOUT_MS = 2000;
 
 /**
  * The way into the database: `reader` and `writer` are the only ones.
@@ -42,9 +52,12 @@ export class Database {
   readonly #readers: TransactionPool;
   readonly #writers: TransactionPool;
   readonly #counters: DatabaseOptions["counters"];
+  readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
 
-  private constructor(adapter: DatabaseAdapter, { onStatement, counters }: DatabaseOptions) {
+  private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
+    const { onStatement, counters, logger } = options;
+    this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
     this.#counters = counters;
     this.#readers = adapter.createPool("read", onStatement);
@@ -59,7 +72,9 @@ export class Database {
     const database = new Database(await openAdapter(connection, options), options);
     const connect = () => database.#writers.run("write", () => Promise.resolve());
     // A file is there or is not.
-    if (database.adapter.isShared) await connectPatiently(connect, options);
+    const report = ({ message }: DatabaseUnavailable) =>
+      options.logger?.error(`The database is away: ${message}; the start waits for it`);
+    if (database.adapter.isShared) await connectPatiently(connect, options, report);
     else await connect();
     return database;
   }
@@ -69,7 +84,7 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() =>
+    return this.#repeatOnConflict("read", context, () =>
       this.#readers.run("read", async (transaction) => {
         const tx = { query: transaction.query, adapter: this.adapter, context };
         const result = await this.#enclose(() => work(tx));
@@ -83,20 +98,21 @@ export class Database {
    * Commits what a function has written when it returns; undoes it when it throws.
    *
    * When the transaction conflicts with one of another process, or inserts what another one has just
-   * inserted, the function is run again from the start, a limited number of times. So it must not do anything that a repetition would double;
+   * inserted, the function is run again from the start, a limited number of times and until the
+   * deadline of the context. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
    */
   async writer<Result>(
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() => this.#write(context, work));
+    return this.#repeatOnConflict("write", context, () => this.#write(context, work));
   }
 
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.#readers.close();
-    await this.#writers.close();
+    this.#availability?.stop();
+    await Promise.all([this.#readers.close(), this.#writers.close()]);
   }
 
   async #write<Result>(
@@ -129,15 +145,16 @@ export class Database {
    * takes to start or a cluster to find together again.
    */
   async #wasCommitted(mark: CommitMark): Promise<boolean> {
-    const deadline = performance.now() + ASK_FOR_MS;
+    const deadlineMs = Math.min(performance.now() + ASK_FOR_MS, currentDeadlineMs());
     for (;;) {
       try {
         return await this.#aside((query) => wasCommitted(query, mark));
       } catch (error) {
         if (!isPassing(error)) throw error;
         // To write again what may be there already is no way out.
-        if (performance.now() > deadline)
+        if (performance.now() > deadlineMs) {
           throw new CommitOutcomeUnknown(error.message, { cause: error });
+        }
       }
       await sleep(ASK_AGAIN_AFTER_MS);
     }
@@ -167,20 +184,46 @@ export class Database {
     });
   }
 
-  async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  /** Runs a transaction, again and again if need be, and takes note of what becomes of it. */
+  async #repeatOnConflict<Result>(
+    access: Access,
+    { deadlineMs = Infinity }: DatabaseContext,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
     this.#checkIsOutermost();
+    const startedAtMs = performance.now();
+    try {
+      const result = await withDeadline(deadlineMs, () => this.#attempt(deadlineMs, attempt));
+      this.#availability?.succeeded(access);
+      return result;
+    } catch (error) {
+      this.#counters?.increment("rollbacks");
+      this.#availability?.failed(access, error, performance.now() - startedAtMs);
+      throw error;
+    }
+  }
+
+  async #attempt<Result>(deadlineMs: number, attempt: () => Promise<Result>): Promise<Result> {
     for (let count = 1; ; count += 1) {
+      const delayMs = delayBeforeNextAttemptMs(count);
       try {
         return await attempt();
       } catch (error) {
-        if (!isConflict(error) || count === MAX_ATTEMPTS) {
-          this.#counters?.increment("rollbacks");
-          throw error;
-        }
+        if (!isConflict(error)) throw error;
+        const isTooLate = performance.now() + delayMs >= deadlineMs;
+        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(error, isTooLate);
       }
       this.#counters?.increment("retries");
-      await sleep(delayBeforeNextAttemptMs(count));
+      await sleep(delayMs);
     }
+  }
+
+  /** Does what requests of a kind do, in vain. */
+  #probe(access: Access): Promise<unknown> {
+    const context = { ...PROBE, deadlineMs: performance.now() + PROBE_TIMEOUT_MS };
+    return access === "read"
+      ? this.reader(context, findAnyChangeId)
+      : this.writer(context, deleteNoChange);
   }
 
   /** Fails where waiting for a connection could mean to wait for oneself. */
@@ -207,7 +250,7 @@ export class Database {
  * A row that is there already was not when the transaction looked, or it would not have inserted it:
  * begun anew, it finds it.
  */
-function isConflict(error: unknown): boolean {
+function isConflict(error: unknown): error is TransactionConflict | DuplicateEntry {
   return error instanceof TransactionConflict || error instanceof DuplicateEntry;
 }
 
@@ -221,6 +264,14 @@ function isPassing(error: unknown): error is Error {
     error instanceof TransactionConflict ||
     error instanceof DuplicateEntry
   );
+}
+
+/** What is thrown when a transaction is not tried again. */
+function asFinal(error: TransactionConflict | DuplicateEntry, isTooLate: boolean): Error {
+  if (error instanceof ConnectionLost) {
+    return new DatabaseUnavailable(error.message, { cause: error });
+  }
+  return isTooLate ? new DatabaseBusy(error.message, { cause: error }) : error;
 }
 
 class OpenWriteTransaction implements WriteTransaction {

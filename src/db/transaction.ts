@@ -42,7 +42,10 @@ export interface WriteTransaction extends ReadTransaction {
 }
 
 /** What the database needs to know about the request that a transaction belongs to. */
-export type DatabaseContext = Pick<RequestContext, "requestId" | "userId" | "projectId">;
+export type DatabaseContext = Pick<
+  RequestContext,
+  "requestId" | "userId" | "projectId" | "deadlineMs"
+>;
 
 export type ChangeKind =
   | "provider" // created, changed, or anything that belongs to it changed

@@ -41,6 +41,8 @@ export class ClaimQueue {
   /**
    * Resolves when the claim is committed.
    *
+   * A batch has the deadline of the claim that came first, and so of the shortest time.
+   *
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
   submit(claim: Claim): Promise<void> {
@@ -55,10 +57,21 @@ export class ClaimQueue {
     while (this.#waiting.length > 0) {
       // Requests that can be read already belong into this batch: let the event loop read them.
       await setImmediate();
-      const batch = this.#waiting.splice(0, MAX_BATCH);
-      await this.#write(batch);
+      const batch = this.#takeBatch();
+      if (batch.length > 0) await this.#write(batch);
     }
     this.#isWriting = false;
+  }
+
+  /** Those whose turn comes too late are refused: nobody would hear that they were written. */
+  #takeBatch(): WaitingClaim[] {
+    const now = performance.now();
+    const batch = this.#waiting.splice(0, MAX_BATCH);
+    return batch.filter(({ claim, refuse }) => {
+      const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
+      if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
+      return isInTime;
+    });
   }
 
   async #write(batch: readonly WaitingClaim[]): Promise<void> {
@@ -86,7 +99,7 @@ export class ClaimQueue {
     const { context } = first;
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
-        await this.#keeper.fresh();
+        await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
         return await this.#database.writer(context, (tx) =>
           writeClaims(tx, this.#keeper.current, claims, state),

@@ -5,6 +5,8 @@ import {
   type FeedEntry,
 } from "../db/change-feed.ts";
 import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable } from "../db/errors.ts";
+import { inTime } from "../db/in-time.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import type {
@@ -41,6 +43,7 @@ export class IndexKeeper {
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   #defect: Error | undefined;
+  #isStopped = false;
 
   /** @param changeRetentionMs how long changes stay in the feed */
   constructor(database: Database, changeRetentionMs: number) {
@@ -70,10 +73,21 @@ export class IndexKeeper {
     this.#caughtUpAtMs = performance.now();
   }
 
-  /** The read model with every change that was committed before the call. */
-  async fresh(): Promise<ProviderIndex> {
-    if (this.#database.adapter.isShared) await this.#catchUpForAll();
+  /**
+   * The read model with every change that was committed before the call.
+   *
+   * @throws DatabaseUnavailable when that is not known by the deadline
+   */
+  async fresh({
+    deadlineMs = Infinity,
+  }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
+    if (this.#database.adapter.isShared) await inTime(this.#catchUpForAll(), deadlineMs);
     return this.#index;
+  }
+
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Reads what a transaction has changed, and puts it into the read model after the commit. */
@@ -94,6 +108,7 @@ export class IndexKeeper {
       .catch(() => {})
       .then(() => {
         this.#queued = undefined;
+        if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
         return this.#start();
       });
     return this.#queued;

@@ -9,7 +9,10 @@ import { Service } from "./service.ts";
 /** What is done at start belongs to no request. */
 const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
 
-export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" | "counters"> {
+export interface OpenServiceOptions extends Pick<
+  DatabaseOptions,
+  "onStatement" | "counters" | "logger"
+> {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;
 }
@@ -24,9 +27,15 @@ export async function openService(
   config: Config,
   { mayMigrate, ...options }: OpenServiceOptions,
 ): Promise<Service> {
-  const { connection, connectionParameters } = config.placementDatabase;
+  const { placementDatabase, stowage } = config;
+  const { connection, connectionParameters } = placementDatabase;
   const settings = parseConnectionUrl(connection, connectionParameters);
-  const database = await Database.open(settings, { ...config.placementDatabase, ...options });
+  const { databaseTimeout } = stowage;
+  const database = await Database.open(settings, {
+    ...placementDatabase,
+    databaseTimeout,
+    ...options,
+  });
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);

@@ -46,7 +46,7 @@ export async function listProviders(
   { name, uuid, filter }: ProviderListing,
 ): Promise<ResourceProvider[]> {
   if (!filter) return service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
-  const index = await service.freshIndex();
+  const index = await service.freshIndex(context);
   const ids = index.findProviders(filter);
   const providers = await service.read(context, (tx) => listProvidersById(tx, ids));
   return providers.filter(

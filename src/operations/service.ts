@@ -27,8 +27,8 @@ export class Service {
   }
 
   /** The read model with every change that was committed before the call. */
-  freshIndex(): Promise<ProviderIndex> {
-    return this.#keeper.fresh();
+  freshIndex(context: DatabaseContext): Promise<ProviderIndex> {
+    return this.#keeper.fresh(context);
   }
 
   /** Runs a function that sees one consistent snapshot of the tables. */
@@ -36,7 +36,7 @@ export class Service {
     context: DatabaseContext,
     work: (tx: ReadTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    const index = await this.#keeper.fresh();
+    const index = await this.#keeper.fresh(context);
     return this.database.reader(context, (tx) => work(tx, index));
   }
 
@@ -48,7 +48,7 @@ export class Service {
     context: DatabaseContext,
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    await this.#keeper.fresh();
+    await this.#keeper.fresh(context);
     return this.database.writer(context, async (tx) => {
       const result = await work(tx, this.#keeper.current);
       await this.#keeper.followAfterCommit(tx);
@@ -58,6 +58,7 @@ export class Service {
 
   /** Waits for the transactions under way, then lets go of the database. */
   close(): Promise<void> {
+    this.#keeper.stop();
     return this.database.close();
   }
 }

@@ -1,4 +1,5 @@
 import {
+  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
   ReferenceViolation,
@@ -46,8 +47,11 @@ const UNAVAILABLE = new Set([
   1114, // table full
   1203, // too many connections of this user
   1226, // the user's resources are used up
-  1290, // read only
-  1836, // read only
+]);
+
+const READ_ONLY = new Set([
+  1290, // an option of the server, such as read_only, forbids the statement
+  1836, // the server is in read-only mode
 ]);
 
 /** @param statement tells the table where the server does not */
@@ -58,6 +62,7 @@ export function translateMysqlError(error: unknown, statement: string): unknown 
   if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
   if (UNSTORABLE.has(errno)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(errno)) return new TransactionConflict(message, { cause: error });
+  if (READ_ONLY.has(errno)) return new DatabaseReadOnly(message, { cause: error });
   if (UNAVAILABLE.has(errno)) return new DatabaseUnavailable(message, { cause: error });
   return error;
 }

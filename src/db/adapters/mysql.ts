@@ -15,7 +15,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { EngineParts, SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
@@ -50,14 +50,20 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
 
   constructor(connection: MysqlConnection, options: ConnectionOptions) {
     const sqlMode = options.mysqlSqlMode ?? DEFAULT_SQL_MODE;
-    this.#pools = serverPools(options, (access) =>
-      MysqlSession.open({ connection, sqlMode, isolationLevel: ISOLATION_LEVELS[access] }),
+    this.#pools = serverPools(options, (access, limits) =>
+      MysqlSession.open({
+        connection,
+        sqlMode,
+        isolationLevel: ISOLATION_LEVELS[access],
+        limits,
+      }),
     );
   }
 
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
-    const { readers, writer } = this.#pools;
-    return new TransactionPool(access === "write" ? writer : readers, PARTS, RULES, observe);
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /**
@@ -102,9 +108,8 @@ const PARTS: EngineParts = {
   createQueryCompiler: () => new MysqlQueryCompiler(),
 };
 
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   translateError: translateMysqlError,
 };

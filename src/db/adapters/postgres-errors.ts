@@ -1,4 +1,5 @@
 import {
+  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
   ReferenceViolation,
@@ -25,8 +26,10 @@ const UNSTORABLE = new Set([
   "22P05", // untranslatable_character
 ]);
 
+/** read_only_sql_transaction: a standby, or `default_transaction_read_only`. */
+const READ_ONLY = "25006";
+
 const UNAVAILABLE = new Set([
-  "25006", // read_only_sql_transaction: a standby, or a server that protects itself
   "53100", // disk_full
   "53200", // out_of_memory
   "53300", // too_many_connections
@@ -40,6 +43,7 @@ export function translatePostgresError(error: unknown): unknown {
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
   if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
+  if (code === READ_ONLY) return new DatabaseReadOnly(message, { cause: error });
   if (UNAVAILABLE.has(code)) return new DatabaseUnavailable(message, { cause: error });
   return error;
 }

@@ -14,7 +14,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translatePostgresError } from "./postgres-errors.ts";
 import { PostgresSession } from "./postgres-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { EngineParts, SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
@@ -49,12 +49,13 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly #pools: ServerPools;
 
   constructor(settings: PostgresConnection, options: ConnectionOptions) {
-    this.#pools = serverPools(options, () => PostgresSession.open(settings));
+    this.#pools = serverPools(options, (_, limits) => PostgresSession.open(settings, limits));
   }
 
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
-    const { readers, writer } = this.#pools;
-    return new TransactionPool(access === "write" ? writer : readers, PARTS, RULES, observe);
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /** The lock goes with the transaction, as all changes of the schema do. */
@@ -81,9 +82,9 @@ const PARTS: EngineParts = {
  * they guard by a generation in the statement that changes it, so a stricter level would add nothing
  * but transactions that have to be begun anew.
  */
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "begin isolation level repeatable read read only",
-  beginToWrite: "begin isolation level read committed read write",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  // Not "read write": that would override what an administrator has set to keep writers out.
+  beginToWrite: "begin isolation level read committed",
   translateError: translatePostgresError,
 };

@@ -9,7 +9,13 @@ import type {
   QueryResult,
 } from "kysely";
 
-import { CommitOutcomeUnknown, ConnectionLost, DatabaseUnavailable } from "../errors.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseReadOnly,
+  DatabaseUnavailable,
+} from "../errors.ts";
+import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Schema } from "../schema.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 
@@ -47,6 +53,8 @@ export class SessionTransaction implements KyselyConnection {
   readonly #session: Session;
   readonly #rules: SessionRules;
   readonly #observe: (text: string) => void;
+  /** By when whoever has the session now must be done with it. */
+  readonly #deadlineMs = currentDeadlineMs();
   #unsent: DeferredStatement[];
   #isBegun = false;
   #isOver = false;
@@ -151,17 +159,9 @@ export class SessionTransaction implements KyselyConnection {
     const { statementTimeoutMs } = this.#rules;
     if (!(running instanceof Promise) || statementTimeoutMs === undefined) return running;
     if (series.some(({ text }) => CHANGES_SCHEMA.test(text))) return running;
-    const timeout = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      // What the database is doing is not known any more, so the session is of no use.
-      void this.#session.close();
-      timeout.reject(new DatabaseUnavailable("the database did not answer in time"));
-    }, statementTimeoutMs);
-    try {
-      return await Promise.race([running, timeout.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const deadlineMs = Math.min(this.#deadlineMs, performance.now() + statementTimeoutMs);
+    // What the database is doing is not known any more then, so the session is of no use.
+    return inTime(running, deadlineMs, () => void this.#session.close());
   }
 
   /** Whoever keeps a transaction for longer than it lasts would take part in somebody else's. */
@@ -175,7 +175,10 @@ export class SessionTransaction implements KyselyConnection {
     if (this.#session.isBroken) {
       return new ConnectionLost("the connection to the database was lost", { cause: error });
     }
-    return this.#rules.translateError(error, statement);
+    const translated = this.#rules.translateError(error, statement);
+    // The next session may be with the server that has taken over.
+    if (translated instanceof DatabaseReadOnly) void this.#session.close();
+    return translated;
   }
 }
 

@@ -1,3 +1,4 @@
+import { currentDeadlineMs } from "../in-time.ts";
 import { SessionTransaction } from "./session-transaction.ts";
 import type { EngineParts, SessionRules } from "./session-transaction.ts";
 import type { SessionPool } from "./session-pool.ts";
@@ -31,7 +32,7 @@ export class TransactionPool {
     access: "read" | "write",
     work: (transaction: SessionTransaction) => Promise<Result>,
   ): Promise<Result> {
-    const session = await this.#sessions.acquire();
+    const session = await this.#sessions.acquire(currentDeadlineMs());
     const transaction = new SessionTransaction(
       session,
       this.#parts,
