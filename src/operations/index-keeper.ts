@@ -113,15 +113,18 @@ export class IndexKeeper {
     // Changes that were never seen may be gone from the feed by now.
     if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();
     const position = this.#position;
-    await this.#database.reader(FOLLOW, async (tx) => {
+    const isKnown = await this.#database.reader(FOLLOW, async (tx) => {
       const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-      if (count === position.count && lastId === position.lastId) return;
+      if (count === position.count && lastId === position.lastId) return true;
       const entries = await listChangesAfter(tx, position.floor);
       const fresh = entries.filter(({ id }) => !position.has(id));
+      if (fresh.some(({ kind }) => kind === "everything")) return false;
       const apply = await readEffects(tx, fresh);
       apply(this.#index);
       for (const { id } of fresh) position.add(id, startedAtMs);
+      return true;
     });
+    if (!isKnown) return this.build();
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
   }

@@ -15,6 +15,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
+import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
 import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import { sessionDialect } from "./session-dialect.ts";
@@ -43,6 +44,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
+  readonly triggerDialect = MYSQL_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;

@@ -1,6 +1,7 @@
 import {
   DatabaseUnavailable,
   DuplicateEntry,
+  PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
@@ -10,6 +11,7 @@ import {
 
 const UNIQUE_VIOLATION = "23505";
 const FOREIGN_KEY_VIOLATION = "23503";
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 const CONFLICTS = new Set([
   "40001", // serialization_failure
@@ -38,6 +40,7 @@ export function translatePostgresError(error: unknown): unknown {
   const { code, constraint = "", message } = error;
   if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (code === INSUFFICIENT_PRIVILEGE) return new PermissionDenied(message, { cause: error });
   if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
   if (UNAVAILABLE.has(code)) return new DatabaseUnavailable(message, { cause: error });

@@ -4,6 +4,7 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
 import type { Session, SessionResult } from "./session.ts";
 import { tlsOptions } from "./tls.ts";
@@ -82,7 +83,8 @@ const DEFAULT_CONNECT_TIMEOUT_S = 10;
  */
 const SESSION_SETTINGS =
   `set lock_timeout = '${LOCK_TIMEOUT_S}s'; ` +
-  "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning";
+  "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning; " +
+  `set ${SESSION_MARK} = on`;
 
 async function connect(settings: PostgresConnection): Promise<Client> {
   const { tls } = settings;
