@@ -42,10 +42,19 @@ export class IndexKeeper {
   #caughtUpAtMs = 0;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  /** Providers to be read again, by id. */
+  #doubted = new Set<number>();
+  /** How often the feed has told anything. */
+  #news = 0;
+  #onUnknownWriter: (() => void) | undefined;
 
-  /** @param changeRetentionMs how long changes stay in the feed */
-  constructor(database: Database, changeRetentionMs: number) {
+  /**
+   * @param changeRetentionMs how long changes stay in the feed
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  constructor(database: Database, changeRetentionMs: number, onUnknownWriter?: () => void) {
     this.#database = database;
+    this.#onUnknownWriter = onUnknownWriter;
     this.#staleAfterMs = Math.max(changeRetentionMs / 2, MIN_STALE_AFTER_MS);
   }
 
@@ -73,14 +82,32 @@ export class IndexKeeper {
 
   /** The read model with every change that was committed before the call. */
   async fresh(): Promise<ProviderIndex> {
-    if (this.#database.adapter.isShared) await this.#catchUpForAll();
+    if (this.#database.adapter.isShared || this.#doubted.size > 0) await this.#catchUpForAll();
     return this.#index;
+  }
+
+  /** Has providers read again, as they may have changed without a word in the feed. */
+  doubt(ids: Iterable<number>): void {
+    for (const id of ids) this.#doubted.add(id);
   }
 
   /** Reads what a transaction has changed, and puts it into the read model after the commit. */
   async followAfterCommit(tx: WriteTransaction): Promise<void> {
+    const isOvertaken = this.watch();
     const apply = await readEffects(tx, tx.changes);
-    tx.afterCommit(() => apply(this.#index));
+    tx.afterCommit(() => {
+      if (!isOvertaken()) apply(this.#index);
+    });
+  }
+
+  /**
+   * Tells afterwards whether the feed has told anything since this call. Then what a transaction knew
+   * of providers may be older than what the read model knows by now, and must not be put into it: the
+   * feed will tell of the transaction, too.
+   */
+  watch(): () => boolean {
+    const news = this.#news;
+    return () => this.#news !== news;
   }
 
   /**
@@ -113,14 +140,23 @@ export class IndexKeeper {
     // Changes that were never seen may be gone from the feed by now.
     if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();
     const position = this.#position;
+    const doubted = this.#doubted;
+    this.#doubted = new Set();
     const isKnown = await this.#database.reader(FOLLOW, async (tx) => {
-      const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-      if (count === position.count && lastId === position.lastId) return true;
-      const entries = await listChangesAfter(tx, position.floor);
-      const fresh = entries.filter(({ id }) => !position.has(id));
+      const fresh = await listUnseenChanges(tx, position);
       if (fresh.some(({ kind }) => kind === "everything")) return false;
-      const apply = await readEffects(tx, fresh);
+      const told = new Set(fresh.map(({ providerId }) => providerId));
+      const untold = [...doubted.difference(told)].map(
+        (providerId) => ({ kind: "provider", providerId }) as const,
+      );
+      if (fresh.length + untold.length === 0) return true;
+      const apply = await readEffects(tx, [...fresh, ...untold]);
+      const generations = untold.map(({ providerId }) => this.#generationOf(providerId));
       apply(this.#index);
+      this.#news += 1;
+      if (untold.some(({ providerId }, i) => this.#generationOf(providerId) !== generations[i])) {
+        this.#reportUnknownWriter();
+      }
       for (const { id } of fresh) position.add(id, startedAtMs);
       return true;
     });
@@ -128,6 +164,25 @@ export class IndexKeeper {
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
   }
+
+  #generationOf(providerId: number): number | undefined {
+    return this.#index.getById(providerId)?.generation;
+  }
+
+  #reportUnknownWriter(): void {
+    this.#onUnknownWriter?.();
+    this.#onUnknownWriter = undefined;
+  }
+}
+
+async function listUnseenChanges(
+  tx: ReadTransaction,
+  position: FeedPosition,
+): Promise<FeedEntry[]> {
+  const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
+  if (count === position.count && lastId === position.lastId) return [];
+  const entries = await listChangesAfter(tx, position.floor);
+  return entries.filter(({ id }) => !position.has(id));
 }
 
 /**
@@ -175,8 +230,8 @@ function setNames(index: ProviderIndex, { resourceClasses, traits }: Names): voi
 }
 
 async function readPosition(tx: ReadTransaction): Promise<FeedPosition> {
-  const [oldest = 1, ...newer] = await listNewestChangeIds(tx, REMEMBERED_CHANGES);
-  const position = new FeedPosition(oldest - 1);
-  for (const id of [oldest, ...newer]) position.add(id, performance.now());
+  const ids = await listNewestChangeIds(tx, REMEMBERED_CHANGES);
+  const position = new FeedPosition((ids[0] ?? 1) - 1);
+  for (const id of ids) position.add(id, performance.now());
   return position;
 }

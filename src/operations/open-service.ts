@@ -4,14 +4,20 @@ import { Database, type DatabaseOptions } from "../db/database.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
+import type { Logger } from "../observability/logger.ts";
 import { Service } from "./service.ts";
 
 /** What is done at start belongs to no request. */
 const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
 
+const UNKNOWN_WRITER =
+  "Another program writes to the database, perhaps Placement, and answers may be out of date: " +
+  'run "stowage db triggers install"';
+
 export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" | "counters"> {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;
+  readonly logger?: Pick<Logger, "warn">;
 }
 
 /**
@@ -22,7 +28,7 @@ export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" 
  */
 export async function openService(
   config: Config,
-  { mayMigrate, ...options }: OpenServiceOptions,
+  { mayMigrate, logger, ...options }: OpenServiceOptions,
 ): Promise<Service> {
   const { connection, connectionParameters } = config.placementDatabase;
   const settings = parseConnectionUrl(connection, connectionParameters);
@@ -30,7 +36,7 @@ export async function openService(
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);
-    return await Service.start(config, database);
+    return await Service.start(config, database, () => logger?.warn(UNKNOWN_WRITER));
   } catch (error) {
     await database.close();
     throw error;
