@@ -234,7 +234,7 @@ async function makeUserWithoutRights(connection: string) {
   const administrator = await openOtherProgram(connection);
   const name = `stowage_${randomUUID().slice(0, 8)}`;
   const isMysql = connection.startsWith("mysql");
-  const [database] = new URL(connection).pathname.split("/").filter(Boolean);
+  const database = new URL(connection).pathname.slice(1);
   const statements = isMysql
     ? [
         `CREATE USER ${name}@'%' IDENTIFIED BY 'secret'`,

@@ -73,15 +73,15 @@ export const CHANGE_TRIGGERS: readonly ChangeTrigger[] = [
 ];
 
 function partsOfProviders(table: string): ChangeTrigger[] {
-  const changeOf = (row: string): TriggeredChange => ({
-    kind: "provider",
-    providerId: `${row}.resource_provider_id`,
-    subject: "''",
+  return triggersOn(table, (event, row) => {
+    // A row may go from one provider to another.
+    const rows = event === "update" ? ["OLD", "NEW"] : [row];
+    return rows.map((either) => ({
+      kind: "provider",
+      providerId: `${either}.resource_provider_id`,
+      subject: "''",
+    }));
   });
-  // A row may go from one provider to another.
-  return triggersOn(table, (event, row) =>
-    event === "update" ? [changeOf("OLD"), changeOf("NEW")] : [changeOf(row)],
-  );
 }
 
 function names(table: string, kind: "resource_class" | "trait"): ChangeTrigger[] {
