@@ -3,6 +3,7 @@ import type { Kysely } from "kysely";
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import type { TableList } from "./adapters/session.ts";
 import type { SchemaDialect } from "./migrations/ddl.ts";
+import type { TriggerDialect } from "./migrations/change-triggers.ts";
 import type { DatabaseDate, Schema } from "./schema.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface DatabaseAdapter {
    */
   readonly insertedId: "first" | "last" | "returned";
   readonly schemaDialect: SchemaDialect;
+  /** How the writes of other programs get into the change feed; where there can be none, undefined. */
+  readonly triggerDialect: TriggerDialect | undefined;
   /** Lists the tables that a statement without a schema's name would find. */
   readonly tableList: TableList;
   /** Runs a function that changes the schema while no other process can do so. */

@@ -31,7 +31,7 @@ export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */
   readonly counters?: Pick<Counters, "increment">;
   /** Where it is said that the database is away, and that it is back. */
-  readonly logger?: Pick<Logger, "error" | "info">;
+  readonly logger?: Pick<Logger, "error" | "info" | "warn">;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }

@@ -188,6 +188,15 @@ export function incrementProviderGeneration(
   return generation + 1;
 }
 
+/** Keeps who would change a provider, or claim from it, waiting until the transaction ends. */
+export async function lockProvider(tx: WriteTransaction, id: number): Promise<void> {
+  await tx.query
+    .updateTable("resource_providers")
+    .set((eb) => ({ generation: eb.ref("generation") }))
+    .where("id", "=", id)
+    .execute();
+}
+
 /** Deletes a provider with all that belongs to it, except allocations and child providers. */
 export async function deleteProvider(tx: WriteTransaction, id: number): Promise<boolean> {
   for (const table of [

@@ -56,7 +56,8 @@ export type ChangeKind =
   | "resource_class_deleted"
   | "trait"
   | "trait_deleted"
-  | "consumer_type";
+  | "consumer_type"
+  | "everything"; // more than is known: read models are built anew
 
 export interface Change {
   readonly kind: ChangeKind;

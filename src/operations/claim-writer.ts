@@ -81,6 +81,7 @@ export async function loadClaimedState(
  * it leave. The read model follows when the transaction has committed.
  *
  * @param state read before; it may be out of date
+ * @param isOvertaken whether the read model knows better by the time of the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
  * @returns the outcomes, in the order of the claims
@@ -90,6 +91,7 @@ export async function writeClaims(
   index: ProviderIndex,
   claims: readonly Claim[],
   state: ClaimedState,
+  isOvertaken: () => boolean,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
   addConsumers(plan, claims, state);
@@ -105,7 +107,9 @@ export async function writeClaims(
     tx,
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
-  tx.afterCommit(() => updateIndex(index, plan.providers));
+  tx.afterCommit(() => {
+    if (!isOvertaken()) updateIndex(index, plan.providers);
+  });
   return outcomes;
 }
 

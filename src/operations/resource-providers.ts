@@ -9,6 +9,7 @@ import {
   listProviders as listAllProviders,
   listProvidersById,
   listProvidersOfTree,
+  lockProvider,
   updateProvider as updateProviderRow,
   updateRootOfProviders,
 } from "../db/resource-providers.ts";
@@ -121,6 +122,8 @@ export function deleteProvider(
 ): Promise<void> {
   return service.write(context, async (tx) => {
     const provider = await getProviderByUuid(tx, uuid);
+    // A claim that is under way is waited for, and one that comes later finds nothing.
+    await lockProvider(tx, provider.id);
     if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
     try {

@@ -19,9 +19,18 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
   }
 
-  /** Builds the read model of a database whose schema is the newest. */
-  static async start(config: Config, database: Database): Promise<Service> {
-    const keeper = new IndexKeeper(database, config.stowage.changeRetention * 1000);
+  /**
+   * Builds the read model of a database whose schema is the newest.
+   *
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  static async start(
+    config: Config,
+    database: Database,
+    onUnknownWriter?: () => void,
+  ): Promise<Service> {
+    const retentionMs = config.stowage.changeRetention * 1000;
+    const keeper = new IndexKeeper(database, retentionMs, onUnknownWriter);
     await keeper.build();
     return new Service(config, database, keeper);
   }

@@ -5,6 +5,7 @@ import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { SESSION_MARK } from "./mysql-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
@@ -97,7 +98,7 @@ export class MysqlSession implements Session {
     // An id of 0 is the id 0: the resource class VCPU has it.
     await this.run(
       "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
-        "innodb_lock_wait_timeout = ?, lock_wait_timeout = ?",
+        `innodb_lock_wait_timeout = ?, lock_wait_timeout = ?, ${SESSION_MARK} = 1`,
       [sqlMode, sqlMode, lockTimeoutS, lockTimeoutS],
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);

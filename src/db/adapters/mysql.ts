@@ -15,6 +15,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
+import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
 import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { EngineParts, SessionRules } from "./session-transaction.ts";
@@ -44,6 +45,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
+  readonly triggerDialect = MYSQL_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;

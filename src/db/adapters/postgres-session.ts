@@ -4,6 +4,7 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
@@ -89,7 +90,7 @@ function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimit
   return (
     `set lock_timeout = '${lockTimeoutS}s'; ` +
     `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
-    "set client_min_messages = warning"
+    `set client_min_messages = warning; set ${SESSION_MARK} = on`
   );
 }
 

@@ -14,6 +14,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translatePostgresError } from "./postgres-errors.ts";
 import { PostgresSession } from "./postgres-session.ts";
+import { POSTGRES_TRIGGERS } from "./postgres-triggers.ts";
 import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { EngineParts, SessionRules } from "./session-transaction.ts";
@@ -44,6 +45,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name) => `DROP INDEX ${name}`,
   };
+  readonly triggerDialect = POSTGRES_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;

@@ -49,6 +49,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     remakesTables: true,
     dropIndex: (name) => `DROP INDEX ${name}`,
   };
+  readonly triggerDialect = undefined;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #writer: SessionPool;
