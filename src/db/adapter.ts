@@ -24,6 +24,8 @@ export interface DatabaseAdapter {
    * the others being next to it, or only those that the statement itself returns.
    */
   readonly insertedId: "first" | "last" | "returned";
+  /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
+  readonly comparesTextLoosely: boolean;
   readonly schemaDialect: SchemaDialect;
   /** Lists the tables that a statement without a schema's name would find. */
   readonly tableList: TableList;

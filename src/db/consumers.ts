@@ -163,6 +163,24 @@ export async function ensureExternalIdentities(
   const found = await findExternalIdentities(tx, table, externalIds);
   const missing = externalIds.filter((externalId) => !found.has(externalId));
   if (missing.length === 0) return found;
+  for (const batch of tx.adapter.comparesTextLoosely ? missing.map((id) => [id]) : [missing]) {
+    await insertExternalIdentities(tx, table, batch, found);
+  }
+  return found;
+}
+
+/** @param found takes them up */
+async function insertExternalIdentities(
+  tx: WriteTransaction,
+  table: "projects" | "users",
+  externalIds: readonly string[],
+  found: Map<string, ExternalIdentity>,
+): Promise<void> {
+  // One of those just made may be the same to the engine.
+  const known = tx.adapter.comparesTextLoosely
+    ? await findExternalIdentities(tx, table, externalIds)
+    : NONE;
+  const missing = externalIds.filter((externalId) => !known.has(externalId));
   await insertMissing(() =>
     inChunks(missing, (chunk) =>
       tx.query
@@ -176,13 +194,17 @@ export async function ensureExternalIdentities(
         .execute(),
     ),
   );
-  for (const [externalId, identity] of await findExternalIdentities(tx, table, missing)) {
+  for (const [externalId, identity] of await findExternalIdentities(tx, table, externalIds)) {
     found.set(externalId, identity);
   }
-  return found;
 }
 
-/** Those of the given projects or users that are there, by external id. */
+const NONE: ReadonlyMap<string, ExternalIdentity> = new Map();
+
+/**
+ * Those of the given projects or users that are there, by the external id that was asked for. The
+ * engine says which are the same: MySQL knows `lab` as `Lab`, as it does for upstream.
+ */
 export async function findExternalIdentities(
   tx: ReadTransaction,
   table: "projects" | "users",
@@ -195,5 +217,19 @@ export async function findExternalIdentities(
       .where("external_id", "in", chunk)
       .execute(),
   );
-  return new Map(rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]));
+  const found = new Map(
+    rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]),
+  );
+  const asked = new Set(externalIds);
+  if (rows.every((row) => asked.has(row.external_id))) return found;
+  for (const externalId of asked) {
+    if (found.has(externalId)) continue;
+    const row = await tx.query
+      .selectFrom(table)
+      .select(["id", "external_id"])
+      .where("external_id", "=", externalId)
+      .executeTakeFirst();
+    if (row) found.set(externalId, { id: row.id, externalId: row.external_id });
+  }
+  return found;
 }

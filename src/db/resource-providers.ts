@@ -189,6 +189,24 @@ export async function incrementProviderGeneration(
   return generation + 1;
 }
 
+/**
+ * Keeps other processes from claiming from a provider, or changing what belongs to it, until the
+ * transaction ends: what is then looked for stays as it is found.
+ *
+ * @throws ResourceProviderNotFound it has been deleted since it was read
+ */
+export async function lockProvider(
+  tx: WriteTransaction,
+  { id, uuid }: Pick<ResourceProvider, "id" | "uuid">,
+): Promise<void> {
+  const result = await tx.query
+    .updateTable("resource_providers")
+    .set({ updated_at: tx.adapter.encodeDate(tx.now) })
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new ResourceProviderNotFound(uuid);
+}
+
 /** Deletes a provider with all that belongs to it, except allocations and child providers. */
 export async function deleteProvider(tx: WriteTransaction, id: number): Promise<boolean> {
   for (const table of [

@@ -9,6 +9,7 @@ import {
   listProviders as listAllProviders,
   listProvidersById,
   listProvidersOfTree,
+  lockProvider,
   updateProvider as updateProviderRow,
   updateRootOfProviders,
 } from "../db/resource-providers.ts";
@@ -121,6 +122,7 @@ export function deleteProvider(
 ): Promise<void> {
   return service.write(context, async (tx) => {
     const provider = await getProviderByUuid(tx, uuid);
+    await lockProvider(tx, provider);
     if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
     try {

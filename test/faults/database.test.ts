@@ -349,6 +349,9 @@ class Place {
       if (performance.now() > deadlineMs) break;
       await wait(100);
     }
+    if (process.env["STOWAGE_FAULT_LOG"]) {
+      console.log([...this.#linesAbout(AWAY), ...this.#linesAbout(BACK)].join("\n"));
+    }
     const [away, back] = [this.#linesAbout(AWAY), this.#linesAbout(BACK)];
     expect(this.#linesAbout(EXPECTED_OTHERWISE, false)).toEqual([]);
     expect(back.length).toBe(away.length);

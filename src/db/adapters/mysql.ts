@@ -28,6 +28,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
   readonly insertedId = "first";
+  readonly comparesTextLoosely = true;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;

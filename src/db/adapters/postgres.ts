@@ -27,6 +27,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
   readonly insertedId = "returned";
+  readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))

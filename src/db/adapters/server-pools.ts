@@ -94,7 +94,10 @@ export const KEEP_ALIVE_DELAY_MS = 10_000;
  * Says goodbye to a server, and hangs up on one that does not answer: the drivers would keep the
  * connection, and with it the process, for as long as the other end does.
  */
-export async function endInTime(ending: Promise<void>, socket: { destroy(): unknown }): Promise<void> {
+export async function endInTime(
+  ending: Promise<void>,
+  socket: { destroy(): unknown },
+): Promise<void> {
   await Promise.race([ending, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
   socket.destroy();
 }

@@ -34,6 +34,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   /** SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32. */
   readonly maxParameters = 32_766;
   readonly insertedId = "last";
+  readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`select name from sqlite_master where type = 'table'`;
   readonly schemaDialect: SchemaDialect = {
     types: {
