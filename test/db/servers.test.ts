@@ -1,16 +1,18 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { readFile } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { summarizeChangesAfter } from "../../src/db/change-feed.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
 import { DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
+import { DatabaseProxy } from "../support/database-proxy.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 import { schemaFacts } from "./schema-facts.ts";
@@ -170,11 +172,11 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   });
 
   describe("a commit whose answer is lost", () => {
-    let proxy: CuttingProxy;
+    let proxy: DatabaseProxy;
 
     beforeEach(async () => {
       const { hostname, port } = new URL(place.connection);
-      proxy = await CuttingProxy.start(hostname, Number(port));
+      proxy = await DatabaseProxy.start(hostname, Number(port));
       await migrate(await open());
     });
 
@@ -201,64 +203,30 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
+
+    it("is made when it was lost, and another change has been given the id of its own", async () => {
+      const database = await open({}, proxy.port);
+      const other = await open();
+      const recordChange = (from: Database, subject: string) =>
+        from.writer({ ...CONTEXT, requestId: subject }, async (tx) =>
+          tx.recordChange({ kind: "trait", subject }),
+        );
+      await recordChange(database, "before");
+      let attempts = 0;
+      await database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "lost" });
+        if (attempts > 1) return;
+        proxy.cutAtCommit("before", async () => {
+          await outside(() => giveIdsAgain(other));
+          await outside(() => recordChange(other, "other"));
+        });
+      });
+      expect(await readTraits(database)).toEqual(["attempt 2"]);
+    });
   });
 });
-
-/** Hands bytes on, until it is told to break a connection when a commit comes by. */
-class CuttingProxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #moment: "before" | "after" | undefined;
-
-  private constructor(host: string, port: number) {
-    this.#server = createServer((client) => {
-      const server = connect(port, host);
-      for (const socket of [client, server]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => undefined);
-      }
-      client.on("close", () => server.destroy());
-      server.on("close", () => client.destroy());
-      server.on("data", (bytes) => client.write(bytes));
-      client.on("data", (bytes: Buffer) => this.#handOn(bytes, client, server));
-    });
-  }
-
-  static async start(host: string, port: number): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(host, port);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
-    return proxy;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Before the server gets to know of the commit, or after it is done and before anybody is told. */
-  cutAtCommit(moment: "before" | "after"): void {
-    this.#moment = moment;
-  }
-
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #handOn(bytes: Buffer, client: Socket, server: Socket): void {
-    if (!this.#moment || !bytes.includes("commit")) {
-      server.write(bytes);
-      return;
-    }
-    if (this.#moment === "before") {
-      client.destroy();
-    } else {
-      server.removeAllListeners("data");
-      server.on("data", () => client.destroy());
-      server.write(bytes);
-    }
-    this.#moment = undefined;
-  }
-}
 
 /** Ends the transaction's own connection, as an administrator or a restart of the server would. */
 async function killSession(tx: WriteTransaction): Promise<void> {
@@ -278,6 +246,21 @@ async function expectChangeToHaveMilliseconds(database: Database): Promise<void>
   const madeAt = database.adapter.decodeDate(change.created_at)?.getTime() ?? 0;
   expect(Math.abs(Date.now() - madeAt)).toBeLessThan(10_000);
 }
+
+/** Lets the next change have the id after the last that is there, as after a crash of the server. */
+async function giveIdsAgain(database: Database): Promise<void> {
+  const { lastId } = await database.reader(CONTEXT, (tx) => summarizeChangesAfter(tx, 0));
+  await database.writer(CONTEXT, async (tx) => {
+    const restart =
+      tx.adapter.engine === "postgres"
+        ? `select setval('stowage_changes_id_seq', ${lastId})`
+        : `alter table stowage_changes auto_increment = ${lastId + 1}`;
+    await tx.query.executeQuery(CompiledQuery.raw(restart));
+  });
+}
+
+/** Runs as if begun by someone else, who is not inside of a transaction. */
+const outside = AsyncLocalStorage.snapshot();
 
 async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
   await tx.query.insertInto("traits").values({ name }).execute();

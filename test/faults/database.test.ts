@@ -6,6 +6,7 @@ import { DatabaseProxy } from "../support/database-proxy.ts";
 import type { Reply } from "../support/client.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { makeFolder, startProcess, writeConfig, type StowageProcess } from "../support/stowage.ts";
+import { serve, until, type Served } from "../serving/support.ts";
 import { compareAnswers } from "./answers.ts";
 import { readTables, type Tables } from "./audit.ts";
 import { Journal } from "./journal.ts";
@@ -166,6 +167,67 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
+  test(
+    "a start waits for a server that is away, and says so once",
+    { timeout: 60_000 },
+    async () => {
+      await place.stowage.stop();
+      await server.kill();
+      const start = await place.startAgain({ max_retries: 100, retry_interval: 1 });
+      await until(() => start.errors.length > 0);
+      await wait(2500);
+      await server.start();
+      const client = new WatchingClient(await start.url());
+      expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+      client.close();
+      expect(start.errors.filter((line) => !line.includes("requestlog"))).toEqual([
+        expect.stringMatching(
+          / ERROR stowage .* The database is away: .*; the start waits for it$/,
+        ),
+      ]);
+      start.process.kill("SIGTERM");
+      expect(await start.ended).toEqual([0, null]);
+    },
+  );
+
+  test("a start gives up in time, and may be stopped", { timeout: 60_000 }, async () => {
+    await place.stowage.stop();
+    server.pause();
+    try {
+      const hopeless = await place.startAgain({ max_retries: 0 });
+      expect(await hopeless.ended).toEqual([1, null]);
+      expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
+      const waiting = await place.startAgain({ max_retries: -1 });
+      await until(() => waiting.errors.length > 0);
+      waiting.process.kill("SIGTERM");
+      expect(await waiting.ended).toEqual([0, null]);
+    } finally {
+      server.resume();
+    }
+  });
+
+  test(
+    "a start on a server that is read only serves what can be read",
+    { timeout: 60_000 },
+    async () => {
+      await place.stowage.stop();
+      await server.setReadOnly(true);
+      try {
+        const start = await place.startAgain({});
+        const client = new WatchingClient(await start.url());
+        expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+        expect((await claimOne(client, 900_002)).status).toBe(503);
+        await server.setReadOnly(false);
+        await until(async () => (await claimOne(client, 900_003)).status === 204);
+        client.close();
+        start.process.kill("SIGTERM");
+        expect(await start.ended).toEqual([0, null]);
+      } finally {
+        await server.setReadOnly(false);
+      }
+    },
+  );
+
   test("a stop while the server hangs ends in time", { timeout: 60_000 }, async () => {
     const load = place.startLoad();
     await wait(QUIET_MS);
@@ -196,6 +258,17 @@ async function takeConnections(server: PrivateServer): Promise<Session[]> {
 function claimOne(client: WatchingClient, number: number) {
   const body = claimBody({ [providerUuid(9)]: { VCPU: 1 } });
   return client.put(`/allocations/${consumerUuid(number)}`, body);
+}
+
+async function configure(
+  folder: string,
+  placementDatabase: Readonly<Record<string, string | number | boolean>>,
+): Promise<void> {
+  await writeConfig(folder, {
+    api: { auth_strategy: "noauth2" },
+    placement_database: placementDatabase,
+    stowage: { port: 0, database_timeout: TIMEOUT_S, shutdown_timeout: TIMEOUT_S },
+  });
 }
 
 const AWAY = / ERROR stowage \[-\] The database (is away|takes no writes|is blocked): .+ 503$/;
@@ -238,13 +311,9 @@ class Place {
     const database = `faults_${Math.random().toString(36).slice(2)}`;
     await server.createDatabase(database);
     const proxy = await DatabaseProxy.start("127.0.0.1", server.port);
-    await writeConfig(folder.path, {
-      api: { auth_strategy: "noauth2" },
-      placement_database: {
-        connection: server.connectionTo(database, proxy.port),
-        sync_on_startup: true,
-      },
-      stowage: { database_timeout: TIMEOUT_S, shutdown_timeout: TIMEOUT_S },
+    await configure(folder.path, {
+      connection: server.connectionTo(database, proxy.port),
+      sync_on_startup: true,
     });
     const stowage = await startProcess(folder.path);
     const owner = await server.openSession(database);
@@ -252,6 +321,13 @@ class Place {
     for (const provider of PROVIDERS) await makeProvider(place.client, provider, TOTALS);
     await makeProvider(place.client, providerUuid(9), { VCPU: 100_000, MEMORY_MB: 1 });
     return place;
+  }
+
+  /** On the same database, by a configuration that differs in how it waits for the server. */
+  async startAgain(waiting: Readonly<Record<string, number>>): Promise<Served> {
+    const connection = this.#server.connectionTo(this.#database);
+    await configure(this.#folder.path, { connection, ...waiting });
+    return serve({ folder: this.#folder.path });
   }
 
   startLoad(): Load {
@@ -349,9 +425,6 @@ class Place {
       if (performance.now() > deadlineMs) break;
       await wait(100);
     }
-    if (process.env["STOWAGE_FAULT_LOG"]) {
-      console.log([...this.#linesAbout(AWAY), ...this.#linesAbout(BACK)].join("\n"));
-    }
     const [away, back] = [this.#linesAbout(AWAY), this.#linesAbout(BACK)];
     expect(this.#linesAbout(EXPECTED_OTHERWISE, false)).toEqual([]);
     expect(back.length).toBe(away.length);
@@ -364,13 +437,6 @@ class Place {
   }
 
   async remove(): Promise<void> {
-    if (this.stowage.process.exitCode !== null)
-      console.log(
-        this.stowage.errors
-          .filter((l) => !l.includes("requestlog"))
-          .slice(-30)
-          .join("\n"),
-      );
     if (this.stowage.process.exitCode === null) expect(await this.stowage.stop()).toBe(0);
     this.client.close();
     await this.owner.close().catch(() => undefined);
