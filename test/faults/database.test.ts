@@ -14,6 +14,8 @@ import { Load, WatchingClient } from "./load.ts";
 import { PRIVATE_ENGINES, type PrivateServer, type Session } from "./private-servers.ts";
 import { Random } from "./random.ts";
 
+/** Only the main ones, unless there is time. */
+const testMore = test.skipIf(process.env["STOWAGE_FAULT_ROUNDS"] === undefined);
 const SEED = Number(process.env["STOWAGE_FAULT_SEED"] ?? Date.now() % 2 ** 31);
 
 /** `[stowage] database_timeout` of these tests: what every request is bound by. */
@@ -54,7 +56,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a server that is killed and back at once", { timeout: 60_000 }, async () => {
+  testMore("a server that is killed and back at once", { timeout: 60_000 }, async () => {
     await place.survive(
       async () => {
         await server.kill();
@@ -80,7 +82,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a network that breaks for less than the limit", { timeout: 60_000 }, async () => {
+  testMore("a network that breaks for less than the limit", { timeout: 60_000 }, async () => {
     await place.survive(
       async ({ proxy }) => {
         proxy.fallSilent();
@@ -91,7 +93,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     );
   });
 
-  test("a slow network", { timeout: 60_000 }, async () => {
+  testMore("a slow network", { timeout: 60_000 }, async () => {
     const { answers } = await place.survive(
       async ({ proxy }) => {
         proxy.delayMs = 20;
@@ -119,7 +121,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  test("a server that takes no more connections", { timeout: 60_000 }, async () => {
+  testMore("a server that takes no more connections", { timeout: 60_000 }, async () => {
     await place.survive(async ({ proxy }) => {
       // All that the service has are lost at the same time.
       proxy.fallSilent();
@@ -155,7 +157,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a table that someone else has locked", { timeout: 60_000 }, async () => {
+  testMore("a table that someone else has locked", { timeout: 60_000 }, async () => {
     await place.survive(async ({ owner }) => {
       await owner.query(
         engine.name === "PostgreSQL"
@@ -190,7 +192,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  test("a start gives up in time, and may be stopped", { timeout: 60_000 }, async () => {
+  testMore("a start gives up in time, and may be stopped", { timeout: 60_000 }, async () => {
     await place.stowage.stop();
     server.pause();
     try {
@@ -344,20 +346,17 @@ class Place {
     { isNoticed = true } = {},
   ): Promise<{ readonly answers: ReadonlyMap<number, number>; readonly log: readonly string[] }> {
     const load = this.startLoad();
-    await wait(QUIET_MS);
-    const before = await this.#audit();
+    let before: Tables;
     try {
-      await fault(this);
-    } finally {
-      const serving = this.#untilServing();
-      await serving;
       await wait(QUIET_MS);
+      before = await this.#audit();
+      await fault(this);
+      await this.#untilServing();
+      await wait(QUIET_MS);
+    } finally {
       await load.stop();
     }
     const { client } = load;
-    console.log(
-      `slowest ${Math.round(client.slowestMs)} ms, ${JSON.stringify([...client.statuses])}`,
-    );
     expect([...client.problems, ...this.client.problems]).toEqual([]);
     expect(client.slowestMs).toBeLessThan(TIMEOUT_S * 1000 + SLACK_MS);
     if (isNoticed) expect(client.statuses.get(503)).toBeGreaterThan(0);
@@ -379,7 +378,6 @@ class Place {
       if (replies.every(({ status }) => status < 300)) break;
       await wait(50);
     }
-    console.log(`serving again after ${Math.round(performance.now() - startedAtMs)} ms`);
     expect(performance.now() - startedAtMs).toBeLessThan(TIMEOUT_S * 1000 + SLACK_MS);
   }
 

@@ -101,7 +101,8 @@ export async function endInTime(
   ending: Promise<void>,
   socket: { destroy(): unknown },
 ): Promise<void> {
-  await Promise.race([ending, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
+  const ended = ending.catch(() => undefined);
+  await Promise.race([ended, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
   socket.destroy();
 }
 
