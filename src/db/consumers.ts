@@ -159,28 +159,26 @@ export async function ensureExternalIdentities(
   table: "projects" | "users",
   externalIds: readonly string[],
 ): Promise<Map<string, ExternalIdentity>> {
-  if (externalIds.length === 0) return new Map();
-  const found = await findExternalIdentities(tx, table, externalIds);
-  const missing = externalIds.filter((externalId) => !found.has(externalId));
-  if (missing.length === 0) return found;
-  for (const batch of tx.adapter.comparesTextLoosely ? missing.map((id) => [id]) : [missing]) {
-    await insertExternalIdentities(tx, table, batch, found);
+  // One that has just been made may be the next one, too.
+  const batches = tx.adapter.comparesTextLoosely ? externalIds.map((id) => [id]) : [externalIds];
+  const found = new Map<string, ExternalIdentity>();
+  for (const batch of batches) {
+    const identities = await ensureDistinctIdentities(tx, table, batch);
+    for (const [externalId, identity] of identities) found.set(externalId, identity);
   }
   return found;
 }
 
-/** @param found takes them up */
-async function insertExternalIdentities(
+/** @param externalIds no two of them are the same to the engine */
+async function ensureDistinctIdentities(
   tx: WriteTransaction,
   table: "projects" | "users",
   externalIds: readonly string[],
-  found: Map<string, ExternalIdentity>,
-): Promise<void> {
-  // One of those just made may be the same to the engine.
-  const known = tx.adapter.comparesTextLoosely
-    ? await findExternalIdentities(tx, table, externalIds)
-    : NONE;
-  const missing = externalIds.filter((externalId) => !known.has(externalId));
+): Promise<Map<string, ExternalIdentity>> {
+  if (externalIds.length === 0) return new Map();
+  const found = await findExternalIdentities(tx, table, externalIds);
+  const missing = externalIds.filter((externalId) => !found.has(externalId));
+  if (missing.length === 0) return found;
   await insertMissing(() =>
     inChunks(missing, (chunk) =>
       tx.query
@@ -194,12 +192,11 @@ async function insertExternalIdentities(
         .execute(),
     ),
   );
-  for (const [externalId, identity] of await findExternalIdentities(tx, table, externalIds)) {
+  for (const [externalId, identity] of await findExternalIdentities(tx, table, missing)) {
     found.set(externalId, identity);
   }
+  return found;
 }
-
-const NONE: ReadonlyMap<string, ExternalIdentity> = new Map();
 
 /**
  * Those of the given projects or users that are there, by the external id that was asked for. The
