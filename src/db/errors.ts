@@ -27,6 +27,9 @@ export class ReferenceViolation extends DatabaseError {}
 /** A text or number that the engine, or the character set of its tables, has no room for. */
 export class UnstorableValue extends DatabaseError {}
 
+/** The database user may not do what was tried; says what. */
+export class PermissionDenied extends DatabaseError {}
+
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
 export class TransactionConflict extends DatabaseError {}
 

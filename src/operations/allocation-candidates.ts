@@ -12,7 +12,14 @@ import type { Service } from "./service.ts";
  */
 export type ProviderRows = Pick<
   ProviderIndex,
-  "uuidOf" | "treeOf" | "firstRowOf" | "nextRowOf" | "changesOf" | "summarize" | "endOfRows"
+  | "uuidOf"
+  | "treeOf"
+  | "firstRowOf"
+  | "nextRowOf"
+  | "changesOf"
+  | "summarize"
+  | "endOfRows"
+  | "resourceClasses"
 >;
 
 /**

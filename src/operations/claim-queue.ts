@@ -3,7 +3,6 @@ import { setImmediate } from "node:timers/promises";
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
-import { loadProviderRecords } from "../db/provider-records.ts";
 import type { Claim } from "../domain/claim.ts";
 import {
   ConcurrentUpdateDetected,
@@ -102,20 +101,20 @@ export class ClaimQueue {
         await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims, state),
+          writeClaims(tx, this.#keeper.current, claims, state, this.#keeper.watch()),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;
         }
-        await this.#refresh(claims);
+        await this.#doubt(claims);
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();
   }
 
-  /** Reads again what the claims name, and what their consumers would give back. */
-  async #refresh(claims: readonly Claim[]): Promise<void> {
+  /** Has read again what the claims name, and what their consumers would give back. */
+  async #doubt(claims: readonly Claim[]): Promise<void> {
     const [first] = claims;
     if (!first) return;
     const index = this.#keeper.current;
@@ -124,12 +123,10 @@ export class ClaimQueue {
       ...consumers.flatMap(({ allocations }) => allocations),
       ...claims.flatMap(({ inventories = [] }) => inventories),
     ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
-    const records = await this.#database.reader(first.context, async (tx) => {
-      const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
-      const held = await listStoredAllocations(tx, [...uuids]);
-      const ids = new Set([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
-      return loadProviderRecords(tx, [...ids]);
-    });
-    for (const record of records) index.put(record);
+    const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
+    const held = await this.#database.reader(first.context, (tx) =>
+      listStoredAllocations(tx, [...uuids]),
+    );
+    this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
   }
 }

@@ -9,6 +9,10 @@ import { Service } from "./service.ts";
 /** What is done at start belongs to no request. */
 const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
 
+const UNKNOWN_WRITER =
+  "Another program writes to the database, perhaps Placement, and answers may be out of date: " +
+  'run "stowage db triggers install"';
+
 export interface OpenServiceOptions extends Pick<
   DatabaseOptions,
   "onStatement" | "counters" | "logger"
@@ -39,7 +43,7 @@ export async function openService(
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);
-    return await Service.start(config, database);
+    return await Service.start(config, database, () => options.logger?.warn(UNKNOWN_WRITER));
   } catch (error) {
     await database.close();
     throw error;

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { DuplicateEntry, ReferenceViolation, TransactionConflict } from "../db/errors.ts";
+import { ReferenceViolation, TransactionConflict } from "../db/errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "./claim-queue.ts";
@@ -23,9 +23,18 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
   }
 
-  /** Builds the read model of a database whose schema is the newest. */
-  static async start(config: Config, database: Database): Promise<Service> {
-    const keeper = new IndexKeeper(database, config.stowage.changeRetention * 1000);
+  /**
+   * Builds the read model of a database whose schema is the newest.
+   *
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  static async start(
+    config: Config,
+    database: Database,
+    onUnknownWriter?: () => void,
+  ): Promise<Service> {
+    const retentionMs = config.stowage.changeRetention * 1000;
+    const keeper = new IndexKeeper(database, retentionMs, onUnknownWriter);
     await keeper.build();
     return new Service(config, database, keeper);
   }
@@ -48,8 +57,8 @@ export class Service {
    * Writes, and lets the read model follow: what a transaction recorded as changed is read again
    * before its commit, and put into the read model right after it.
    *
-   * What a constraint refuses although it was looked for, another process has made or deleted
-   * since: then it is done again, and finds that out.
+   * What a foreign key refuses although it was looked for, another process has deleted since, or
+   * begun to use: then it is done again, on a fresh read model, and finds that out.
    *
    * @throws TransactionConflict others were first again and again
    */
@@ -62,7 +71,7 @@ export class Service {
       try {
         return await this.#writeOnce(context, work);
       } catch (error) {
-        if (!(error instanceof DuplicateEntry || error instanceof ReferenceViolation)) throw error;
+        if (!(error instanceof ReferenceViolation)) throw error;
         if (left === 0) throw new TransactionConflict(error.message, { cause: error });
       }
     }

@@ -148,7 +148,7 @@ export function setProviderTraits(
       return { generation: provider.generation, traits };
     }
     recordProvider(tx, provider);
-    return { generation: await incrementProviderGeneration(tx, provider), traits };
+    return { generation: incrementProviderGeneration(tx, provider), traits };
   });
 }
 

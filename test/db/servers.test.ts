@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { summarizeChangesAfter } from "../../src/db/change-feed.ts";
@@ -12,6 +12,7 @@ import { DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
+import { CommitProxy } from "../support/commit-proxy.ts";
 import { DatabaseProxy } from "../support/database-proxy.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
@@ -172,11 +173,11 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   });
 
   describe("a commit whose answer is lost", () => {
-    let proxy: DatabaseProxy;
+    let proxy: CommitProxy;
 
     beforeEach(async () => {
       const { hostname, port } = new URL(place.connection);
-      proxy = await DatabaseProxy.start(hostname, Number(port));
+      proxy = await CommitProxy.start(hostname, Number(port));
       await migrate(await open());
     });
 
@@ -184,7 +185,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
       await proxy.stop();
     });
 
-    it.each(["before", "after"] as const)(
+    it.each(["cut before", "cut after"] as const)(
       "is made once when the connection breaks %s the server has done it",
       async (moment) => {
         const database = await open({}, proxy.port);
@@ -196,16 +197,19 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
           await insertTrait(tx, `attempt ${attempt}`);
           tx.recordChange({ kind: "trait", subject: `attempt ${attempt}` });
           tx.afterCommit(() => committed.push(attempt));
-          if (attempt === 1) proxy.cutAtCommit(moment);
+          if (attempt === 1) void proxy.meetCommit(moment);
         });
-        const last = moment === "before" ? 2 : 1;
+        const last = moment === "cut before" ? 2 : 1;
         expect(committed).toEqual([last]);
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
 
     it("is made when it was lost, and another change has been given the id of its own", async () => {
-      const database = await open({}, proxy.port);
+      const { hostname, port } = new URL(place.connection);
+      const cutting = await DatabaseProxy.start(hostname, Number(port));
+      onTestFinished(() => cutting.stop());
+      const database = await open({}, cutting.port);
       const other = await open();
       const recordChange = (from: Database, subject: string) =>
         from.writer({ ...CONTEXT, requestId: subject }, async (tx) =>
@@ -218,7 +222,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
         await insertTrait(tx, `attempt ${attempts}`);
         tx.recordChange({ kind: "trait", subject: "lost" });
         if (attempts > 1) return;
-        proxy.cutAtCommit("before", async () => {
+        cutting.cutAtCommit("before", async () => {
           await outside(() => giveIdsAgain(other));
           await outside(() => recordChange(other, "other"));
         });

@@ -5,9 +5,11 @@ import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { SESSION_MARK } from "./mysql-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 export interface MysqlSessionSettings {
@@ -20,6 +22,7 @@ export interface MysqlSessionSettings {
 
 /** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
 export class MysqlSession implements Session {
+  readonly runsInTurn = true;
   readonly #connection: mysql.Connection;
   #isBroken = false;
   #isRunning = false;
@@ -72,6 +75,11 @@ export class MysqlSession implements Session {
     }
   }
 
+  /** The protocol allows no statement before the one before it is answered. */
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runInTurn(this, statements);
+  }
+
   /** All rows at once. */
   async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
     const { rows } = await this.run(text, parameters);
@@ -90,7 +98,7 @@ export class MysqlSession implements Session {
     // An id of 0 is the id 0: the resource class VCPU has it.
     await this.run(
       "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
-        "innodb_lock_wait_timeout = ?, lock_wait_timeout = ?",
+        `innodb_lock_wait_timeout = ?, lock_wait_timeout = ?, ${SESSION_MARK} = 1`,
       [sqlMode, sqlMode, lockTimeoutS, lockTimeoutS],
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
@@ -98,19 +106,21 @@ export class MysqlSession implements Session {
       "show variables where variable_name in ('wsrep_on', 'idle_transaction_timeout')",
       [],
     );
-    const variables = new Map(
-      (rows as { Variable_name: string; Value: string }[]).map((row) => [
-        row.Variable_name,
-        row.Value,
-      ]),
-    );
-    // A node of Galera waits until it has what the others had committed when a transaction begins.
-    if (variables.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
-    // MySQL knows no such limit: there, TCP has to find out that nobody is left.
-    if (variables.has("idle_transaction_timeout")) {
+    const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
+    // MariaDB gives up a transaction whose client has gone away without a word; with MySQL, TCP has to
+    // find out that nobody is left.
+    if (has.has("idle_transaction_timeout")) {
       await this.run("set session idle_transaction_timeout = ?", [idleTransactionTimeoutS]);
     }
+    // A node of Galera waits until it has what the others had committed when a transaction begins,
+    // and when a statement outside of one does: what is read after a commit elsewhere shows it.
+    if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
   }
+}
+
+interface Variable {
+  readonly Variable_name: string;
+  readonly Value: string;
 }
 
 /** The driver's own way to hang up waits for the other end to do so, too. */

@@ -4,7 +4,7 @@ import {
   MysqlQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -15,10 +15,11 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
+import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
 import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
@@ -27,6 +28,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
   readonly comparesTextLoosely = true;
   readonly tableList: TableList = sql`
@@ -44,6 +46,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
+  readonly triggerDialect = MYSQL_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
@@ -60,16 +63,16 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     );
   }
 
-  createDialect(access: "read" | "write"): Dialect {
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
     const { readers, writer, statementTimeoutMs } = this.#pools;
     const rules = { ...RULES, statementTimeoutMs };
-    return sessionDialect(PARTS, access === "write" ? writer : readers, rules);
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /**
    * The lock belongs to the session, as each change of the schema commits the transaction. It holds
-   * on one node of a Galera cluster only: a process on another node may find that a table is there
-   * already, begins anew, and finds less to do.
+   * on one node of a Galera cluster only: a process on another node may find that a table or index
+   * is there already, begins anew, and finds less to do.
    */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,

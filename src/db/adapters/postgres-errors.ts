@@ -2,6 +2,7 @@ import {
   DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
+  PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
@@ -11,6 +12,7 @@ import {
 
 const UNIQUE_VIOLATION = "23505";
 const FOREIGN_KEY_VIOLATION = "23503";
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 const CONFLICTS = new Set([
   "40001", // serialization_failure
@@ -41,6 +43,7 @@ export function translatePostgresError(error: unknown): unknown {
   const { code, constraint = "", message } = error;
   if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (code === INSUFFICIENT_PRIVILEGE) return new PermissionDenied(message, { cause: error });
   if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
   if (code === READ_ONLY) return new DatabaseReadOnly(message, { cause: error });

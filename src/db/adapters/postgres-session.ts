@@ -4,13 +4,16 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runPipelined } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 /** A connection to PostgreSQL. */
 export class PostgresSession implements Session {
+  readonly runsInTurn = false;
   readonly #client: Client;
   #isBroken = false;
   #cursors = 0;
@@ -53,6 +56,10 @@ export class PostgresSession implements Session {
     }
   }
 
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runPipelined(this, statements);
+  }
+
   /** In batches, from a cursor, so inside of a transaction. */
   async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
     this.#cursors += 1;
@@ -83,7 +90,7 @@ function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimit
   return (
     `set lock_timeout = '${lockTimeoutS}s'; ` +
     `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
-    "set client_min_messages = warning"
+    `set client_min_messages = warning; set ${SESSION_MARK} = on`
   );
 }
 
@@ -115,6 +122,7 @@ async function connectWith(
     connectionTimeoutMillis:
       connectTimeoutSeconds === undefined ? connectTimeoutMs : connectTimeoutSeconds * 1000,
     keepAlive: true,
+    pipeline: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ssl: ssl ?? false,
     types: { getTypeParser: parserOf },

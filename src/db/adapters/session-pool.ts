@@ -31,6 +31,7 @@ export class SessionPool {
   #count = 0;
   #opening = 0;
   #brokeAtMs = -Infinity;
+  #closing: Promise<void> | undefined;
 
   /** @param open what it throws is thrown to whoever needs the session */
   constructor(limits: PoolLimits, open: () => Promise<Session>) {
@@ -67,13 +68,18 @@ export class SessionPool {
    *
    * @throws DatabaseUnavailable when one does not
    */
-  async close(): Promise<void> {
-    const closing: (void | Promise<void>)[] = [];
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    const closing: Promise<void>[] = [];
     while (this.#isInUse || this.#idle.length > 0) {
       const session = this.#idle.pop() ?? (await this.#waitForLast());
       if (!session) continue;
       this.#count -= 1;
-      closing.push(session.close());
+      closing.push(Promise.resolve(session.close()));
     }
     await Promise.all(closing);
   }
