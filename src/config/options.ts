@@ -380,7 +380,8 @@ export const OPTIONS = {
     slave_connection: {
       type: "string",
       secret: true,
-      ignored: "reads are answered from memory or from the database that is written to",
+      ignored:
+        "no read may lag behind what was written, and Placement reads nothing from it either",
       help: "The URL of a database for reading.",
     },
     mysql_sql_mode: {

@@ -1,7 +1,13 @@
 import { ERROR_CODES } from "../api/error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
-import { DatabaseUnavailable, TransactionConflict, UnstorableValue } from "../db/errors.ts";
+import {
+  DatabaseUnavailable,
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
+  UnstorableValue,
+} from "../db/errors.ts";
 import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
 import { MessageFlaw } from "./message-flaw.ts";
@@ -19,6 +25,9 @@ const RULES: readonly Rule[] = [
   [ConcurrentUpdateDetected, ({ message }) => conflict(message, ERROR_CODES.concurrentUpdate)],
   [Exists, ({ message }) => conflict(message)],
   [UnstorableValue, () => badRequest(UNSTORABLE)],
+  // Both: another process has made or deleted it since it was looked for.
+  [DuplicateEntry, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
+  [ReferenceViolation, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];

@@ -1,16 +1,19 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { summarizeChangesAfter } from "../../src/db/change-feed.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
 import { DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
 import { CommitProxy } from "../support/commit-proxy.ts";
+import { DatabaseProxy } from "../support/database-proxy.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 import { schemaFacts } from "./schema-facts.ts";
@@ -201,6 +204,31 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
+
+    it("is made when it was lost, and another change has been given the id of its own", async () => {
+      const { hostname, port } = new URL(place.connection);
+      const cutting = await DatabaseProxy.start(hostname, Number(port));
+      onTestFinished(() => cutting.stop());
+      const database = await open({}, cutting.port);
+      const other = await open();
+      const recordChange = (from: Database, subject: string) =>
+        from.writer({ ...CONTEXT, requestId: subject }, async (tx) =>
+          tx.recordChange({ kind: "trait", subject }),
+        );
+      await recordChange(database, "before");
+      let attempts = 0;
+      await database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "lost" });
+        if (attempts > 1) return;
+        cutting.cutAtCommit("before", async () => {
+          await outside(() => giveIdsAgain(other));
+          await outside(() => recordChange(other, "other"));
+        });
+      });
+      expect(await readTraits(database)).toEqual(["attempt 2"]);
+    });
   });
 });
 
@@ -222,6 +250,21 @@ async function expectChangeToHaveMilliseconds(database: Database): Promise<void>
   const madeAt = database.adapter.decodeDate(change.created_at)?.getTime() ?? 0;
   expect(Math.abs(Date.now() - madeAt)).toBeLessThan(10_000);
 }
+
+/** Lets the next change have the id after the last that is there, as after a crash of the server. */
+async function giveIdsAgain(database: Database): Promise<void> {
+  const { lastId } = await database.reader(CONTEXT, (tx) => summarizeChangesAfter(tx, 0));
+  await database.writer(CONTEXT, async (tx) => {
+    const restart =
+      tx.adapter.engine === "postgres"
+        ? `select setval('stowage_changes_id_seq', ${lastId})`
+        : `alter table stowage_changes auto_increment = ${lastId + 1}`;
+    await tx.query.executeQuery(CompiledQuery.raw(restart));
+  });
+}
+
+/** Runs as if begun by someone else, who is not inside of a transaction. */
+const outside = AsyncLocalStorage.snapshot();
 
 async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
   await tx.query.insertInto("traits").values({ name }).execute();

@@ -30,6 +30,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
+  readonly comparesTextLoosely = true;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;
