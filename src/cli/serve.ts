@@ -47,7 +47,7 @@ async function prepare(
   refuseWorkersOnSqlite(config);
   if (places.length > 0 || cluster.isWorker) return loaded;
   const place = configuredPlace(config);
-  if ("host" in place) refuseOpenDoors(config, [place]);
+  if ("host" in place) refuseOpenDoors(config, place);
   await removeDeadSocket(place);
   return loaded;
 }
