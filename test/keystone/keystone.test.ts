@@ -13,7 +13,7 @@ import {
 
 if (!isKeystoneInstalled) {
   console.log(
-    "Tests against a real Keystone are skipped: see scripts/install-keystone-for-tests.sh",
+    "Tests against a real Keystone are skipped: see scripts/install-for-tests.sh",
   );
 }
 

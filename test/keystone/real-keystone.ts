@@ -14,7 +14,7 @@ import { makeFolder } from "../support/stowage.ts";
 const MANAGE = "/usr/bin/keystone-manage";
 const PLUGIN = "/usr/lib/uwsgi/plugins/python3_plugin.so";
 
-/** Whether Debian's packages are there; `scripts/install-keystone-for-tests.sh` installs them. */
+/** Whether Debian's packages are there; `scripts/install-for-tests.sh` installs them. */
 export const isKeystoneInstalled = existsSync(MANAGE) && existsSync(PLUGIN);
 
 /** How to log in, as the body of `POST /v3/auth/tokens` has it. */
