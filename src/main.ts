@@ -11,11 +11,12 @@ import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "
 import { makeDatabaseFolder } from "./cli/make-database-folder.ts";
 import { serve } from "./cli/serve.ts";
 import { checkUpgrade } from "./cli/status.ts";
+import { installDatabaseTriggers, removeDatabaseTriggers } from "./cli/triggers.ts";
 import { WorkerEnded } from "./cli/workers.ts";
 import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
-import { DatabaseUnavailable, SchemaMismatch } from "./db/errors.ts";
+import { DatabaseUnavailable, PermissionDenied, SchemaMismatch } from "./db/errors.ts";
 
 const program = new Command("stowage")
   .description("Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.")
@@ -79,6 +80,20 @@ db.command("online_data_migrations")
       return runOnlineDataMigrations(load(command).config, maxCount, process.stdout);
     }),
   );
+
+const triggers = db
+  .command("triggers")
+  .description("let Placement write to the same database, during a rolling migration");
+
+triggers
+  .command("install")
+  .description("see what other programs write; replaces triggers that are there")
+  .action(run((command) => installDatabaseTriggers(load(command).config, process.stdout)));
+
+triggers
+  .command("remove")
+  .description("leave the tables as Placement knows them")
+  .action(run((command) => removeDatabaseTriggers(load(command).config, process.stdout)));
 
 program
   .command("status")
@@ -222,6 +237,7 @@ function isForOperator(error: unknown): error is Error {
     error instanceof PolicyFileError ||
     error instanceof SchemaMismatch ||
     error instanceof DatabaseUnavailable ||
+    error instanceof PermissionDenied ||
     error instanceof WorkerEnded ||
     // From the operating system, such as an address in use or a file that may not be written.
     (error instanceof Error && "syscall" in error)

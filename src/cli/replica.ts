@@ -48,6 +48,7 @@ export class Replica implements Reloadable {
     const counters = new Counters();
     const service = await openService(config, {
       counters,
+      logger,
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
     try {

@@ -918,6 +918,12 @@ export const OPTIONS = {
       min: 0,
       help: "Seconds that requests in flight may take to finish once the service is asked to stop.",
     },
+    database_timeout: {
+      type: "float",
+      default: 30,
+      min: 0.1,
+      help: "Seconds that a request may take for all that it needs of the database; then it is answered with 503.",
+    },
     change_retention: {
       type: "integer",
       default: 604800,

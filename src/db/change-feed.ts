@@ -1,3 +1,4 @@
+import { SETTLED } from "./changes.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** What a read model needs to know of a change. */
@@ -6,6 +7,8 @@ export interface FeedEntry {
   /** Of the provider that changed; `null` for a change of names or of a consumer. */
   readonly providerId: number | null;
   readonly kind: string;
+  /** For an entry which tells that the changes up to an id are settled: that id. */
+  readonly settled: number | undefined;
 }
 
 /** How many changes there are after an id, and the last of them: tells cheaply that none is new. */
@@ -27,7 +30,7 @@ export async function summarizeChangesAfter(
 export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
   const rows = await tx.query
     .selectFrom("stowage_changes as sc")
-    .select(["sc.id", "sc.resource_provider_id", "sc.kind"])
+    .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject"])
     .where("sc.id", ">", id)
     .orderBy("sc.id")
     .execute();
@@ -35,18 +38,41 @@ export async function listChangesAfter(tx: ReadTransaction, id: number): Promise
     id: row.id,
     providerId: row.resource_provider_id,
     kind: row.kind,
+    settled: row.kind === SETTLED ? Number(row.subject) : undefined,
   }));
 }
 
-/** The ids of the newest changes, ascending. */
-export async function listNewestChangeIds(tx: ReadTransaction, limit: number): Promise<number[]> {
-  const rows = await tx.query
+/** An id up to which all changes that there will ever be are visible. */
+export async function findSettledChangeId(tx: ReadTransaction): Promise<number> {
+  const told = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select("sc.subject")
+    .where("sc.kind", "=", SETTLED)
+    .orderBy("sc.id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (told) return Number(told.subject);
+  // What came before the oldest row was deleted for its age.
+  const oldest = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select((eb) => eb.fn.min("sc.id").as("id"))
+    .executeTakeFirst();
+  return (oldest?.id ?? 1) - 1;
+}
+
+/** A read that fails where reads do. */
+export async function findAnyChangeId(tx: ReadTransaction): Promise<number | undefined> {
+  const row = await tx.query
     .selectFrom("stowage_changes as sc")
     .select("sc.id")
-    .orderBy("sc.id", "desc")
-    .limit(limit)
-    .execute();
-  return rows.map((row) => row.id).reverse();
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** A write that changes nothing, and fails where writes do. */
+export async function deleteNoChange(tx: WriteTransaction): Promise<void> {
+  await tx.query.deleteFrom("stowage_changes").where("id", "=", -1).execute();
 }
 
 /**

@@ -12,5 +12,10 @@ export interface RequestContext {
   readonly userId: string | undefined;
   readonly projectId: string | undefined;
   readonly roles: readonly string[];
+  /**
+   * By when the database has to have done all of it, on the clock of `performance.now()`; it may
+   * take its time if there is none.
+   */
+  readonly deadlineMs?: number;
   readonly config: Config;
 }

@@ -124,13 +124,15 @@ export class Pipeline {
   }
 
   #makeContext({ requestId, globalRequestId, credentials }: Exchange): RequestContext {
+    const { config } = this.#parts;
     return {
       requestId,
       globalRequestId,
       userId: credentials?.userId,
       projectId: credentials?.projectId,
       roles: credentials?.roles ?? [],
-      config: this.#parts.config,
+      config,
+      deadlineMs: performance.now() + config.stowage.databaseTimeout * 1000,
     };
   }
 

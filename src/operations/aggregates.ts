@@ -58,6 +58,6 @@ export function setProviderAggregates(
     await insertProviderAggregates(tx, provider.id, added);
     recordProvider(tx, provider);
     if (generation === undefined) return { generation: provider.generation, aggregates };
-    return { generation: await incrementProviderGeneration(tx, provider), aggregates };
+    return { generation: incrementProviderGeneration(tx, provider), aggregates };
   });
 }

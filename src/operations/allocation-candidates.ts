@@ -1,6 +1,7 @@
 import type { Budget, Progress } from "../candidates/anchor-search.ts";
 import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
 import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
+import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
 import type { Service } from "./service.ts";
@@ -11,7 +12,14 @@ import type { Service } from "./service.ts";
  */
 export type ProviderRows = Pick<
   ProviderIndex,
-  "uuidOf" | "treeOf" | "firstRowOf" | "nextRowOf" | "changesOf" | "summarize" | "endOfRows"
+  | "uuidOf"
+  | "treeOf"
+  | "firstRowOf"
+  | "nextRowOf"
+  | "changesOf"
+  | "summarize"
+  | "endOfRows"
+  | "resourceClasses"
 >;
 
 /**
@@ -21,10 +29,11 @@ export type ProviderRows = Pick<
  */
 export async function listAllocationCandidates(
   service: Service,
+  context: DatabaseContext,
   query: CandidateQuery,
 ): Promise<CandidateListing> {
   const { placement } = service.config;
-  const index = await service.freshIndex();
+  const index = await service.freshIndex(context);
   const search = searchCandidates(index, index.time, query, {
     strategy: placement.allocationCandidatesGenerationStrategy,
     maxCandidates: placement.maxAllocationCandidates,

@@ -3,7 +3,6 @@ import { setImmediate } from "node:timers/promises";
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
-import { loadProviderRecords } from "../db/provider-records.ts";
 import type { Claim } from "../domain/claim.ts";
 import {
   ConcurrentUpdateDetected,
@@ -41,6 +40,8 @@ export class ClaimQueue {
   /**
    * Resolves when the claim is committed.
    *
+   * A batch has the deadline of the claim that came first, and so of the shortest time.
+   *
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
   submit(claim: Claim): Promise<void> {
@@ -55,10 +56,21 @@ export class ClaimQueue {
     while (this.#waiting.length > 0) {
       // Requests that can be read already belong into this batch: let the event loop read them.
       await setImmediate();
-      const batch = this.#waiting.splice(0, MAX_BATCH);
-      await this.#write(batch);
+      const batch = this.#takeBatch();
+      if (batch.length > 0) await this.#write(batch);
     }
     this.#isWriting = false;
+  }
+
+  /** Those whose turn comes too late are refused: nobody would hear that they were written. */
+  #takeBatch(): WaitingClaim[] {
+    const now = performance.now();
+    const batch = this.#waiting.splice(0, MAX_BATCH);
+    return batch.filter(({ claim, refuse }) => {
+      const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
+      if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
+      return isInTime;
+    });
   }
 
   async #write(batch: readonly WaitingClaim[]): Promise<void> {
@@ -86,23 +98,23 @@ export class ClaimQueue {
     const { context } = first;
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
-        await this.#keeper.fresh();
+        await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims, state),
+          writeClaims(tx, this.#keeper.current, claims, state, this.#keeper.watch()),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;
         }
-        await this.#refresh(claims);
+        await this.#doubt(claims);
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();
   }
 
-  /** Reads again what the claims name, and what their consumers would give back. */
-  async #refresh(claims: readonly Claim[]): Promise<void> {
+  /** Has read again what the claims name, and what their consumers would give back. */
+  async #doubt(claims: readonly Claim[]): Promise<void> {
     const [first] = claims;
     if (!first) return;
     const index = this.#keeper.current;
@@ -111,12 +123,10 @@ export class ClaimQueue {
       ...consumers.flatMap(({ allocations }) => allocations),
       ...claims.flatMap(({ inventories = [] }) => inventories),
     ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
-    const records = await this.#database.reader(first.context, async (tx) => {
-      const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
-      const held = await listStoredAllocations(tx, [...uuids]);
-      const ids = new Set([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
-      return loadProviderRecords(tx, [...ids]);
-    });
-    for (const record of records) index.put(record);
+    const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
+    const held = await this.#database.reader(first.context, (tx) =>
+      listStoredAllocations(tx, [...uuids]),
+    );
+    this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
   }
 }

@@ -11,7 +11,8 @@ import {
   ensureExternalIdentities,
   findConsumers,
   findExternalIdentities,
-  updateConsumer,
+  updateConsumers,
+  type ConsumerUpdate,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
@@ -80,6 +81,7 @@ export async function loadClaimedState(
  * it leave. The read model follows when the transaction has committed.
  *
  * @param state read before; it may be out of date
+ * @param isOvertaken whether the read model knows better by the time of the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
  * @returns the outcomes, in the order of the claims
@@ -89,6 +91,7 @@ export async function writeClaims(
   index: ProviderIndex,
   claims: readonly Claim[],
   state: ClaimedState,
+  isOvertaken: () => boolean,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
   addConsumers(plan, claims, state);
@@ -97,14 +100,16 @@ export async function writeClaims(
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  await writeConsumers(tx, consumers, await ensureNames(tx, consumers, state.names));
+  writeConsumers(tx, consumers, await ensureNames(tx, consumers, state.names));
   await writeProviders(tx, plan.providers);
-  await writeAllocations(tx, consumers);
-  await deleteConsumersWithoutAllocations(
+  writeAllocations(tx, consumers);
+  deleteConsumersWithoutAllocations(
     tx,
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
-  tx.afterCommit(() => updateIndex(index, plan.providers));
+  tx.afterCommit(() => {
+    if (!isOvertaken()) updateIndex(index, plan.providers);
+  });
   return outcomes;
 }
 
@@ -177,29 +182,29 @@ async function ensureNames(
  * Consumers come before providers, both in the order of their keys, so that two processes that
  * write the same rows take their locks in the same order.
  */
-async function writeConsumers(
+function writeConsumers(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
   { projects, users, types }: ConsumerNames,
-): Promise<void> {
+): void {
   const typeIdOf = ({ consumerType, stored, wasRemoved }: PlannedConsumer) => {
     if (consumerType !== undefined) return idOf(types, consumerType);
     return wasRemoved ? null : (stored?.consumerTypeId ?? null);
   };
-  for (const consumer of consumers) {
+  const updates = consumers.flatMap((consumer): ConsumerUpdate[] => {
     const { stored, generation } = consumer;
-    if (!stored) continue;
-    if (generation !== undefined) {
-      stored.change({
-        project: idOf(projects, consumer.projectId),
-        user: idOf(users, consumer.userId),
-        consumerTypeId: typeIdOf(consumer),
-      });
-    }
+    if (!stored) return [];
     // A consumer that is about to be deleted is guarded by its generation too.
-    await updateConsumer(tx, stored, (generation ?? stored.generation + 1) - stored.generation);
-  }
-  await createConsumers(
+    if (generation === undefined) return [{ consumer: stored, steps: 1 }];
+    stored.change({
+      project: idOf(projects, consumer.projectId),
+      user: idOf(users, consumer.userId),
+      consumerTypeId: typeIdOf(consumer),
+    });
+    return [{ consumer: stored, steps: generation - stored.generation }];
+  });
+  updateConsumers(tx, updates);
+  createConsumers(
     tx,
     consumers
       .filter(({ stored, generation }) => !stored && generation !== undefined)
@@ -218,7 +223,7 @@ async function writeProviders(
   providers: readonly PlannedProvider[],
 ): Promise<void> {
   const changed = providers.filter(({ steps }) => steps > 0);
-  await incrementProviderGenerations(
+  incrementProviderGenerations(
     tx,
     changed.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),
   );
@@ -241,15 +246,12 @@ async function writeInventories(
   }
 }
 
-async function writeAllocations(
-  tx: WriteTransaction,
-  consumers: readonly PlannedConsumer[],
-): Promise<void> {
-  await deleteAllocationsOfConsumers(
+function writeAllocations(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
+  deleteAllocationsOfConsumers(
     tx,
     consumers.filter((consumer) => consumer.hasStoredAllocations).map(({ uuid }) => uuid),
   );
-  await insertAllocations(
+  insertAllocations(
     tx,
     consumers.flatMap((consumer) =>
       consumer.allocations.map((allocation) => ({

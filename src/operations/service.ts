@@ -19,16 +19,25 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
   }
 
-  /** Builds the read model of a database whose schema is the newest. */
-  static async start(config: Config, database: Database): Promise<Service> {
-    const keeper = new IndexKeeper(database, config.stowage.changeRetention * 1000);
+  /**
+   * Builds the read model of a database whose schema is the newest.
+   *
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  static async start(
+    config: Config,
+    database: Database,
+    onUnknownWriter?: () => void,
+  ): Promise<Service> {
+    const retentionMs = config.stowage.changeRetention * 1000;
+    const keeper = new IndexKeeper(database, retentionMs, onUnknownWriter);
     await keeper.build();
     return new Service(config, database, keeper);
   }
 
   /** The read model with every change that was committed before the call. */
-  freshIndex(): Promise<ProviderIndex> {
-    return this.#keeper.fresh();
+  freshIndex(context: DatabaseContext): Promise<ProviderIndex> {
+    return this.#keeper.fresh(context);
   }
 
   /** Runs a function that sees one consistent snapshot of the tables. */
@@ -36,7 +45,7 @@ export class Service {
     context: DatabaseContext,
     work: (tx: ReadTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    const index = await this.#keeper.fresh();
+    const index = await this.#keeper.fresh(context);
     return this.database.reader(context, (tx) => work(tx, index));
   }
 
@@ -48,7 +57,7 @@ export class Service {
     context: DatabaseContext,
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    await this.#keeper.fresh();
+    await this.#keeper.fresh(context);
     return this.database.writer(context, async (tx) => {
       const result = await work(tx, this.#keeper.current);
       await this.#keeper.followAfterCommit(tx);
@@ -58,6 +67,7 @@ export class Service {
 
   /** Waits for the transactions under way, then lets go of the database. */
   close(): Promise<void> {
+    this.#keeper.stop();
     return this.database.close();
   }
 }

@@ -143,7 +143,7 @@ export function setProviderTraits(
     );
     if (!isChanged) return { generation: provider.generation, traits };
     recordProvider(tx, provider);
-    return { generation: await incrementProviderGeneration(tx, provider), traits };
+    return { generation: incrementProviderGeneration(tx, provider), traits };
   });
 }
 

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
@@ -11,6 +10,7 @@ import { DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
+import { CommitProxy } from "../support/commit-proxy.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 import { schemaFacts } from "./schema-facts.ts";
@@ -170,11 +170,11 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   });
 
   describe("a commit whose answer is lost", () => {
-    let proxy: CuttingProxy;
+    let proxy: CommitProxy;
 
     beforeEach(async () => {
       const { hostname, port } = new URL(place.connection);
-      proxy = await CuttingProxy.start(hostname, Number(port));
+      proxy = await CommitProxy.start(hostname, Number(port));
       await migrate(await open());
     });
 
@@ -182,7 +182,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
       await proxy.stop();
     });
 
-    it.each(["before", "after"] as const)(
+    it.each(["cut before", "cut after"] as const)(
       "is made once when the connection breaks %s the server has done it",
       async (moment) => {
         const database = await open({}, proxy.port);
@@ -194,71 +194,15 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
           await insertTrait(tx, `attempt ${attempt}`);
           tx.recordChange({ kind: "trait", subject: `attempt ${attempt}` });
           tx.afterCommit(() => committed.push(attempt));
-          if (attempt === 1) proxy.cutAtCommit(moment);
+          if (attempt === 1) void proxy.meetCommit(moment);
         });
-        const last = moment === "before" ? 2 : 1;
+        const last = moment === "cut before" ? 2 : 1;
         expect(committed).toEqual([last]);
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
   });
 });
-
-/** Hands bytes on, until it is told to break a connection when a commit comes by. */
-class CuttingProxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #moment: "before" | "after" | undefined;
-
-  private constructor(host: string, port: number) {
-    this.#server = createServer((client) => {
-      const server = connect(port, host);
-      for (const socket of [client, server]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => undefined);
-      }
-      client.on("close", () => server.destroy());
-      server.on("close", () => client.destroy());
-      server.on("data", (bytes) => client.write(bytes));
-      client.on("data", (bytes: Buffer) => this.#handOn(bytes, client, server));
-    });
-  }
-
-  static async start(host: string, port: number): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(host, port);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
-    return proxy;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Before the server gets to know of the commit, or after it is done and before anybody is told. */
-  cutAtCommit(moment: "before" | "after"): void {
-    this.#moment = moment;
-  }
-
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #handOn(bytes: Buffer, client: Socket, server: Socket): void {
-    if (!this.#moment || !bytes.includes("commit")) {
-      server.write(bytes);
-      return;
-    }
-    if (this.#moment === "before") {
-      client.destroy();
-    } else {
-      server.removeAllListeners("data");
-      server.on("data", () => client.destroy());
-      server.write(bytes);
-    }
-    this.#moment = undefined;
-  }
-}
 
 /** Ends the transaction's own connection, as an administrator or a restart of the server would. */
 async function killSession(tx: WriteTransaction): Promise<void> {

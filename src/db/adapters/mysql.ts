@@ -4,7 +4,7 @@ import {
   MysqlQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -15,10 +15,11 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
@@ -27,6 +28,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
@@ -43,26 +45,33 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
+  readonly triggerDialect = MYSQL_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
 
   constructor(connection: MysqlConnection, options: ConnectionOptions) {
     const sqlMode = options.mysqlSqlMode ?? DEFAULT_SQL_MODE;
-    this.#pools = serverPools(options, (access) =>
-      MysqlSession.open({ connection, sqlMode, isolationLevel: ISOLATION_LEVELS[access] }),
+    this.#pools = serverPools(options, (access, limits) =>
+      MysqlSession.open({
+        connection,
+        sqlMode,
+        isolationLevel: ISOLATION_LEVELS[access],
+        limits,
+      }),
     );
   }
 
-  createDialect(access: "read" | "write"): Dialect {
-    const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /**
    * The lock belongs to the session, as each change of the schema commits the transaction. It holds
-   * on one node of a Galera cluster only: a process on another node may find that a table is there
-   * already, begins anew, and finds less to do.
+   * on one node of a Galera cluster only: a process on another node may find that a table or index
+   * is there already, begins anew, and finds less to do.
    */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,
@@ -101,9 +110,8 @@ const PARTS: EngineParts = {
   createQueryCompiler: () => new MysqlQueryCompiler(),
 };
 
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   translateError: translateMysqlError,
 };

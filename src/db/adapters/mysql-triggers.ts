@@ -1,0 +1,35 @@
+import { sql } from "kysely";
+
+import { insertTriggeredChanges, type TriggerDialect } from "../migrations/change-triggers.ts";
+
+/** A variable that tells the triggers that a session writes to the change feed itself. */
+export const SESSION_MARK = "@stowage_session";
+
+/** A trigger waits for the transactions that use its table, and keeps all others waiting meanwhile. */
+const TABLE_LOCK_TIMEOUT_S = 10;
+
+/** The number of the error that there is no such table. */
+const NO_SUCH_TABLE = 1146;
+
+/**
+ * They run with the rights of who installs them, so other programs need no right to the feed. Without
+ * the feed they do nothing: no write may fail because of what Stowage has left behind.
+ */
+export const MYSQL_TRIGGERS: TriggerDialect = {
+  list: sql`
+    select trigger_name as name from information_schema.triggers
+    where trigger_schema = database() and trigger_name like 'stowage\\_%'
+  `,
+  create: (trigger) => [
+    `SET SESSION lock_wait_timeout = ${TABLE_LOCK_TIMEOUT_S}`,
+    `DROP TRIGGER IF EXISTS ${trigger.name}`,
+    `CREATE TRIGGER ${trigger.name} AFTER ${trigger.event} ON ${trigger.table} FOR EACH ROW
+     BEGIN
+       DECLARE CONTINUE HANDLER FOR ${NO_SUCH_TABLE} BEGIN END;
+       IF ${SESSION_MARK} IS NULL THEN
+         ${insertTriggeredChanges(trigger, "UTC_TIMESTAMP(6)")};
+       END IF;
+     END`,
+  ],
+  drop: ({ name }) => `DROP TRIGGER IF EXISTS ${name}`,
+};
