@@ -31,7 +31,8 @@ export function readTables(file: string): Tables {
   }
 }
 
-const RULES: readonly { readonly sentence: string; readonly query: string }[] = [
+/** Each holds when its query finds nothing. The first is about a file of SQLite. */
+export const RULES: readonly { readonly sentence: string; readonly query: string }[] = [
   {
     sentence: "the file is damaged",
     query: "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
@@ -59,7 +60,8 @@ const RULES: readonly { readonly sentence: string; readonly query: string }[] = 
             FROM inventories AS i JOIN allocations AS a
               ON a.resource_provider_id = i.resource_provider_id
              AND a.resource_class_id = i.resource_class_id
-            GROUP BY i.id HAVING sum(a.used) > (i.total - i.reserved) * i.allocation_ratio`,
+            GROUP BY i.id
+            HAVING sum(a.used) > max((i.total - i.reserved) * i.allocation_ratio)`,
   },
   {
     sentence: "a consumer holds a class of a provider twice",
