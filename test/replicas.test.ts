@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { deleteOldChanges } from "../src/operations/housekeeping.ts";
 import { listChangesAfter } from "../src/db/change-feed.ts";
 import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { CommitProxy } from "./support/commit-proxy.ts";
@@ -14,6 +15,7 @@ import {
 } from "./support/fleet.ts";
 import { startHere, type LocalStowage } from "./support/stowage.ts";
 
+const DAY_MS = 86_400_000;
 const PROVIDER = providerUuid(1);
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 
@@ -79,6 +81,28 @@ describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
     expect((await claim(second, 2)).status).toBe(204);
     for (const replica of [...replicas(), third]) expect(await usedAccordingTo(replica)).toBe(2);
     await third.stop();
+  });
+
+  test("read everything anew when they were not asked for long, while others write, and show no old state", async () => {
+    await makeProvider(first.client, PROVIDER, { VCPU: 1000 });
+    const clock = vi.spyOn(performance, "now");
+    try {
+      for (let number = 1; number <= 10; number += 1) {
+        expect((await claim(first, number)).status).toBe(204);
+        await deleteOldChanges(first.service, new Date(Date.now() + 8 * DAY_MS));
+        clock.mockReturnValue(performance.now() + 4 * DAY_MS);
+        const claiming = [claim(first, 100 + number), claim(second, 200 + number)];
+        const shown = await Promise.all(Array.from({ length: 10 }, () => usedAccordingTo(second)));
+        await Promise.all(claiming);
+        for (const used of shown) {
+          expect(used).toBeGreaterThanOrEqual(3 * number - 2);
+          expect(used).toBeLessThanOrEqual(3 * number);
+        }
+        expect(await usedAccordingTo(second)).toBe(3 * number);
+      }
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test("show a change that stood still between its writing and its commit while many others passed", async () => {
