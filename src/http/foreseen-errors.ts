@@ -2,7 +2,12 @@ import { ERROR_CODES } from "../api/error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
 import { DatabaseUnavailable, TransactionConflict, UnstorableValue } from "../db/errors.ts";
-import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
+import {
+  CandidatesOutdated,
+  ConcurrentUpdateDetected,
+  Exists,
+  NotFound,
+} from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
 import { MessageFlaw } from "./message-flaw.ts";
 
@@ -20,6 +25,7 @@ const RULES: readonly Rule[] = [
   [Exists, ({ message }) => conflict(message)],
   [UnstorableValue, () => badRequest(UNSTORABLE)],
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
+  [CandidatesOutdated, ({ message }) => new HttpError(503, message, { headers: RETRY_SOON })],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];
 

@@ -139,6 +139,17 @@ describe("a streamed body", () => {
     expect(await response.text()).toBe('["a","b"]');
   });
 
+  test("is told part by part when it has been sent", async () => {
+    const sent: string[] = [];
+    const onSent = (part: Uint8Array) => sent.push(Buffer.from(part).toString());
+    const { url } = await serve(
+      {},
+      { "/stream": { GET: { handler: () => ({ status: 200, body: finite(), onSent }) } } },
+    );
+    await (await fetch(`${url}/stream`, { headers: ADMIN })).text();
+    expect(sent.join("")).toBe('["a","b"]');
+  });
+
   test("waits for a client that reads slowly, and stops when it goes away", async () => {
     const { state, routes } = endlessStream();
     const { port } = await serve({}, routes);
