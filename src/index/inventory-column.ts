@@ -1,9 +1,16 @@
 import { capacityOf } from "../domain/inventory.ts";
 import type { InventoryRecord } from "../domain/provider-record.ts";
 import { Bitset } from "./bitset.ts";
-import { PagedIntegers, PagedNumbers } from "./paged-array.ts";
+import { inPage, PagedIntegers, PagedNumbers } from "./paged-array.ts";
 
 const PAGE_ROWS = 1024;
+
+/** Four numbers per entry, next to each other because the scan asks every provider for them. */
+const LIMITS = 4;
+const ROOM = 0;
+const MIN_UNIT = 1;
+const STEP_SIZE = 2;
+const MAX_UNIT = 3;
 
 /**
  * The inventories of one resource class: one array per attribute.
@@ -21,24 +28,17 @@ export class InventoryColumn {
   #entries = 0;
   readonly #total = new PagedIntegers();
   readonly #reserved = new PagedIntegers();
-  readonly #minUnit = new PagedIntegers();
-  readonly #maxUnit = new PagedIntegers();
-  readonly #stepSize = new PagedIntegers();
   readonly #allocationRatio = new PagedNumbers();
   readonly #used = new PagedNumbers();
   readonly #capacity = new PagedNumbers();
-  /** The most that one allocation can still take; kept because the scan asks every provider. */
-  readonly #room = new PagedNumbers();
+  /** Room is the most that one allocation can still take. */
+  readonly #limits = new PagedNumbers();
   readonly #arrays = [
     this.#total,
     this.#reserved,
-    this.#minUnit,
-    this.#maxUnit,
-    this.#stepSize,
     this.#allocationRatio,
     this.#used,
     this.#capacity,
-    this.#room,
   ];
 
   constructor(resourceClassId: number) {
@@ -52,16 +52,18 @@ export class InventoryColumn {
   /** Whether one allocation of the amount is possible on the provider: units, step and capacity. */
   fits(row: number, amount: number): boolean {
     const entry = this.#entry(row);
-    if (entry < 0 || amount > this.#room.get(entry) || amount < this.#minUnit.get(entry))
-      return false;
-    const stepSize = this.#stepSize.get(entry);
+    if (entry < 0) return false;
+    const limits = this.#limits.page(entry * LIMITS);
+    const start = inPage(entry * LIMITS);
+    if (amount > limits[start + ROOM]! || amount < limits[start + MIN_UNIT]!) return false;
+    const stepSize = limits[start + STEP_SIZE]!;
     // The division is what takes longest, and hardly anybody needs it.
     return stepSize === 1 || amount % stepSize === 0;
   }
 
   /** The most that all request groups of one candidate together can take from the provider. */
   room(row: number): number {
-    return this.#room.get(this.#entry(row));
+    return this.#limits.get(this.#entry(row) * LIMITS + ROOM);
   }
 
   capacity(row: number): number {
@@ -78,9 +80,9 @@ export class InventoryColumn {
       resourceClassId: this.resourceClassId,
       total: this.#total.get(entry),
       reserved: this.#reserved.get(entry),
-      minUnit: this.#minUnit.get(entry),
-      maxUnit: this.#maxUnit.get(entry),
-      stepSize: this.#stepSize.get(entry),
+      minUnit: this.#limits.get(entry * LIMITS + MIN_UNIT),
+      maxUnit: this.#limits.get(entry * LIMITS + MAX_UNIT),
+      stepSize: this.#limits.get(entry * LIMITS + STEP_SIZE),
       allocationRatio: this.#allocationRatio.get(entry),
       used: this.#used.get(entry),
     };
@@ -94,9 +96,9 @@ export class InventoryColumn {
     }
     this.#total.set(entry, inventory.total);
     this.#reserved.set(entry, inventory.reserved);
-    this.#minUnit.set(entry, inventory.minUnit);
-    this.#maxUnit.set(entry, inventory.maxUnit);
-    this.#stepSize.set(entry, inventory.stepSize);
+    this.#limits.set(entry * LIMITS + MIN_UNIT, inventory.minUnit);
+    this.#limits.set(entry * LIMITS + MAX_UNIT, inventory.maxUnit);
+    this.#limits.set(entry * LIMITS + STEP_SIZE, inventory.stepSize);
     this.#allocationRatio.set(entry, inventory.allocationRatio);
     this.#used.set(entry, inventory.used);
     this.#capacity.set(entry, capacityOf(inventory));
@@ -109,6 +111,9 @@ export class InventoryColumn {
     const copy = this.#allocateEntry();
     this.#setEntry(to, copy);
     for (const array of this.#arrays) array.set(copy, array.get(entry));
+    for (let limit = 0; limit < LIMITS; limit++) {
+      this.#limits.set(copy * LIMITS + limit, this.#limits.get(entry * LIMITS + limit));
+    }
   }
 
   /** Does nothing for a provider that has no inventory of the class. */
@@ -128,7 +133,10 @@ export class InventoryColumn {
 
   #updateRoom(entry: number): void {
     const free = this.#capacity.get(entry) - this.#used.get(entry);
-    this.#room.set(entry, Math.min(free, this.#maxUnit.get(entry)));
+    this.#limits.set(
+      entry * LIMITS + ROOM,
+      Math.min(free, this.#limits.get(entry * LIMITS + MAX_UNIT)),
+    );
   }
 
   #entry(row: number): number {
@@ -146,6 +154,7 @@ export class InventoryColumn {
     if (free !== undefined) return free;
     const entry = this.#entries++;
     for (const array of this.#arrays) array.reach(entry);
+    this.#limits.reach(entry * LIMITS + LIMITS - 1);
     return entry;
   }
 }

@@ -2,6 +2,11 @@ const PAGE_BITS = 14;
 const PAGE_LENGTH = 1 << PAGE_BITS;
 const IN_PAGE = PAGE_LENGTH - 1;
 
+/** Where in its page a position is. */
+export function inPage(position: number): number {
+  return position & IN_PAGE;
+}
+
 /**
  * Integers by position, in pages, of which one more is made when it is needed. To enlarge arrays of
  * a million numbers, of which the read model has dozens, would hold everybody up for 100 ms.
@@ -32,6 +37,11 @@ export class PagedIntegers {
 /** The same for numbers of any kind. */
 export class PagedNumbers {
   readonly #pages: Float64Array[] = [];
+
+  /** For numbers that are read together, and lie in one page: those from a multiple of 4 to the next. */
+  page(position: number): Float64Array {
+    return this.#pages[position >>> PAGE_BITS]!;
+  }
 
   get(position: number): number {
     return this.#pages[position >>> PAGE_BITS]![position & IN_PAGE]!;

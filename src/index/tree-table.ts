@@ -1,4 +1,4 @@
-import { PagedIntegers, PagedNumbers } from "./paged-array.ts";
+import { inPage, PagedIntegers, PagedNumbers } from "./paged-array.ts";
 
 /** No row, no tree. */
 export const NONE = -1;
@@ -15,19 +15,13 @@ export class TreeTable {
   #count = 0;
   readonly #rootId = new PagedIntegers();
   readonly #firstRow = new PagedIntegers();
-  readonly #created = new PagedNumbers();
-  readonly #retired = new PagedNumbers();
+  /** From when until when views see a tree: two numbers per tree. */
+  readonly #times = new PagedNumbers();
   /** Trees that only views still see, in the order in which they were retired. */
   readonly #nextRetired = new PagedIntegers();
   #firstRetired = NONE;
   #lastRetired = NONE;
-  readonly #arrays = [
-    this.#rootId,
-    this.#firstRow,
-    this.#created,
-    this.#retired,
-    this.#nextRetired,
-  ];
+  readonly #arrays = [this.#rootId, this.#firstRow, this.#nextRetired];
   readonly #nextRow = new PagedIntegers();
   readonly #previousRow = new PagedIntegers();
 
@@ -50,18 +44,19 @@ export class TreeTable {
     const tree = this.#free.pop() ?? this.#count++;
     for (const array of this.#arrays) {
       array.reach(tree);
+      this.#times.reach(tree * 2 + 1);
     }
     this.#rootId.set(tree, rootId);
     this.#firstRow.set(tree, NONE);
-    this.#created.set(tree, time);
-    this.#retired.set(tree, Infinity);
+    this.#times.set(tree * 2, time);
+    this.#times.set(tree * 2 + 1, Infinity);
     this.#treeOfRootId.set(rootId, tree);
     return tree;
   }
 
   /** Takes a tree out of the present; views opened before this time still see it. */
   retire(tree: number, time: number): void {
-    this.#retired.set(tree, time);
+    this.#times.set(tree * 2 + 1, time);
     this.#nextRetired.set(tree, NONE);
     if (this.#firstRetired === NONE) this.#firstRetired = tree;
     else this.#nextRetired.set(this.#lastRetired, tree);
@@ -78,7 +73,7 @@ export class TreeTable {
   free(tree: number): void {
     this.#forget(tree);
     if (tree === this.#firstRetired) this.#firstRetired = this.#nextRetired.get(tree);
-    this.#created.set(tree, Infinity);
+    this.#times.set(tree * 2, Infinity);
     this.#free.push(tree);
   }
 
@@ -87,16 +82,18 @@ export class TreeTable {
   }
 
   createdAt(tree: number): number {
-    return this.#created.get(tree);
+    return this.#times.get(tree * 2);
   }
 
   retiredAt(tree: number): number {
-    return this.#retired.get(tree);
+    return this.#times.get(tree * 2 + 1);
   }
 
   /** Whether a view of that time sees the tree. */
   isVisible(tree: number, time: number): boolean {
-    return this.#created.get(tree) <= time && time < this.#retired.get(tree);
+    const times = this.#times.page(tree * 2);
+    const start = inPage(tree * 2);
+    return times[start]! <= time && time < times[start + 1]!;
   }
 
   /** The root, or the lowest id of a tree whose root is missing; `NONE` for an empty tree. */

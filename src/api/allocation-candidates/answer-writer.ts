@@ -96,8 +96,9 @@ export class AnswerWriter {
   #writeRequest(rows: readonly number[]): void {
     const template = this.#templates.find(rows);
     const start = this.#out.length;
-    if (this.#hasOddUuid(template, rows)) this.#out.text(spell(template, rows, this.#listing));
-    else this.#fill(template, rows);
+    const form = this.#formOfUuids(template, rows);
+    if (form === "odd") this.#out.text(spell(template, rows, this.#listing));
+    else this.#fill(template, rows, form === "kept");
     this.#begin(start, "[");
     for (const choice of template.takingChoices) {
       const row = rows[choice]!;
@@ -105,25 +106,31 @@ export class AnswerWriter {
     }
   }
 
-  #hasOddUuid({ distinctChoices }: RequestTemplate, rows: readonly number[]): boolean {
+  /**
+   * With its summary, which is needed later on, the cache keeps the UUID of a provider in the form
+   * that fits the holes. Some that it has no room for are to be had as text.
+   */
+  #formOfUuids(
+    { distinctChoices }: RequestTemplate,
+    rows: readonly number[],
+  ): "kept" | "some as text" | "odd" {
     const summaries = this.#summaries;
-    let isAny = false;
+    let form: "kept" | "some as text" = "kept";
     for (const choice of distinctChoices) {
       const row = rows[choice]!;
-      // With the summary, which is needed later on, the cache has the UUID in the form that fits.
-      if (!summaries.has(row)) summaries.render(row);
-      if (summaries.hasOddUuid(row)) isAny = true;
+      if (!summaries.has(row) && !summaries.render(row)) form = "some as text";
+      if (summaries.hasOddUuid(row)) return "odd";
     }
-    return isAny;
+    return form;
   }
 
-  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
+  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[], areAllKept: boolean): void {
     const summaries = this.#summaries;
     const base = this.#out.copyTemplate(bytes);
     const source = summaries.view;
     for (const { position, choice } of holes) {
       const row = rows[choice]!;
-      if (summaries.has(row)) {
+      if (areAllKept || summaries.has(row)) {
         this.#out.overwriteUuid(base + position, source, summaries.uuidOf(row));
       } else {
         this.#out.overwriteText(base + position, this.#listing.providers.uuidOf(row));

@@ -82,7 +82,6 @@ export class SummaryCache {
 
   /** Whether the UUID of a row is none of 36 plain characters, as very old databases may have. */
   hasOddUuid(row: number): boolean {
-    if (!this.has(row)) return !PLAIN_UUID.test(this.#providers.uuidOf(row));
     return this.#oddUuids.size > 0 && this.#oddUuids.has(row);
   }
 
@@ -99,6 +98,8 @@ export class SummaryCache {
    * of a row that has not changed.
    */
   render(row: number): boolean {
+    if (PLAIN_UUID.test(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
+    else this.#oddUuids.add(row);
     const isNew = row >= this.#end.length || this.#end[row] === 0;
     if (isNew && this.#refused > 0) {
       this.#refused += 1;
@@ -113,8 +114,6 @@ export class SummaryCache {
     text.copy(this.bytes, this.#start[row]);
     this.bytes.fill(" ", this.#start[row]! + text.length, this.#end[row]);
     this.#changes[row] = this.#providers.changesOf(row);
-    if (PLAIN_UUID.test(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
-    else this.#oddUuids.add(row);
     return true;
   }
 
