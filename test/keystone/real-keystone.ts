@@ -1,21 +1,24 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { execFile, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { makeFolder } from "../support/stowage.ts";
+import {
+  endProcess,
+  freePorts,
+  isUwsgiInstalled,
+  optionsOf,
+  startUwsgi,
+} from "../support/uwsgi.ts";
 
 const MANAGE = "/usr/bin/keystone-manage";
-const PLUGIN = "/usr/lib/uwsgi/plugins/python3_plugin.so";
 
 /** Whether Debian's packages are there; `scripts/install-keystone-for-tests.sh` installs them. */
-export const isKeystoneInstalled = existsSync(MANAGE) && existsSync(PLUGIN);
+export const isKeystoneInstalled = existsSync(MANAGE) && isUwsgiInstalled;
 
 /** How to log in, as the body of `POST /v3/auth/tokens` has it. */
 export interface Login {
@@ -115,13 +118,13 @@ export async function startKeystone(): Promise<RealKeystone> {
       adminToken = undefined;
     },
     async stop() {
-      await end(server);
+      await endProcess(server);
     },
     async start() {
       server = await serve(config, port);
     },
     async remove() {
-      await Promise.all([end(server), end(brief)]);
+      await Promise.all([endProcess(server), endProcess(brief)]);
       await folder.remove();
     },
   };
@@ -206,64 +209,13 @@ async function manage(
   await promisify(execFile)(MANAGE, ["--config-file", config, command, ...flags]);
 }
 
-async function serve(config: string, port: number): Promise<ChildProcess> {
-  const logFile = `${config}.uwsgi.log`;
-  const options = {
-    plugin: "python3",
-    "http-socket": `127.0.0.1:${port}`,
-    "buffer-size": "65535",
+function serve(config: string, port: number): Promise<ChildProcess> {
+  return startUwsgi({
+    name: "Keystone",
     module: "keystone.server.wsgi:initialize_public_application()",
-    logto: logFile,
-    // It closes them without saying so, and fetch would run into that.
-    "add-header": "Connection: close",
-  };
-  const child = spawn(
-    "/usr/bin/uwsgi",
-    [
-      ...optionsOf(options),
-      "--need-app",
-      "--master",
-      "--die-on-term",
-      "--no-orphans",
-      "--lazy-apps",
-    ],
-    { stdio: "ignore", env: { ...process.env, OS_KEYSTONE_CONFIG_FILES: config } },
-  );
-  // Not even a test run that is cut short leaves it behind.
-  process.once("exit", () => child.kill("SIGKILL"));
-  for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
-    if (await isUp(port)) return child;
-    await sleep(200);
-  }
-  await end(child);
-  throw new Error(`Keystone did not start:\n${await readFile(logFile, "utf8")}`);
-}
-
-function optionsOf(options: Readonly<Record<string, string | number>>): string[] {
-  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-}
-
-async function isUp(port: number): Promise<boolean> {
-  try {
-    const reply = await fetch(`http://127.0.0.1:${port}/v3`);
-    return reply.ok;
-  } catch {
-    return false;
-  }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGTERM");
-  await exit;
-}
-
-async function freePorts(count: 2): Promise<[number, number]>;
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
+    port,
+    path: "/v3",
+    logFile: `${config}.uwsgi.log`,
+    environment: { OS_KEYSTONE_CONFIG_FILES: config },
+  });
 }

@@ -1,0 +1,84 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const UWSGI = "/usr/bin/uwsgi";
+const PLUGIN = "/usr/lib/uwsgi/plugins/python3_plugin.so";
+
+/** Whether Debian's packages are there. */
+export const isUwsgiInstalled = existsSync(UWSGI) && existsSync(PLUGIN);
+
+/** A service of OpenStack. */
+export interface UwsgiSettings {
+  /** For who reads that it did not start. */
+  readonly name: string;
+  /** The Python module, with the call that makes the application. */
+  readonly module: string;
+  readonly port: number;
+  /** What it answers when it is up. */
+  readonly path: string;
+  readonly logFile: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly processes?: number;
+}
+
+/** Serves on loopback, and waits until it is up. */
+export async function startUwsgi(settings: UwsgiSettings): Promise<ChildProcess> {
+  const { name, module, port, path, logFile, environment, processes = 1 } = settings;
+  const options = {
+    plugin: "python3",
+    "http-socket": `127.0.0.1:${port}`,
+    "buffer-size": "65535",
+    module,
+    processes,
+    logto: logFile,
+    // It closes them without saying so, and clients would run into that.
+    "add-header": "Connection: close",
+  };
+  const flags = ["--need-app", "--master", "--die-on-term", "--no-orphans", "--lazy-apps"];
+  const child = spawn(UWSGI, [...optionsOf(options), ...flags], {
+    stdio: "ignore",
+    env: { ...process.env, ...environment },
+  });
+  // Not even a test run that is cut short leaves it behind.
+  process.once("exit", () => child.kill("SIGKILL"));
+  for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
+    if (await isUp(`http://127.0.0.1:${port}${path}`)) return child;
+    await sleep(200);
+  }
+  await endProcess(child);
+  throw new Error(`${name} did not start:\n${await readFile(logFile, "utf8")}`);
+}
+
+export function optionsOf(options: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}
+
+async function isUp(url: string): Promise<boolean> {
+  try {
+    const reply = await fetch(url);
+    return reply.ok;
+  } catch {
+    return false;
+  }
+}
+
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+}
+
+export async function freePorts(count: 2): Promise<[number, number]>;
+export async function freePorts(count: number): Promise<number[]>;
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
+}
