@@ -9,7 +9,12 @@ import {
   TransactionConflict,
   UnstorableValue,
 } from "../db/errors.ts";
-import { ConcurrentUpdateDetected, Exists, NotFound } from "../domain/errors.ts";
+import {
+  CandidatesOutdated,
+  ConcurrentUpdateDetected,
+  Exists,
+  NotFound,
+} from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
 import { MessageFlaw } from "./message-flaw.ts";
 
@@ -31,6 +36,7 @@ const RULES: readonly Rule[] = [
   [ReferenceViolation, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [CommitOutcomeUnknown, () => new HttpError(503, NOT_KNOWN, { headers: RETRY_SOON })],
+  [CandidatesOutdated, ({ message }) => new HttpError(503, message, { headers: RETRY_SOON })],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];
 
