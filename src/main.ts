@@ -47,7 +47,11 @@ program
     }),
   );
 
-const db = program.command("db").description("look after the database");
+const db = program
+  .command("db")
+  .description("look after the database")
+  .allowExcessArguments()
+  .action(run(describeCommands));
 
 db.command("sync")
   .description("create the schema, or bring it to the newest revision")
@@ -141,6 +145,11 @@ policy
     }),
   );
 
+// What reads our output may have seen enough, such as `head`. Not even a server minds.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -169,6 +178,14 @@ function run(execute: (command: Command) => number | Promise<number>) {
   return async function (this: Command): Promise<void> {
     process.exitCode = await execute(this);
   };
+}
+
+/** As `placement-manage db`: help that was not asked for, but no mistake. */
+function describeCommands(command: Command): number {
+  const [unknown] = command.args;
+  if (unknown !== undefined) command.error(`error: unknown command '${unknown}'`);
+  command.outputHelp();
+  return 0;
 }
 
 function load(command: Command, overrides: ConfigOverrides = {}): LoadedConfig {
@@ -210,8 +227,8 @@ function report(error: unknown): number {
 }
 
 /** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
-function exitCodeOf({ code, exitCode }: CommanderError): number {
-  return exitCode === 0 || code === "commander.help" ? exitCode : 2;
+function exitCodeOf({ exitCode }: CommanderError): number {
+  return exitCode === 0 ? 0 : 2;
 }
 
 function isForOperator(error: unknown): error is Error {

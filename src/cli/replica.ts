@@ -77,9 +77,11 @@ export class Replica implements Reloadable {
     });
     try {
       const parts = { config, service, routes: ROUTES, policy, logger, counters };
-      const server = await startServer({ ...parts, ...(places.length > 0 && { places }) });
-      // No request has been taken yet: that needs another turn of the event loop.
-      refuseOpenDoors(config, server.addresses);
+      const server = await startServer({
+        ...parts,
+        ...(places.length > 0 && { places }),
+        checkAddress: (address) => refuseOpenDoors(config, address),
+      });
       return new Replica(service, server, logger, lock);
     } catch (error) {
       await service.close();
@@ -97,6 +99,8 @@ export class Replica implements Reloadable {
    * @throws ConfigError, PolicyFileError: everything stays as it was
    */
   reload(loaded: LoadedConfig): void {
+    // It goes on listening where it does, whatever the new configuration says.
+    for (const address of this.#server.addresses) refuseOpenDoors(loaded.config, address);
     const policy = loadPolicy(loaded, this.#logger);
     this.#server.reload({ config: loaded.config, policy });
     this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;

@@ -1,5 +1,6 @@
 import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
 import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
+import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { DuplicateEntry } from "./errors.ts";
@@ -18,7 +19,7 @@ export async function findConsumers(
   tx: ReadTransaction,
   uuids: readonly string[],
 ): Promise<Map<string, Consumer>> {
-  const rows = await inChunks(uuids, (chunk) =>
+  const rows = await selectFor(tx, "consumers", uuids, (chunk) =>
     tx.query
       .selectFrom("consumers as c")
       .innerJoin("projects as p", "p.id", "c.project_id")
@@ -33,8 +34,7 @@ export async function findConsumers(
         "c.user_id",
         "u.external_id as user_external_id",
       ])
-      .where("c.uuid", "in", chunk)
-      .execute(),
+      .where("c.uuid", "in", chunk),
   );
   return new Map(
     rows.map((row) => [

@@ -12,9 +12,7 @@ import {
 } from "./real-keystone.ts";
 
 if (!isKeystoneInstalled) {
-  console.log(
-    "Tests against a real Keystone are skipped: see scripts/install-keystone-for-tests.sh",
-  );
+  console.log("Tests against a real Keystone are skipped: see scripts/install-for-tests.sh");
 }
 
 type KeystoneOverrides = NonNullable<ConfigOverrides["keystoneAuthtoken"]>;

@@ -12,9 +12,7 @@ import { runLoad } from "./load.ts";
 import { isPlacementInstalled, startPlacement, type RealPlacement } from "./real-placement.ts";
 
 if (!isPlacementInstalled) {
-  console.log(
-    "Tests beside a real Placement are skipped: see scripts/install-placement-for-tests.sh",
-  );
+  console.log("Tests beside a real Placement are skipped: see scripts/install-for-tests.sh");
 }
 
 const HOST = providerUuid(1);

@@ -121,6 +121,20 @@ describe("sockets that systemd hands over", () => {
     expect(await served.ended).toEqual([1, null]);
     expect(served.errors).toEqual([expect.stringContaining("not on 0.0.0.0")]);
   });
+
+  test("do not let anybody in by them before noauth2 is refused", async () => {
+    const { fd, port, stop } = await listenOn("0.0.0.0");
+    const served = serve(await makePlace(), {
+      before: IS_MEANT_FOR_US,
+      env: { LISTEN_FDS: "1" },
+      descriptors: [fd],
+    });
+    stop();
+    // As systemd starts the service: the client is there first.
+    const answers = await Promise.allSettled([1, 2, 3].map(() => ask({ port, path: "/traits" })));
+    expect(await served.ended).toEqual([1, null]);
+    expect(answers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  });
 });
 
 test("systemd is told when the service is ready, reloads and stops", async () => {
