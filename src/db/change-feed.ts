@@ -7,6 +7,8 @@ export interface FeedEntry {
   /** Of the provider that changed; `null` for a change of names or of a consumer. */
   readonly providerId: number | null;
   readonly kind: string;
+  readonly subject: string;
+  readonly requestId: string;
   /** For an entry which tells that the changes up to an id are settled: that id. */
   readonly settled: number | undefined;
 }
@@ -30,7 +32,7 @@ export async function summarizeChangesAfter(
 export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
   const rows = await tx.query
     .selectFrom("stowage_changes as sc")
-    .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject"])
+    .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject", "sc.request_id"])
     .where("sc.id", ">", id)
     .orderBy("sc.id")
     .execute();
@@ -38,6 +40,8 @@ export async function listChangesAfter(tx: ReadTransaction, id: number): Promise
     id: row.id,
     providerId: row.resource_provider_id,
     kind: row.kind,
+    subject: row.subject,
+    requestId: row.request_id,
     settled: row.kind === SETTLED ? Number(row.subject) : undefined,
   }));
 }
