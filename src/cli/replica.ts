@@ -1,6 +1,8 @@
 import { ROUTES } from "../api/routes.ts";
 import { PolicyEnforcer } from "../auth/policy/enforcer.ts";
-import type { LoadedConfig } from "../config/config.ts";
+import type { Config, LoadedConfig } from "../config/config.ts";
+import { parseConnectionUrl } from "../config/connection-url.ts";
+import { SqliteLock } from "../db/adapters/sqlite-lock.ts";
 import type { ListeningPlace } from "../http/listen.ts";
 import { startServer, type RunningServer } from "../http/server.ts";
 import { Counters } from "../observability/counters.ts";
@@ -21,9 +23,16 @@ export class Replica implements Reloadable {
   readonly #server: RunningServer;
   readonly #logger: Logger;
   readonly #housekeeping: Housekeeping;
+  readonly #lock: SqliteLock | undefined;
   #shutdownTimeout: number;
 
-  private constructor(service: Service, server: RunningServer, logger: Logger) {
+  private constructor(
+    service: Service,
+    server: RunningServer,
+    logger: Logger,
+    lock: SqliteLock | undefined,
+  ) {
+    this.#lock = lock;
     this.#service = service;
     this.#server = server;
     this.#logger = logger;
@@ -43,6 +52,21 @@ export class Replica implements Reloadable {
     places: readonly ListeningPlace[],
     logger: Logger,
   ): Promise<Replica> {
+    const lock = lockDatabaseFile(loaded.config);
+    try {
+      return await Replica.#startOn(lock, loaded, places, logger);
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+  }
+
+  static async #startOn(
+    lock: SqliteLock | undefined,
+    loaded: LoadedConfig,
+    places: readonly ListeningPlace[],
+    logger: Logger,
+  ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
     const counters = new Counters();
@@ -58,7 +82,7 @@ export class Replica implements Reloadable {
         ...(places.length > 0 && { places }),
         checkAddress: (address) => refuseOpenDoors(config, address),
       });
-      return new Replica(service, server, logger);
+      return new Replica(service, server, logger, lock);
     } catch (error) {
       await service.close();
       throw error;
@@ -98,8 +122,17 @@ export class Replica implements Reloadable {
     await this.#server.stop();
     await this.#housekeeping.stop();
     await this.#service.close();
+    this.#lock?.release();
     clearTimeout(limit);
   }
+}
+
+/** @throws DatabaseUnavailable another process serves from the file */
+function lockDatabaseFile({ placementDatabase }: Config): SqliteLock | undefined {
+  const { connection, connectionParameters } = placementDatabase;
+  const settings = parseConnectionUrl(connection, connectionParameters);
+  if (settings.engine !== "sqlite" || settings.file === ":memory:") return undefined;
+  return new SqliteLock(settings.file);
 }
 
 function loadPolicy(loaded: LoadedConfig, logger: Logger): PolicyEnforcer {

@@ -381,7 +381,8 @@ export const OPTIONS = {
     slave_connection: {
       type: "string",
       secret: true,
-      ignored: "reads are answered from memory or from the database that is written to",
+      ignored:
+        "no read may lag behind what was written, and Placement reads nothing from it either",
       help: "The URL of a database for reading.",
     },
     mysql_sql_mode: {
@@ -927,7 +928,8 @@ export const OPTIONS = {
     change_retention: {
       type: "integer",
       default: 604800,
-      min: 0,
+      // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
+      min: 600,
       help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept.",
     },
     tls_cert_file: {

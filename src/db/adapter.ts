@@ -33,6 +33,8 @@ export interface DatabaseAdapter {
    * others being just before it; or only those that the statement itself returns.
    */
   readonly insertedId: "first" | "last" | "returned";
+  /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
+  readonly comparesTextLoosely: boolean;
   readonly schemaDialect: SchemaDialect;
   /** How the writes of other programs get into the change feed; where there can be none, undefined. */
   readonly triggerDialect: TriggerDialect | undefined;

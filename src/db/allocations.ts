@@ -1,5 +1,5 @@
 import type { Allocation } from "../domain/allocation.ts";
-import { inChunks } from "./chunks.ts";
+import { selectFor } from "./built-once.ts";
 import { createdNow } from "./created-now.ts";
 import { deferForRows, deferInsertion } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -37,20 +37,19 @@ export async function listStoredAllocations(
   tx: ReadTransaction,
   consumerUuids: readonly string[],
 ): Promise<StoredAllocation[]> {
-  return inChunks(consumerUuids, async (chunk) => {
-    const rows = await tx.query
+  const rows = await selectFor(tx, "allocations of consumers", consumerUuids, (chunk) =>
+    tx.query
       .selectFrom("allocations as a")
       .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
       .where("a.consumer_id", "in", chunk)
-      .orderBy("a.id")
-      .execute();
-    return rows.map((row) => ({
-      resourceProviderId: row.resource_provider_id,
-      consumerUuid: row.consumer_id,
-      resourceClassId: row.resource_class_id,
-      used: row.used,
-    }));
-  });
+      .orderBy("a.id"),
+  );
+  return rows.map((row) => ({
+    resourceProviderId: row.resource_provider_id,
+    consumerUuid: row.consumer_id,
+    resourceClassId: row.resource_class_id,
+    used: row.used,
+  }));
 }
 
 export function insertAllocations(

@@ -4,12 +4,12 @@ import { DatabaseBusy, DatabaseReadOnly, DatabaseUnavailable } from "./errors.ts
 export type Access = "read" | "write";
 
 interface Failing {
-  lastAtMs: number;
+  readonly lastAtMs: number;
   /** So long without a failure, it is over. */
-  quietMs: number;
+  readonly quietMs: number;
 }
 
-/** A success counts when nothing has failed for as long as the last failure took, and this. */
+/** A success counts when nothing has failed for as long as the slowest failure took, and this. */
 const QUIET_MS = 1000;
 
 /** How often it is tried whether the database is back, when no request does so. */
@@ -47,8 +47,9 @@ export class Availability {
   failed(access: Access, error: unknown, tookMs: number): void {
     if (!(error instanceof DatabaseUnavailable) || this.#isStopped) return;
     if (this.#failing.size === 0) this.#beginAbsence(error, tookMs);
-    // As long as some still get through, the next failure may take as long as this one.
-    this.#failing.set(access, { lastAtMs: performance.now(), quietMs: QUIET_MS + tookMs });
+    // As long as some still get through, the next failure may take as long as any before.
+    const quietMs = Math.max(QUIET_MS + tookMs, this.#failing.get(access)?.quietMs ?? 0);
+    this.#failing.set(access, { lastAtMs: performance.now(), quietMs });
   }
 
   stop(): void {

@@ -1,5 +1,6 @@
 import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
 import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
+import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { DuplicateEntry } from "./errors.ts";
@@ -18,7 +19,7 @@ export async function findConsumers(
   tx: ReadTransaction,
   uuids: readonly string[],
 ): Promise<Map<string, Consumer>> {
-  const rows = await inChunks(uuids, (chunk) =>
+  const rows = await selectFor(tx, "consumers", uuids, (chunk) =>
     tx.query
       .selectFrom("consumers as c")
       .innerJoin("projects as p", "p.id", "c.project_id")
@@ -33,8 +34,7 @@ export async function findConsumers(
         "c.user_id",
         "u.external_id as user_external_id",
       ])
-      .where("c.uuid", "in", chunk)
-      .execute(),
+      .where("c.uuid", "in", chunk),
   );
   return new Map(
     rows.map((row) => [
@@ -175,6 +175,22 @@ export async function ensureExternalIdentities(
   table: "projects" | "users",
   externalIds: readonly string[],
 ): Promise<Map<string, ExternalIdentity>> {
+  // One that has just been made may be the next one, too.
+  const batches = tx.adapter.comparesTextLoosely ? externalIds.map((id) => [id]) : [externalIds];
+  const found = new Map<string, ExternalIdentity>();
+  for (const batch of batches) {
+    const identities = await ensureDistinctIdentities(tx, table, batch);
+    for (const [externalId, identity] of identities) found.set(externalId, identity);
+  }
+  return found;
+}
+
+/** @param externalIds no two of them are the same to the engine */
+async function ensureDistinctIdentities(
+  tx: WriteTransaction,
+  table: "projects" | "users",
+  externalIds: readonly string[],
+): Promise<Map<string, ExternalIdentity>> {
   if (externalIds.length === 0) return new Map();
   const found = await findExternalIdentities(tx, table, externalIds);
   const missing = externalIds.filter((externalId) => !found.has(externalId));
@@ -198,7 +214,10 @@ export async function ensureExternalIdentities(
   return found;
 }
 
-/** Those of the given projects or users that are there, by external id. */
+/**
+ * Those of the given projects or users that are there, by the external id that was asked for. The
+ * engine says which are the same: MySQL knows `lab` as `Lab`, as it does for upstream.
+ */
 export async function findExternalIdentities(
   tx: ReadTransaction,
   table: "projects" | "users",
@@ -211,5 +230,19 @@ export async function findExternalIdentities(
       .where("external_id", "in", chunk)
       .execute(),
   );
-  return new Map(rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]));
+  const found = new Map(
+    rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]),
+  );
+  const asked = new Set(externalIds);
+  if (rows.every((row) => asked.has(row.external_id))) return found;
+  for (const externalId of asked) {
+    if (found.has(externalId)) continue;
+    const row = await tx.query
+      .selectFrom(table)
+      .select(["id", "external_id"])
+      .where("external_id", "=", externalId)
+      .executeTakeFirst();
+    if (row) found.set(externalId, { id: row.id, externalId: row.external_id });
+  }
+  return found;
 }

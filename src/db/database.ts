@@ -204,14 +204,16 @@ export class Database {
   }
 
   async #attempt<Result>(deadlineMs: number, attempt: () => Promise<Result>): Promise<Result> {
+    let conflict: TransactionConflict | DuplicateEntry | undefined;
     for (let count = 1; ; count += 1) {
       const delayMs = delayBeforeNextAttemptMs(count);
       try {
         return await attempt();
       } catch (error) {
-        if (!isConflict(error)) throw error;
+        if (isConflict(error)) conflict = error;
+        else if (!conflict || performance.now() < deadlineMs) throw error;
         const isTooLate = performance.now() + delayMs >= deadlineMs;
-        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(error, isTooLate);
+        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isTooLate);
       }
       this.#counters?.increment("retries");
       await sleep(delayMs);

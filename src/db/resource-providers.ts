@@ -188,13 +188,22 @@ export function incrementProviderGeneration(
   return generation + 1;
 }
 
-/** Keeps who would change a provider, or claim from it, waiting until the transaction ends. */
-export async function lockProvider(tx: WriteTransaction, id: number): Promise<void> {
-  await tx.query
+/**
+ * Keeps other processes from claiming from a provider, or changing what belongs to it, until the
+ * transaction ends: what is then looked for stays as it is found.
+ *
+ * @throws ResourceProviderNotFound it has been deleted since it was read
+ */
+export async function lockProvider(
+  tx: WriteTransaction,
+  { id, uuid }: Pick<ResourceProvider, "id" | "uuid">,
+): Promise<void> {
+  const result = await tx.query
     .updateTable("resource_providers")
     .set((eb) => ({ generation: eb.ref("generation") }))
     .where("id", "=", id)
-    .execute();
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new ResourceProviderNotFound(uuid);
 }
 
 /** Deletes a provider with all that belongs to it, except allocations and child providers. */

@@ -1,7 +1,7 @@
 import type { Compilable, Insertable } from "kysely";
 
-import type { DatabaseAdapter } from "./adapter.ts";
 import type { DeferredStatement } from "./adapters/session-transaction.ts";
+import { textOf } from "./built-once.ts";
 import type { Schema } from "./schema.ts";
 import type { WriteTransaction } from "./transaction.ts";
 
@@ -20,10 +20,7 @@ export interface RowStatement<Row> {
   readonly explain?: DeferredStatement["explain"];
 }
 
-/**
- * Defers a statement for each row, or for many at once, as suits the engine. To build a text costs
- * more than to run it, so each is built once for each number of rows.
- */
+/** Defers a statement for each row, or for many at once, as suits the engine. */
 export function deferForRows<Row>(tx: WriteTransaction, statement: RowStatement<Row>): void {
   const { rows } = statement;
   const { rowsPerStatement } = tx.adapter;
@@ -63,7 +60,12 @@ function deferOne<Row>(
   if (rows.length === 0) return;
   const affected = parameterSets.length * rows.length;
   tx.defer({
-    text: textFor(tx.adapter, statement, rows),
+    text: textOf(
+      tx.adapter,
+      `${statement.name} ${rows.length}`,
+      parametersFor(statement, rows),
+      () => statement.build(rows),
+    ),
     parameterSets,
     ...(statement.isGuarded && { mustAffect: affected }),
     ...(statement.explain && { explain: statement.explain }),
@@ -75,33 +77,4 @@ function parametersFor<Row>(
   rows: readonly Row[],
 ): readonly unknown[] {
   return [...lead, ...rows.flatMap(parametersOf)];
-}
-
-const texts = new WeakMap<DatabaseAdapter, Map<string, string>>();
-
-/** So many texts are kept for each database. */
-const MAX_TEXTS = 300;
-
-function textFor<Row>(
-  adapter: DatabaseAdapter,
-  statement: RowStatement<Row>,
-  rows: readonly Row[],
-): string {
-  const known = texts.get(adapter) ?? new Map<string, string>();
-  texts.set(adapter, known);
-  const key = `${statement.name} ${rows.length}`;
-  const text = known.get(key) ?? build(statement, rows);
-  if (known.size >= MAX_TEXTS) known.clear();
-  known.set(key, text);
-  return text;
-}
-
-function build<Row>(statement: RowStatement<Row>, rows: readonly Row[]): string {
-  const { sql, parameters } = statement.build(rows).compile();
-  const given = parametersFor(statement, rows);
-  const isSame =
-    given.length === parameters.length &&
-    given.every((parameter, position) => parameter === parameters[position]);
-  if (!isSame) throw new Error(`parameters in another order than in the text: ${statement.name}`);
-  return sql;
 }

@@ -11,6 +11,7 @@ import {
 } from "../domain/errors.ts";
 import { loadClaimedState, writeClaims, type ClaimOutcome } from "./claim-writer.ts";
 import type { IndexKeeper } from "./index-keeper.ts";
+import { KnownNames } from "./known-names.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
@@ -29,6 +30,7 @@ interface WaitingClaim {
 export class ClaimQueue {
   readonly #database: Database;
   readonly #keeper: IndexKeeper;
+  readonly #known = new KnownNames();
   #waiting: WaitingClaim[] = [];
   #isWriting = false;
 
@@ -99,9 +101,11 @@ export class ClaimQueue {
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
         await this.#keeper.fresh(context);
-        const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
+        const state = await this.#database.reader(context, (tx) =>
+          loadClaimedState(tx, claims, this.#known),
+        );
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims, state, this.#keeper.watch()),
+          writeClaims(tx, this.#keeper.current, claims, state, this.#known, this.#keeper.watch()),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {

@@ -18,10 +18,11 @@ import { deleteInventories, insertInventories, updateInventory } from "../db/inv
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
-import type { Consumer, ExternalIdentity } from "../domain/consumer.ts";
+import type { Consumer } from "../domain/consumer.ts";
 import { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-plan.ts";
+import type { ConsumerNames, KnownNames } from "./known-names.ts";
 
 /** What became of a claim: the reason why it was refused, or nothing. */
 export type ClaimOutcome = PlacementError | undefined;
@@ -32,47 +33,47 @@ export interface ClaimedState {
   readonly consumers: ReadonlyMap<string, Consumer>;
   /** By the UUID of the consumer. */
   readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
-  /** Those that are there already. They are never deleted. */
+  /** Those that are there and were not known to be. */
   readonly names: ConsumerNames;
-}
-
-/** Ids by what the outside calls them. */
-interface ConsumerNames {
-  readonly projects: ReadonlyMap<string, ExternalIdentity>;
-  readonly users: ReadonlyMap<string, ExternalIdentity>;
-  readonly types: ReadonlyMap<string, number>;
 }
 
 /**
  * Reads what claims are about. It may have changed by the time they are written: then a guard
  * misses. So it is read before the transaction that writes, which is kept short.
+ *
+ * @param known names that need not be looked up
  */
 export async function loadClaimedState(
   tx: ReadTransaction,
   claims: readonly Claim[],
+  known: ConsumerNames,
 ): Promise<ClaimedState> {
   const claimed = claims.flatMap(({ consumers }) => consumers);
-  const uuids = distinct(claimed, ({ consumerUuid }) => consumerUuid);
-  const allocations = await listStoredAllocations(tx, uuids);
+  const uuids = [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
+  const present = claimed.filter((consumer) => consumer.allocations.length > 0);
+  // Asked at once: where statements can be sent without waiting for each other, they are.
+  const [allocations, consumers, projects, users, types] = await Promise.all([
+    listStoredAllocations(tx, uuids),
+    findConsumers(tx, uuids),
+    findExternalIdentities(
+      tx,
+      "projects",
+      unknown(present, known.projects, ({ projectId }) => projectId),
+    ),
+    findExternalIdentities(
+      tx,
+      "users",
+      unknown(present, known.users, ({ userId }) => userId),
+    ),
+    findConsumerTypes(
+      tx,
+      unknown(present, known.types, ({ consumerType }) => consumerType),
+    ),
+  ]);
   return {
-    consumers: await findConsumers(tx, uuids),
+    consumers,
     allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
-    names: {
-      projects: await findExternalIdentities(
-        tx,
-        "projects",
-        distinct(claimed, ({ projectId }) => projectId),
-      ),
-      users: await findExternalIdentities(
-        tx,
-        "users",
-        distinct(claimed, ({ userId }) => userId),
-      ),
-      types: await findConsumerTypes(
-        tx,
-        distinct(claimed, ({ consumerType }) => consumerType),
-      ),
-    },
+    names: { projects, users, types },
   };
 }
 
@@ -81,6 +82,7 @@ export async function loadClaimedState(
  * it leave. The read model follows when the transaction has committed.
  *
  * @param state read before; it may be out of date
+ * @param known learns the names of the state, and those that are made
  * @param isOvertaken whether the read model knows better by the time of the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
@@ -91,6 +93,7 @@ export async function writeClaims(
   index: ProviderIndex,
   claims: readonly Claim[],
   state: ClaimedState,
+  known: KnownNames,
   isOvertaken: () => boolean,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
@@ -100,7 +103,9 @@ export async function writeClaims(
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  writeConsumers(tx, consumers, await ensureNames(tx, consumers, state.names));
+  known.remember(state.names);
+  const made = await ensureNames(tx, consumers, known);
+  writeConsumers(tx, consumers, known, made);
   await writeProviders(tx, plan.providers);
   writeAllocations(tx, consumers);
   deleteConsumersWithoutAllocations(
@@ -108,6 +113,7 @@ export async function writeClaims(
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
   tx.afterCommit(() => {
+    known.remember(made);
     if (!isOvertaken()) updateIndex(index, plan.providers);
   });
   return outcomes;
@@ -157,24 +163,24 @@ function recordChanges(
   }
 }
 
-/** Makes the projects, users and types that consumers are to have and that are not there yet. */
+/**
+ * Makes the projects, users and types that consumers are to have and that are not there yet.
+ *
+ * @returns those that were not known
+ */
 async function ensureNames(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
-  { projects, users, types }: ConsumerNames,
+  known: ConsumerNames,
 ): Promise<ConsumerNames> {
   const present = consumers.filter(({ generation }) => generation !== undefined);
-  const missing = <Id>(
-    known: ReadonlyMap<string, Id>,
-    nameOf: (consumer: PlannedConsumer) => string | undefined,
-  ) => distinct(present, nameOf).filter((name) => !known.has(name));
-  const newProjects = missing(projects, ({ projectId }) => projectId);
-  const newUsers = missing(users, ({ userId }) => userId);
-  const newTypes = missing(types, ({ consumerType }) => consumerType);
+  const projects = unknown(present, known.projects, ({ projectId }) => projectId);
+  const users = unknown(present, known.users, ({ userId }) => userId);
+  const types = unknown(present, known.types, ({ consumerType }) => consumerType);
   return {
-    projects: joined(projects, await ensureExternalIdentities(tx, "projects", newProjects)),
-    users: joined(users, await ensureExternalIdentities(tx, "users", newUsers)),
-    types: joined(types, await ensureConsumerTypes(tx, newTypes)),
+    projects: await ensureExternalIdentities(tx, "projects", projects),
+    users: await ensureExternalIdentities(tx, "users", users),
+    types: await ensureConsumerTypes(tx, types),
   };
 }
 
@@ -185,10 +191,14 @@ async function ensureNames(
 function writeConsumers(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
-  { projects, users, types }: ConsumerNames,
+  known: ConsumerNames,
+  made: ConsumerNames,
 ): void {
+  const projectOf = ({ projectId }: PlannedConsumer) =>
+    idOf(projectId, made.projects, known.projects);
+  const userOf = ({ userId }: PlannedConsumer) => idOf(userId, made.users, known.users);
   const typeIdOf = ({ consumerType, stored, wasRemoved }: PlannedConsumer) => {
-    if (consumerType !== undefined) return idOf(types, consumerType);
+    if (consumerType !== undefined) return idOf(consumerType, made.types, known.types);
     return wasRemoved ? null : (stored?.consumerTypeId ?? null);
   };
   const updates = consumers.flatMap((consumer): ConsumerUpdate[] => {
@@ -197,8 +207,8 @@ function writeConsumers(
     // A consumer that is about to be deleted is guarded by its generation too.
     if (generation === undefined) return [{ consumer: stored, steps: 1 }];
     stored.change({
-      project: idOf(projects, consumer.projectId),
-      user: idOf(users, consumer.userId),
+      project: projectOf(consumer),
+      user: userOf(consumer),
       consumerTypeId: typeIdOf(consumer),
     });
     return [{ consumer: stored, steps: generation - stored.generation }];
@@ -211,8 +221,8 @@ function writeConsumers(
       .map((consumer) => ({
         uuid: consumer.uuid,
         generation: consumer.generation ?? 0,
-        projectId: idOf(projects, consumer.projectId).id,
-        userId: idOf(users, consumer.userId).id,
+        projectId: projectOf(consumer).id,
+        userId: userOf(consumer).id,
         consumerTypeId: typeIdOf(consumer),
       })),
   );
@@ -285,23 +295,20 @@ function updateIndex(index: ProviderIndex, providers: readonly PlannedProvider[]
   }
 }
 
-function idOf<Id>(ids: ReadonlyMap<string, Id>, name: string | undefined): Id {
-  const id = name === undefined ? undefined : ids.get(name);
-  if (id === undefined) throw new Error(`${name} is not there right after it was made`);
-  return id;
+function idOf<Id>(name: string | undefined, ...known: readonly ReadonlyMap<string, Id>[]): Id {
+  for (const ids of known) {
+    const id = name === undefined ? undefined : ids.get(name);
+    if (id !== undefined) return id;
+  }
+  throw new Error(`${name} is not there right after it was made`);
 }
 
-/** Each name once; without those that have none. */
-function distinct<Item>(
+/** Each name of which no id is known, once; without those that have none. */
+function unknown<Item>(
   items: readonly Item[],
+  ids: ReadonlyMap<string, unknown>,
   nameOf: (item: Item) => string | undefined,
 ): string[] {
-  return [...new Set(items.flatMap((item) => nameOf(item) ?? []))];
-}
-
-function joined<Id>(
-  known: ReadonlyMap<string, Id>,
-  added: ReadonlyMap<string, Id>,
-): ReadonlyMap<string, Id> {
-  return added.size === 0 ? known : new Map([...known, ...added]);
+  const names = new Set(items.flatMap((item) => nameOf(item) ?? []));
+  return [...names].filter((name) => !ids.has(name));
 }

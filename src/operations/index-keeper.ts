@@ -22,9 +22,6 @@ import { FeedPosition } from "./feed-position.ts";
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
 
-/** Replicas that are asked more often than this never need to build the read model anew. */
-const MIN_STALE_AFTER_MS = 60_000;
-
 /** Following the feed belongs to no request: one query serves all that wait. */
 const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectId: undefined };
 
@@ -57,7 +54,7 @@ export class IndexKeeper {
   constructor(database: Database, changeRetentionMs: number, onUnknownWriter?: () => void) {
     this.#database = database;
     this.#onUnknownWriter = onUnknownWriter;
-    this.#staleAfterMs = Math.max(changeRetentionMs / 2, MIN_STALE_AFTER_MS);
+    this.#staleAfterMs = changeRetentionMs / 2;
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */

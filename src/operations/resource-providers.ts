@@ -123,7 +123,7 @@ export function deleteProvider(
   return service.write(context, async (tx) => {
     const provider = await getProviderByUuid(tx, uuid);
     // A claim that is under way is waited for, and one that comes later finds nothing.
-    await lockProvider(tx, provider.id);
+    await lockProvider(tx, provider);
     if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
     try {

@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
-import { DatabaseUnavailable } from "../../src/db/errors.ts";
+import { CommitOutcomeUnknown, DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
@@ -183,7 +183,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     });
 
     it.each(["cut before", "cut after"] as const)(
-      "is made once when the connection breaks %s the server has done it",
+      "is made once when the connection is %s the server has done it",
       async (moment) => {
         const database = await open({}, proxy.port);
         const committed: number[] = [];
@@ -201,6 +201,38 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
+
+    it("is made again where a crash made the server give the id of its change to another", async () => {
+      const database = await open({}, proxy.port);
+      const other = await open();
+      const isCut = Promise.withResolvers<void>();
+      let attempts = 0;
+      await database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "A" });
+        if (attempts > 1) return;
+        void proxy.meetCommit("cut before").then(isCut.resolve);
+        const reused = isCut.promise.then(() => insertChange(other, 1, "another request"));
+        proxy.redirect(Number(new URL(place.connection).port), reused);
+      });
+      expect(await readTraits(database)).toEqual(["attempt 2"]);
+    });
+
+    it("is not made again while the server itself does not know", { timeout: 40_000 }, async () => {
+      const database = await open({}, proxy.port);
+      let attempts = 0;
+      const writing = database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "A" });
+        void proxy.meetCommit("strand");
+      });
+      await expect(writing).rejects.toThrow(CommitOutcomeUnknown);
+      proxy.release();
+      await vi.waitFor(async () => expect(await readTraits(database)).toEqual(["attempt 1"]));
+      expect(attempts).toBe(1);
+    });
   });
 });
 
@@ -221,6 +253,17 @@ async function expectChangeToHaveMilliseconds(database: Database): Promise<void>
   expect(change.id).toBe(1);
   const madeAt = database.adapter.decodeDate(change.created_at)?.getTime() ?? 0;
   expect(Math.abs(Date.now() - madeAt)).toBeLessThan(10_000);
+}
+
+/** Under an id that has been given out already. */
+async function insertChange(database: Database, id: number, requestId: string): Promise<void> {
+  await database.writer(CONTEXT, async (tx) => {
+    const created_at = tx.adapter.encodeDate(tx.now);
+    await tx.query
+      .insertInto("stowage_changes")
+      .values({ id, created_at, kind: "trait", subject: "A", request_id: requestId })
+      .execute();
+  });
 }
 
 async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {

@@ -81,6 +81,21 @@ const RULES: readonly Rule[] = [
                 AND i.resource_class_id = a.resource_class_id)`,
   },
   {
+    sentence: "an inventory without a provider",
+    query: `SELECT i.* FROM inventories AS i WHERE NOT EXISTS (
+              SELECT 1 FROM resource_providers AS rp WHERE rp.id = i.resource_provider_id)`,
+  },
+  {
+    sentence: "an inventory without a resource class",
+    query: `SELECT i.* FROM inventories AS i WHERE NOT EXISTS (
+              SELECT 1 FROM resource_classes AS rc WHERE rc.id = i.resource_class_id)`,
+  },
+  {
+    sentence: "an aggregate of a provider that is not there",
+    query: `SELECT rpa.* FROM resource_provider_aggregates AS rpa WHERE NOT EXISTS (
+              SELECT 1 FROM resource_providers AS rp WHERE rp.id = rpa.resource_provider_id)`,
+  },
+  {
     sentence: "more is in use than there is",
     query: `SELECT i.resource_provider_id, i.resource_class_id, i.total, a.used
             FROM inventories AS i JOIN (

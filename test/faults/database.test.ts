@@ -6,6 +6,7 @@ import { DatabaseProxy } from "../support/database-proxy.ts";
 import type { Reply } from "../support/client.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { makeFolder, startProcess, writeConfig, type StowageProcess } from "../support/stowage.ts";
+import { serve, until, type Served } from "../serving/support.ts";
 import { compareAnswers } from "./answers.ts";
 import { readTables, type Tables } from "./audit.ts";
 import { Journal } from "./journal.ts";
@@ -13,6 +14,8 @@ import { Load, WatchingClient } from "./load.ts";
 import { PRIVATE_ENGINES, type PrivateServer, type Session } from "./private-servers.ts";
 import { Random } from "./random.ts";
 
+/** Only the main ones, unless there is time. */
+const testMore = test.skipIf(process.env["STOWAGE_FAULT_ROUNDS"] === undefined);
 const SEED = Number(process.env["STOWAGE_FAULT_SEED"] ?? Date.now() % 2 ** 31);
 
 /** `[stowage] database_timeout` of these tests: what every request is bound by. */
@@ -53,7 +56,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a server that is killed and back at once", { timeout: 60_000 }, async () => {
+  testMore("a server that is killed and back at once", { timeout: 60_000 }, async () => {
     await place.survive(
       async () => {
         await server.kill();
@@ -79,7 +82,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a network that breaks for less than the limit", { timeout: 60_000 }, async () => {
+  testMore("a network that breaks for less than the limit", { timeout: 60_000 }, async () => {
     await place.survive(
       async ({ proxy }) => {
         proxy.fallSilent();
@@ -90,7 +93,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     );
   });
 
-  test("a slow network", { timeout: 60_000 }, async () => {
+  testMore("a slow network", { timeout: 60_000 }, async () => {
     const { answers } = await place.survive(
       async ({ proxy }) => {
         proxy.delayMs = 20;
@@ -118,7 +121,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  test("a server that takes no more connections", { timeout: 60_000 }, async () => {
+  testMore("a server that takes no more connections", { timeout: 60_000 }, async () => {
     await place.survive(async ({ proxy }) => {
       // All that the service has are lost at the same time.
       proxy.fallSilent();
@@ -154,7 +157,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a table that someone else has locked", { timeout: 60_000 }, async () => {
+  testMore("a table that someone else has locked", { timeout: 60_000 }, async () => {
     await place.survive(async ({ owner }) => {
       await owner.query(
         engine.name === "PostgreSQL"
@@ -165,6 +168,67 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
       await owner.query(engine.name === "PostgreSQL" ? "rollback" : "unlock tables");
     });
   });
+
+  test(
+    "a start waits for a server that is away, and says so once",
+    { timeout: 60_000 },
+    async () => {
+      await place.stowage.stop();
+      await server.kill();
+      const start = await place.startAgain({ max_retries: 100, retry_interval: 1 });
+      await until(() => start.errors.length > 0);
+      await wait(2500);
+      await server.start();
+      const client = new WatchingClient(await start.url());
+      expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+      client.close();
+      expect(start.errors.filter((line) => !line.includes("requestlog"))).toEqual([
+        expect.stringMatching(
+          / ERROR stowage .* The database is away: .*; the start waits for it$/,
+        ),
+      ]);
+      start.process.kill("SIGTERM");
+      expect(await start.ended).toEqual([0, null]);
+    },
+  );
+
+  testMore("a start gives up in time, and may be stopped", { timeout: 60_000 }, async () => {
+    await place.stowage.stop();
+    server.pause();
+    try {
+      const hopeless = await place.startAgain({ max_retries: 0 });
+      expect(await hopeless.ended).toEqual([1, null]);
+      expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
+      const waiting = await place.startAgain({ max_retries: -1 });
+      await until(() => waiting.errors.length > 0);
+      waiting.process.kill("SIGTERM");
+      expect(await waiting.ended).toEqual([0, null]);
+    } finally {
+      server.resume();
+    }
+  });
+
+  test(
+    "a start on a server that is read only serves what can be read",
+    { timeout: 60_000 },
+    async () => {
+      await place.stowage.stop();
+      await server.setReadOnly(true);
+      try {
+        const start = await place.startAgain({});
+        const client = new WatchingClient(await start.url());
+        expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+        expect((await claimOne(client, 900_002)).status).toBe(503);
+        await server.setReadOnly(false);
+        await until(async () => (await claimOne(client, 900_003)).status === 204);
+        client.close();
+        start.process.kill("SIGTERM");
+        expect(await start.ended).toEqual([0, null]);
+      } finally {
+        await server.setReadOnly(false);
+      }
+    },
+  );
 
   test("a stop while the server hangs ends in time", { timeout: 60_000 }, async () => {
     const load = place.startLoad();
@@ -196,6 +260,17 @@ async function takeConnections(server: PrivateServer): Promise<Session[]> {
 function claimOne(client: WatchingClient, number: number) {
   const body = claimBody({ [providerUuid(9)]: { VCPU: 1 } });
   return client.put(`/allocations/${consumerUuid(number)}`, body);
+}
+
+async function configure(
+  folder: string,
+  placementDatabase: Readonly<Record<string, string | number | boolean>>,
+): Promise<void> {
+  await writeConfig(folder, {
+    api: { auth_strategy: "noauth2" },
+    placement_database: placementDatabase,
+    stowage: { port: 0, database_timeout: TIMEOUT_S, shutdown_timeout: TIMEOUT_S },
+  });
 }
 
 const AWAY = / ERROR stowage \[-\] The database (is away|takes no writes|is blocked): .+ 503$/;
@@ -238,13 +313,9 @@ class Place {
     const database = `faults_${Math.random().toString(36).slice(2)}`;
     await server.createDatabase(database);
     const proxy = await DatabaseProxy.start("127.0.0.1", server.port);
-    await writeConfig(folder.path, {
-      api: { auth_strategy: "noauth2" },
-      placement_database: {
-        connection: server.connectionTo(database, proxy.port),
-        sync_on_startup: true,
-      },
-      stowage: { database_timeout: TIMEOUT_S, shutdown_timeout: TIMEOUT_S },
+    await configure(folder.path, {
+      connection: server.connectionTo(database, proxy.port),
+      sync_on_startup: true,
     });
     const stowage = await startProcess(folder.path);
     const owner = await server.openSession(database);
@@ -252,6 +323,13 @@ class Place {
     for (const provider of PROVIDERS) await makeProvider(place.client, provider, TOTALS);
     await makeProvider(place.client, providerUuid(9), { VCPU: 100_000, MEMORY_MB: 1 });
     return place;
+  }
+
+  /** On the same database, by a configuration that differs in how it waits for the server. */
+  async startAgain(waiting: Readonly<Record<string, number>>): Promise<Served> {
+    const connection = this.#server.connectionTo(this.#database);
+    await configure(this.#folder.path, { connection, ...waiting });
+    return serve({ folder: this.#folder.path });
   }
 
   startLoad(): Load {
@@ -268,20 +346,17 @@ class Place {
     { isNoticed = true } = {},
   ): Promise<{ readonly answers: ReadonlyMap<number, number>; readonly log: readonly string[] }> {
     const load = this.startLoad();
-    await wait(QUIET_MS);
-    const before = await this.#audit();
+    let before: Tables;
     try {
-      await fault(this);
-    } finally {
-      const serving = this.#untilServing();
-      await serving;
       await wait(QUIET_MS);
+      before = await this.#audit();
+      await fault(this);
+      await this.#untilServing();
+      await wait(QUIET_MS);
+    } finally {
       await load.stop();
     }
     const { client } = load;
-    console.log(
-      `slowest ${Math.round(client.slowestMs)} ms, ${JSON.stringify([...client.statuses])}`,
-    );
     expect([...client.problems, ...this.client.problems]).toEqual([]);
     expect(client.slowestMs).toBeLessThan(TIMEOUT_S * 1000 + SLACK_MS);
     if (isNoticed) expect(client.statuses.get(503)).toBeGreaterThan(0);
@@ -303,7 +378,6 @@ class Place {
       if (replies.every(({ status }) => status < 300)) break;
       await wait(50);
     }
-    console.log(`serving again after ${Math.round(performance.now() - startedAtMs)} ms`);
     expect(performance.now() - startedAtMs).toBeLessThan(TIMEOUT_S * 1000 + SLACK_MS);
   }
 
@@ -361,13 +435,6 @@ class Place {
   }
 
   async remove(): Promise<void> {
-    if (this.stowage.process.exitCode !== null)
-      console.log(
-        this.stowage.errors
-          .filter((l) => !l.includes("requestlog"))
-          .slice(-30)
-          .join("\n"),
-      );
     if (this.stowage.process.exitCode === null) expect(await this.stowage.stop()).toBe(0);
     this.client.close();
     await this.owner.close().catch(() => undefined);

@@ -29,6 +29,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
   readonly insertedId = "returned";
+  readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))

@@ -15,7 +15,10 @@ export interface ServerPools {
 
 /** How patient a session is, and asks the server to be. */
 export interface SessionLimits {
-  /** How long it takes at most to connect, unless the URL says so, and to prepare the session. */
+  /**
+   * How long it may take to connect, unless the URL says so, and to prepare the session: whoever
+   * waits for it is to be told why it does not come.
+   */
   readonly connectTimeoutMs: number;
   /**
    * How long a statement waits for a lock before its transaction is begun anew: so long that this
@@ -53,7 +56,7 @@ export function serverPools(
   const recycleTimeS = options.connectionRecycleTime ?? DEFAULT_RECYCLE_TIME_S;
   const timeoutS = options.databaseTimeout ?? DEFAULT_TIMEOUT_S;
   const sessionLimits: SessionLimits = {
-    connectTimeoutMs: Math.min(timeoutS, DEFAULT_CONNECT_TIMEOUT_S) * 1000,
+    connectTimeoutMs: Math.min(timeoutS / 2, DEFAULT_CONNECT_TIMEOUT_S) * 1000,
     lockTimeoutS: Math.max(Math.floor(timeoutS / 3), 1),
     idleTransactionTimeoutS: Math.max(Math.ceil(timeoutS), MIN_IDLE_TRANSACTION_TIMEOUT_S),
   };
@@ -98,7 +101,8 @@ export async function endInTime(
   ending: Promise<void>,
   socket: { destroy(): unknown },
 ): Promise<void> {
-  await Promise.race([ending, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
+  const ended = ending.catch(() => undefined);
+  await Promise.race([ended, sleep(GOODBYE_TIMEOUT_MS, undefined, { ref: false })]);
   socket.destroy();
 }
 
