@@ -11,6 +11,9 @@ const NO_SUCH_TABLE = 1146;
 /**
  * They run with the rights of who installs them, so other programs need no right to the feed. Without
  * the feed they do nothing: no write may fail because of what Stowage has left behind.
+ *
+ * Two nodes of a Galera cluster must not make them at the same time: MariaDB locks a trigger's name
+ * before it waits for its turn in the cluster, and the cluster stands still.
  */
 export const MYSQL_TRIGGERS: TriggerDialect = {
   list: sql`
