@@ -177,6 +177,7 @@ async function measureHttp(
 function medianLoad(loads: readonly Load[]): Load {
   const median = (value: (load: Load) => number) => quantiles(loads.map(value)).medianMs;
   return {
+    count: median(({ count }) => count),
     perSecond: median(({ perSecond }) => perSecond),
     medianMs: median(({ medianMs }) => medianMs),
     p99Ms: median(({ p99Ms }) => p99Ms),

@@ -42,12 +42,13 @@ export function searcher(index: ProviderIndex, text: string): () => number {
 }
 
 function requestFor(index: ProviderIndex, query: string): ApiRequest {
-  const { signal } = new AbortController();
   return {
     query: parseQuery(query),
     microversion: MAX_MICROVERSION,
     service: { config: defaultConfig(), freshIndex: () => Promise.resolve(index) },
     authorize: () => {},
-    signal,
+    get signal() {
+      return new AbortController().signal;
+    },
   } as unknown as ApiRequest;
 }

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 
 export interface Load {
+  readonly count: number;
   readonly perSecond: number;
   readonly medianMs: number;
   readonly p99Ms: number;
@@ -14,17 +15,28 @@ const HEADERS_END = Buffer.from("\r\n\r\n");
  */
 export async function load(
   url: URL,
-  options: { readonly connections: number; readonly durationMs: number },
+  options: {
+    readonly connections: number;
+    readonly durationMs: number;
+    /** Goes on for so long when that many requests have not been answered by then. */
+    readonly requests?: { readonly atLeast: number; readonly durationMs: number };
+  },
 ): Promise<Load> {
   const latenciesMs: number[] = [];
   const startedAtMs = performance.now();
-  const endsAtMs = startedAtMs + options.durationMs;
+  const { requests, durationMs } = options;
+  const isOver = () => {
+    const ms = performance.now() - startedAtMs;
+    const isMissingSome = requests && latenciesMs.length < requests.atLeast;
+    return ms >= (isMissingSome ? requests.durationMs : durationMs);
+  };
   const connections = Array.from({ length: options.connections }, () =>
-    run(url, endsAtMs, latenciesMs),
+    run(url, isOver, latenciesMs),
   );
   await Promise.all(connections);
   const seconds = (performance.now() - startedAtMs) / 1000;
-  return { perSecond: latenciesMs.length / seconds, ...quantiles(latenciesMs) };
+  const count = latenciesMs.length;
+  return { count, perSecond: count / seconds, ...quantiles(latenciesMs) };
 }
 
 export function quantiles(valuesMs: readonly number[]): Pick<Load, "medianMs" | "p99Ms"> {
@@ -33,7 +45,7 @@ export function quantiles(valuesMs: readonly number[]): Pick<Load, "medianMs" | 
   return { medianMs: at(0.5), p99Ms: at(0.99) };
 }
 
-function run(url: URL, endsAtMs: number, latenciesMs: number[]): Promise<void> {
+function run(url: URL, isOver: () => boolean, latenciesMs: number[]): Promise<void> {
   const request =
     `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n` +
     "X-Auth-Token: admin\r\nOpenStack-API-Version: placement 1.39\r\n\r\n";
@@ -51,8 +63,8 @@ function run(url: URL, endsAtMs: number, latenciesMs: number[]): Promise<void> {
     // A server that keeps no connections closes each after its answer.
     socket.on("error", (error) => answers === 0 && reject(error));
     socket.on("close", () => {
-      if (performance.now() >= endsAtMs) resolve();
-      else if (answers > 0) resolve(run(url, endsAtMs, latenciesMs));
+      if (isOver()) resolve();
+      else if (answers > 0) resolve(run(url, isOver, latenciesMs));
       else reject(new Error(`${url.href} closed the connection without an answer`));
     });
     socket.on("data", (chunk: Buffer) => {
@@ -60,8 +72,8 @@ function run(url: URL, endsAtMs: number, latenciesMs: number[]): Promise<void> {
       if (missing > 0) return;
       answers += 1;
       latenciesMs.push(performance.now() - sentAtMs);
-      if (performance.now() < endsAtMs) send();
-      else socket.end();
+      if (isOver()) socket.end();
+      else send();
     });
   });
 }

@@ -1,10 +1,6 @@
+import type { Budget } from "./budget.ts";
 import { type AnchorProviders, type Constraint, constraintsFor } from "./constraints.ts";
 import type { SearchPlan } from "./search-plan.ts";
-
-/** How much may still be tried before the search has to pause; one is a provider looked at. */
-export interface Budget {
-  left: number;
-}
 
 export type Progress = "found" | "paused" | "done";
 
@@ -122,7 +118,7 @@ export class AnchorSearch {
       const position = this.#position[depth]!;
       if (position === options.length) {
         if (depth === 0) return "done";
-        if (this.#foundBefore[depth] === this.#found) this.#noteDeadEnd(depth);
+        if (this.#foundBefore[depth] === this.#found) this.#noteDeadEnd(depth, budget);
         this.#takeBack();
         continue;
       }
@@ -136,14 +132,14 @@ export class AnchorSearch {
         this.#report();
         return "found";
       }
-      this.#enter(depth + 1);
+      this.#enter(depth + 1, budget);
     }
   }
 
-  #enter(depth: number): void {
+  #enter(depth: number, budget: Budget): void {
     this.#foundBefore[depth] = this.#found;
     this.#position[depth] =
-      this.#deadEnds.size > 0 && this.#deadEnds.has(this.#stateAt(depth))
+      this.#deadEnds.size > 0 && this.#deadEnds.has(this.#stateAt(depth, budget))
         ? this.#options[depth]!.length
         : 0;
   }
@@ -187,13 +183,14 @@ export class AnchorSearch {
 
   // Dead ends.
 
-  #noteDeadEnd(depth: number): void {
-    if (this.#deadEnds.size < MAX_DEAD_ENDS) this.#deadEnds.add(this.#stateAt(depth));
+  #noteDeadEnd(depth: number, budget: Budget): void {
+    if (this.#deadEnds.size < MAX_DEAD_ENDS) this.#deadEnds.add(this.#stateAt(depth, budget));
   }
 
   /** What the choices so far leave for those still to be made. */
-  #stateAt(depth: number): string {
+  #stateAt(depth: number, budget: Budget): string {
     this.#kinds ??= this.#providersByKind();
+    budget.left -= this.#providers.rows.length;
     const parts = [String(depth)];
     for (const constraint of this.#constraints) parts.push(constraint.overallState(depth));
     for (const alike of this.#kinds) {
@@ -237,7 +234,7 @@ function providersOf(
   const own = index.trees.rows(tree);
   const shared = sharing.servingTree(tree, own);
   const rows = shared.length === 0 ? own : [...own, ...shared];
-  budget.left -= rows.length;
+  budget.left -= rows.length * choices.length;
   const optionsOfChoice: number[][] = [];
   for (let number = 0; number < choices.length; number++) {
     const choice = choices[number]!;

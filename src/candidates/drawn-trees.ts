@@ -1,5 +1,5 @@
 import type { TreeScan } from "../index/tree-scan.ts";
-import type { Budget } from "./anchor-search.ts";
+import type { Budget } from "./budget.ts";
 
 export interface TreeSource {
   /** The next tree, -1 when there are no more, undefined when the budget is used up. */

@@ -4,6 +4,7 @@ import { hasAnyOfEachAndNone, SetCondition, traitIds } from "../index/conditions
 import type { InventoryColumn } from "../index/inventory-column.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { type AnyOf, TreeScan } from "../index/tree-scan.ts";
+import type { Budget } from "./budget.ts";
 import {
   GranularChoice,
   GroupConditions,
@@ -11,6 +12,9 @@ import {
   UnsuffixedChoice,
 } from "./provider-choice.ts";
 import { SharingProviders } from "./sharing-providers.ts";
+
+/** So many candidates of sharing providers alone are noted, to tell that they have been found. */
+const MAX_SHARED_CANDIDATES = 20_000;
 
 /** A resource class that more than one choice takes from, so that amounts add up. */
 export interface ContestedClass {
@@ -43,6 +47,7 @@ export class SearchPlan {
   readonly #rootRequiredTraits: ReadonlySet<number>;
   readonly #groups: readonly GroupConditions[];
   readonly #ownTrees = new Map<number, Bitset>();
+  readonly #sharedCandidates = new Set<string>();
 
   /** @throws ResourceClassNotFound, TraitNotFound */
   constructor(index: ProviderIndex, time: number, query: CandidateQuery) {
@@ -125,20 +130,32 @@ export class SearchPlan {
 
   /**
    * Whether a candidate belongs to this anchor. Where all providers are sharing ones, several trees
-   * may anchor the very same candidate; the lowest of them has it.
+   * may anchor the very same candidate. The first to come up with it has it, as far as candidates
+   * are noted, which are few where they are shared by many; then the lowest tree that can anchor it.
    */
-  isFirstAnchor(tree: number, rows: readonly number[]): boolean {
+  isFirstAnchor(tree: number, rows: readonly number[], budget: Budget): boolean {
     if (this.sharing.isEmpty) return true;
     if (!rows.every((row, choice) => this.sharing.canServe(choice, row))) return true;
+    const key = rows.join(",");
+    if (this.#sharedCandidates.has(key)) return false;
+    if (this.#sharedCandidates.size < MAX_SHARED_CANDIDATES) {
+      this.#sharedCandidates.add(key);
+      return true;
+    }
+    return !this.#isAnchoredBefore(tree, rows, budget);
+  }
+
+  #isAnchoredBefore(tree: number, rows: readonly number[], budget: Budget): boolean {
     const conditions: AnyOf[] = rows.map((row) => [
       ...this.sharing.treesSharedWith(row),
       this.#singleTree(this.index.treeOf(row)),
     ]);
     const scan = new TreeScan(conditions, tree);
     for (let earlier = scan.next(); earlier >= 0; earlier = scan.next()) {
-      if (this.#anchors(earlier, rows)) return false;
+      budget.left -= 1;
+      if (this.#anchors(earlier, rows)) return true;
     }
-    return true;
+    return false;
   }
 
   /** For sharing providers of which each is known to serve the tree or to belong to it. */

@@ -1,6 +1,7 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { AnchorSearch, type Budget, type Progress } from "./anchor-search.ts";
+import { AnchorSearch, type Progress } from "./anchor-search.ts";
+import type { Budget } from "./budget.ts";
 import { DrawnTrees, type TreeSource } from "./drawn-trees.ts";
 import { SearchPlan } from "./search-plan.ts";
 
@@ -96,7 +97,7 @@ export class CandidateSearch {
     while (this.#hasMoreTrees && this.#open.length < (this.#isDepthFirst ? 1 : MAX_OPEN_ANCHORS)) {
       const anchor = this.#openNext(budget);
       if (anchor instanceof LoneProvider) {
-        if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows)) continue;
+        if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows, budget)) continue;
         this.#rows = anchor.rows;
         return "found";
       }
@@ -139,7 +140,7 @@ export class CandidateSearch {
     for (;;) {
       const progress = anchor.next(budget);
       if (progress !== "found") return progress;
-      if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows)) continue;
+      if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows, budget)) continue;
       this.#rows = anchor.rows;
       return "found";
     }

@@ -928,7 +928,8 @@ export const OPTIONS = {
     change_retention: {
       type: "integer",
       default: 604800,
-      min: 0,
+      // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
+      min: 600,
       help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept.",
     },
     tls_cert_file: {

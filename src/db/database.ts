@@ -292,10 +292,6 @@ class OpenWriteTransaction implements WriteTransaction {
     this.#transaction = transaction;
   }
 
-  get changes(): readonly Change[] {
-    return this.recorded.map(({ change }) => change);
-  }
-
   defer(statement: DeferredStatement): void {
     this.#transaction.defer(statement);
   }

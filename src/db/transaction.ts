@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 
 import type { RequestContext } from "../domain/request-context.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import type { RecordedChange } from "./changes.ts";
 import type { DeferredStatement } from "./adapters/session-transaction.ts";
 import type { Schema } from "./schema.ts";
 
@@ -33,7 +34,7 @@ export interface WriteTransaction extends ReadTransaction {
    */
   recordChange(change: Change, by?: DatabaseContext): void;
   /** The changes noted so far, in order. */
-  readonly changes: readonly Change[];
+  readonly recorded: readonly RecordedChange[];
   /**
    * Runs a callback right after the commit, before any other transaction of this process begins
    * to write; never when the transaction rolls back. Callbacks run in order and must not throw.

@@ -243,3 +243,10 @@ export class ProviderGenerationConflict extends PlacementError {
     this.given = given;
   }
 }
+
+/** Too much has changed since a search began: what it saw is not kept any longer. */
+export class CandidatesOutdated extends PlacementError {
+  constructor() {
+    super("Too many resource providers were changed while the allocation candidates were listed.");
+  }
+}

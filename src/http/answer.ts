@@ -9,8 +9,8 @@ export interface Answer {
   /** Names and values in turn, as `node:http` takes them fastest. */
   readonly headers: readonly string[];
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** Called once the body has been sent, and its memory may be used again. */
-  readonly onSent?: () => unknown;
+  /** Called with the body, or each part of it, once that is sent and its memory may be used again. */
+  readonly onSent?: (body: Uint8Array) => unknown;
 }
 
 /** A handler's response with the headers that follow from the request. */

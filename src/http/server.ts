@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { pipeline as stream } from "node:stream/promises";
 import type { RouteTable } from "../api/route.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { createKeystoneAuthenticator } from "../auth/keystone/keystone-authenticator.ts";
@@ -10,7 +9,7 @@ import { Counters } from "../observability/counters.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Service } from "../operations/service.ts";
 import type { Answer } from "./answer.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, ClientGone } from "./body.ts";
 import { connectionOf } from "./connection.ts";
 import { Exchange, type RequestHead } from "./exchange.ts";
 import {
@@ -158,18 +157,23 @@ class Listener {
 
   async #write(answer: Answer, response: ServerResponse, exchange: Exchange) {
     const { status, headers, body, onSent } = answer;
-    // A response that broke off may still be read by the socket: its memory is not used again.
-    if (onSent) response.once("close", () => response.writableFinished && onSent());
     response.writeHead(status, [...headers]);
     if (body === undefined || body instanceof Uint8Array) {
+      // A response that broke off may still be read by the socket: its memory is not used again.
+      if (body && onSent) response.once("close", () => response.writableFinished && onSent(body));
       end(response, body);
       return;
     }
     try {
-      await stream(body, response);
+      for await (const part of body) {
+        await send(response, part);
+        onSent?.(part);
+      }
+      response.end();
     } catch (error) {
-      // The status is sent: all that can be done is to cut the body off, which the stream has done.
-      if (isGone(error)) return;
+      // The status is sent: all that can be done is to cut the body off.
+      response.destroy();
+      if (error instanceof ClientGone) return;
       this.#logger.error({ ...loggedRequest(exchange), err: error }, "An answer broke off");
     }
   }
@@ -235,6 +239,25 @@ function end(response: ServerResponse, body: Uint8Array | undefined): void {
   }
 }
 
+/**
+ * Resolves once the system has taken a part of a body: what a client does not read waits there, and
+ * the next part is not even made.
+ *
+ * @throws ClientGone
+ */
+function send(response: ServerResponse, part: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onClose = () => reject(new ClientGone());
+  if (response.destroyed) onClose();
+  response.once("close", onClose);
+  response.write(part, (error) => {
+    response.off("close", onClose);
+    if (error) onClose();
+    else resolve();
+  });
+  return promise;
+}
+
 /** An error of the parser or of the socket beneath it. */
 interface ParserError extends Error {
   readonly code?: string;
@@ -281,7 +304,3 @@ const NO_SOURCE: RequestSource = {
   readBody: () => new Uint8Array(0),
   signal: new AbortController().signal,
 };
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
-}

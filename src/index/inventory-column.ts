@@ -1,12 +1,19 @@
 import { capacityOf } from "../domain/inventory.ts";
 import type { InventoryRecord } from "../domain/provider-record.ts";
 import { Bitset } from "./bitset.ts";
+import { inPage, PagedIntegers, PagedNumbers } from "./paged-array.ts";
 
 const PAGE_ROWS = 1024;
-const INITIAL_ENTRIES = 16;
+
+/** Four numbers per entry, next to each other because the scan asks every provider for them. */
+const LIMITS = 4;
+const ROOM = 0;
+const MIN_UNIT = 1;
+const STEP_SIZE = 2;
+const MAX_UNIT = 3;
 
 /**
- * The inventories of one resource class: one typed array per attribute.
+ * The inventories of one resource class: one array per attribute.
  *
  * Entries are dense, and pages lead from a row of the index to its entry, so that a class of which
  * only a few providers have inventory costs next to nothing for all others.
@@ -19,16 +26,20 @@ export class InventoryColumn {
   readonly #entryOfRow: (Int32Array | undefined)[] = [];
   readonly #freeEntries: number[] = [];
   #entries = 0;
-  #total = new Int32Array(INITIAL_ENTRIES);
-  #reserved = new Int32Array(INITIAL_ENTRIES);
-  #minUnit = new Int32Array(INITIAL_ENTRIES);
-  #maxUnit = new Int32Array(INITIAL_ENTRIES);
-  #stepSize = new Int32Array(INITIAL_ENTRIES);
-  #allocationRatio = new Float64Array(INITIAL_ENTRIES);
-  #used = new Float64Array(INITIAL_ENTRIES);
-  #capacity = new Float64Array(INITIAL_ENTRIES);
-  /** The most that one allocation can still take; kept because the scan asks every provider. */
-  #room = new Float64Array(INITIAL_ENTRIES);
+  readonly #total = new PagedIntegers();
+  readonly #reserved = new PagedIntegers();
+  readonly #allocationRatio = new PagedNumbers();
+  readonly #used = new PagedNumbers();
+  readonly #capacity = new PagedNumbers();
+  /** Room is the most that one allocation can still take. */
+  readonly #limits = new PagedNumbers();
+  readonly #arrays = [
+    this.#total,
+    this.#reserved,
+    this.#allocationRatio,
+    this.#used,
+    this.#capacity,
+  ];
 
   constructor(resourceClassId: number) {
     this.resourceClassId = resourceClassId;
@@ -41,36 +52,39 @@ export class InventoryColumn {
   /** Whether one allocation of the amount is possible on the provider: units, step and capacity. */
   fits(row: number, amount: number): boolean {
     const entry = this.#entry(row);
-    if (entry < 0 || amount > this.#room[entry]! || amount < this.#minUnit[entry]!) return false;
-    const stepSize = this.#stepSize[entry]!;
+    if (entry < 0) return false;
+    const limits = this.#limits.page(entry * LIMITS);
+    const start = inPage(entry * LIMITS);
+    if (amount > limits[start + ROOM]! || amount < limits[start + MIN_UNIT]!) return false;
+    const stepSize = limits[start + STEP_SIZE]!;
     // The division is what takes longest, and hardly anybody needs it.
     return stepSize === 1 || amount % stepSize === 0;
   }
 
   /** The most that all request groups of one candidate together can take from the provider. */
   room(row: number): number {
-    return this.#room[this.#entry(row)]!;
+    return this.#limits.get(this.#entry(row) * LIMITS + ROOM);
   }
 
   capacity(row: number): number {
-    return this.#capacity[this.#entry(row)]!;
+    return this.#capacity.get(this.#entry(row));
   }
 
   used(row: number): number {
-    return this.#used[this.#entry(row)]!;
+    return this.#used.get(this.#entry(row));
   }
 
   read(row: number): InventoryRecord {
     const entry = this.#entry(row);
     return {
       resourceClassId: this.resourceClassId,
-      total: this.#total[entry]!,
-      reserved: this.#reserved[entry]!,
-      minUnit: this.#minUnit[entry]!,
-      maxUnit: this.#maxUnit[entry]!,
-      stepSize: this.#stepSize[entry]!,
-      allocationRatio: this.#allocationRatio[entry]!,
-      used: this.#used[entry]!,
+      total: this.#total.get(entry),
+      reserved: this.#reserved.get(entry),
+      minUnit: this.#limits.get(entry * LIMITS + MIN_UNIT),
+      maxUnit: this.#limits.get(entry * LIMITS + MAX_UNIT),
+      stepSize: this.#limits.get(entry * LIMITS + STEP_SIZE),
+      allocationRatio: this.#allocationRatio.get(entry),
+      used: this.#used.get(entry),
     };
   }
 
@@ -80,22 +94,33 @@ export class InventoryColumn {
       entry = this.#allocateEntry();
       this.#setEntry(row, entry);
     }
-    this.#total[entry] = inventory.total;
-    this.#reserved[entry] = inventory.reserved;
-    this.#minUnit[entry] = inventory.minUnit;
-    this.#maxUnit[entry] = inventory.maxUnit;
-    this.#stepSize[entry] = inventory.stepSize;
-    this.#allocationRatio[entry] = inventory.allocationRatio;
-    this.#used[entry] = inventory.used;
-    this.#capacity[entry] = capacityOf(inventory);
+    this.#total.set(entry, inventory.total);
+    this.#reserved.set(entry, inventory.reserved);
+    this.#limits.set(entry * LIMITS + MIN_UNIT, inventory.minUnit);
+    this.#limits.set(entry * LIMITS + MAX_UNIT, inventory.maxUnit);
+    this.#limits.set(entry * LIMITS + STEP_SIZE, inventory.stepSize);
+    this.#allocationRatio.set(entry, inventory.allocationRatio);
+    this.#used.set(entry, inventory.used);
+    this.#capacity.set(entry, capacityOf(inventory));
     this.#updateRoom(entry);
+  }
+
+  /** Gives another row the same inventory. */
+  copy(row: number, to: number): void {
+    const entry = this.#entry(row);
+    const copy = this.#allocateEntry();
+    this.#setEntry(to, copy);
+    for (const array of this.#arrays) array.set(copy, array.get(entry));
+    for (let limit = 0; limit < LIMITS; limit++) {
+      this.#limits.set(copy * LIMITS + limit, this.#limits.get(entry * LIMITS + limit));
+    }
   }
 
   /** Does nothing for a provider that has no inventory of the class. */
   writeUsed(row: number, used: number): void {
     const entry = this.#entry(row);
     if (entry < 0) return;
-    this.#used[entry] = used;
+    this.#used.set(entry, used);
     this.#updateRoom(entry);
   }
 
@@ -107,8 +132,11 @@ export class InventoryColumn {
   }
 
   #updateRoom(entry: number): void {
-    const free = this.#capacity[entry]! - this.#used[entry]!;
-    this.#room[entry] = Math.min(free, this.#maxUnit[entry]!);
+    const free = this.#capacity.get(entry) - this.#used.get(entry);
+    this.#limits.set(
+      entry * LIMITS + ROOM,
+      Math.min(free, this.#limits.get(entry * LIMITS + MAX_UNIT)),
+    );
   }
 
   #entry(row: number): number {
@@ -124,27 +152,9 @@ export class InventoryColumn {
   #allocateEntry(): number {
     const free = this.#freeEntries.pop();
     if (free !== undefined) return free;
-    if (this.#entries === this.#total.length) this.#grow();
-    return this.#entries++;
+    const entry = this.#entries++;
+    for (const array of this.#arrays) array.reach(entry);
+    this.#limits.reach(entry * LIMITS + LIMITS - 1);
+    return entry;
   }
-
-  #grow(): void {
-    this.#total = enlarged(this.#total);
-    this.#reserved = enlarged(this.#reserved);
-    this.#minUnit = enlarged(this.#minUnit);
-    this.#maxUnit = enlarged(this.#maxUnit);
-    this.#stepSize = enlarged(this.#stepSize);
-    this.#allocationRatio = enlarged(this.#allocationRatio);
-    this.#used = enlarged(this.#used);
-    this.#capacity = enlarged(this.#capacity);
-    this.#room = enlarged(this.#room);
-  }
-}
-
-/** A copy half as long again: less is wasted than by doubling, at one more copy per element. */
-export function enlarged<T extends Int32Array | Float64Array>(array: T): T {
-  const length = Math.ceil(array.length * 1.5);
-  const copy = array instanceof Int32Array ? new Int32Array(length) : new Float64Array(length);
-  copy.set(array);
-  return copy as T;
 }

@@ -121,6 +121,37 @@ describe("ProviderIndex", () => {
     expect(viewOf(index, index.time).map((it) => it?.id)).toEqual([1, 2, 4]);
   });
 
+  test("closes the oldest view when too much would have to be kept for it", () => {
+    const index = emptyIndex(1000);
+    for (let id = 1; id <= 20; id++) index.put(provider(id, { inventories: [inventory(VCPU)] }));
+    const oldest = index.openView();
+    index.applyUsage(1, 1, new Map([[VCPU, 1]]));
+    const newest = index.openView();
+    for (let id = 2; id <= 5; id++) index.applyUsage(id, 1, new Map([[VCPU, 1]]));
+    expect([oldest.isOpen, newest.isOpen]).toEqual([true, true]);
+    for (let id = 6; id <= 7; id++) index.applyUsage(id, 1, new Map([[VCPU, 1]]));
+    expect([oldest.isOpen, newest.isOpen]).toEqual([false, true]);
+    expect(viewOf(index, newest.time).map((it) => it!.generation)).toEqual(
+      Array.from({ length: 20 }, (_, number) => (number === 0 ? 1 : 0)),
+    );
+    for (let id = 8; id <= 20; id++) index.applyUsage(id, 1, new Map([[VCPU, 1]]));
+    expect(newest.isOpen).toBe(false);
+    expect(viewOf(index, index.time)).toHaveLength(20);
+  });
+
+  test("forgets what a view has left behind bit by bit, faster than more is left", () => {
+    const index = emptyIndex();
+    for (let id = 1; id <= 100; id++) index.put(provider(id));
+    const view = index.openView();
+    for (let id = 1; id <= 100; id++) index.applyUsage(id, 1, new Map());
+    expect(index.trees.end).toBe(200);
+    view.close();
+    for (let id = 1; id <= 30; id++) index.applyUsage(id, 2, new Map());
+    expect(index.trees.firstRetired).toBe(-1);
+    for (let id = 101; id <= 200; id++) index.put(provider(id));
+    expect(index.trees.end, "the numbers are used again").toBe(200);
+  });
+
   test("holds after any sequence of changes what an index built anew holds, and views what they saw", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
@@ -238,8 +269,8 @@ function withUsage(record: ProviderRecord, used: number): ProviderRecord {
   return { ...record, generation: used, inventories };
 }
 
-function emptyIndex(): ProviderIndex {
-  const index = new ProviderIndex();
+function emptyIndex(maxRetiredBytes?: number): ProviderIndex {
+  const index = new ProviderIndex(maxRetiredBytes);
   const named = (id: number, name: string) => ({ id, name, createdAt: null, updatedAt: null });
   index.resourceClasses.replaceAll([
     named(VCPU, "VCPU"),

@@ -3,19 +3,32 @@ import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderSummary } from "../domain/provider-summary.ts";
 import { Bitset } from "./bitset.ts";
 import { findProviders } from "./find-providers.ts";
-import { enlarged, InventoryColumn } from "./inventory-column.ts";
+import { InventoryColumn } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
+import { PagedIntegers } from "./paged-array.ts";
 import { SetPool } from "./set-pool.ts";
 import { NONE, TreeTable } from "./tree-table.ts";
-
-const INITIAL_ROWS = 16;
 
 /** The trees of the index as they were when the view was opened. */
 export interface IndexView {
   readonly time: number;
+  /** False once it was closed, by its user or by the index: what it saw may be gone. */
+  readonly isOpen: boolean;
   /** Lets the index forget what only this view still needs. May be called more than once. */
   close(): void;
 }
+
+/**
+ * So much is kept for views at most. With more, the oldest view is closed: it belongs to an answer
+ * that is read so slowly that half a million hosts have changed meanwhile.
+ */
+const MAX_RETIRED_BYTES = 128 * 1024 * 1024;
+/** What a row takes, and each of its inventories. */
+const ROW_BYTES = 100;
+const INVENTORY_BYTES = 56;
+
+/** So many trees that no view sees any more are forgotten with each write. */
+const FREED_AT_ONCE = 4;
 
 /**
  * The read model: every provider with its tree, inventories, traits, aggregates, generation and
@@ -26,7 +39,8 @@ export interface IndexView {
  *
  * Views are kept consistent by copy on write: before a tree that an open view sees is changed, it
  * is copied to new rows, which become the present; the old rows stay as they are until the last
- * view that sees them is closed. Without open views everything is changed in place.
+ * view that sees them is closed. Without open views everything is changed in place. Nothing here
+ * takes time or memory in one piece that grows with the number of providers: everybody would wait.
  */
 export class ProviderIndex {
   readonly resourceClasses = new NameRegistry();
@@ -42,14 +56,24 @@ export class ProviderIndex {
   #rows = 0;
   #uuid: string[] = [];
   #name: string[] = [];
-  #id = new Int32Array(INITIAL_ROWS);
-  #generation = new Int32Array(INITIAL_ROWS);
-  #parentId = new Int32Array(INITIAL_ROWS);
-  #tree = new Int32Array(INITIAL_ROWS);
-  #classSet = new Int32Array(INITIAL_ROWS);
-  #traitSet = new Int32Array(INITIAL_ROWS);
-  #aggregateSet = new Int32Array(INITIAL_ROWS);
-  #changes = new Int32Array(INITIAL_ROWS);
+  readonly #id = new PagedIntegers();
+  readonly #generation = new PagedIntegers();
+  readonly #parentId = new PagedIntegers();
+  readonly #tree = new PagedIntegers();
+  readonly #classSet = new PagedIntegers();
+  readonly #traitSet = new PagedIntegers();
+  readonly #aggregateSet = new PagedIntegers();
+  readonly #changes = new PagedIntegers();
+  readonly #arrays = [
+    this.#id,
+    this.#generation,
+    this.#parentId,
+    this.#tree,
+    this.#classSet,
+    this.#traitSet,
+    this.#aggregateSet,
+    this.#changes,
+  ];
 
   readonly #columns = new Map<number, InventoryColumn>();
   readonly #treesOfTrait = new Map<number, Bitset>();
@@ -59,7 +83,13 @@ export class ProviderIndex {
 
   #time = 0;
   readonly #openViews = new Set<IndexView>();
-  readonly #retiredTrees: number[] = [];
+  #newestViewTime = NONE;
+  readonly #maxRetiredBytes: number;
+  #retiredBytes = 0;
+
+  constructor(maxRetiredBytes = MAX_RETIRED_BYTES) {
+    this.#maxRetiredBytes = maxRetiredBytes;
+  }
 
   /** How many providers there are. */
   get size(): number {
@@ -70,18 +100,18 @@ export class ProviderIndex {
   put(record: ProviderRecord): void {
     const known = this.#writableRow(record.id);
     const tree = this.#writableTree(record.rootId);
-    const row = known ?? this.#allocateRow(record);
-    const previousTree = known === undefined ? NONE : this.#tree[row]!;
+    const row = known ?? this.#allocateRow(record.id);
+    const previousTree = known === undefined ? NONE : this.#tree.get(row);
     this.#setNames(row, record);
-    this.#generation[row] = record.generation;
-    this.#parentId[row] = record.parentId ?? NONE;
+    this.#generation.set(row, record.generation);
+    this.#parentId.set(row, record.parentId ?? NONE);
     if (previousTree !== tree) {
       if (previousTree !== NONE) this.trees.unlink(previousTree, row);
-      this.#tree[row] = tree;
+      this.#tree.set(row, tree);
       this.trees.link(tree, row, this.idOf);
     }
     this.#setContents(row, record, previousTree);
-    this.#changes[row]! += 1;
+    this.#countChange(row);
   }
 
   /** Removes a provider; does nothing when there is none with the id. */
@@ -106,17 +136,17 @@ export class ProviderIndex {
   ): void {
     const row = this.#writableRow(id);
     if (row === undefined) return;
-    this.#generation[row] = generation;
+    this.#generation.set(row, generation);
     for (const [resourceClassId, used] of usedByResourceClassId) {
       this.#columns.get(resourceClassId)?.writeUsed(row, used);
     }
-    this.#changes[row]! += 1;
+    this.#countChange(row);
   }
 
   /** Does not copy anything for open views: no candidate depends on a generation. */
   setGeneration(id: number, generation: number): void {
     const row = this.#rowOfId.get(id);
-    if (row !== undefined) this.#generation[row] = generation;
+    if (row !== undefined) this.#generation.set(row, generation);
   }
 
   get(uuid: string): ProviderRecord | undefined {
@@ -145,9 +175,17 @@ export class ProviderIndex {
 
   /** Keeps the trees as they are now readable until the view is closed. */
   openView(): IndexView {
-    const view: IndexView = { time: this.#time, close: () => this.#closeView(view) };
+    const openViews = this.#openViews;
+    const view: IndexView = {
+      time: this.#time,
+      get isOpen() {
+        return openViews.has(view);
+      },
+      close: () => this.#closeView(view),
+    };
+    openViews.add(view);
+    this.#newestViewTime = view.time;
     this.#time += 1;
-    this.#openViews.add(view);
     return view;
   }
 
@@ -172,51 +210,51 @@ export class ProviderIndex {
     return this.#rowOfId.values();
   }
 
-  readonly idOf = (row: number): number => this.#id[row]!;
+  readonly idOf = (row: number): number => this.#id.get(row);
 
   uuidOf(row: number): string {
     return this.#uuid[row]!;
   }
 
   treeOf(row: number): number {
-    return this.#tree[row]!;
+    return this.#tree.get(row);
   }
 
   classSetOf(row: number): number {
-    return this.#classSet[row]!;
+    return this.#classSet.get(row);
   }
 
   traitSetOf(row: number): number {
-    return this.#traitSet[row]!;
+    return this.#traitSet.get(row);
   }
 
   aggregateSetOf(row: number): number {
-    return this.#aggregateSet[row]!;
+    return this.#aggregateSet.get(row);
   }
 
   /** Increases whenever anything about the row changes, even to another provider. */
   changesOf(row: number): number {
-    return this.#changes[row]!;
+    return this.#changes.get(row);
   }
 
   /** The row of a tree's root; `NONE` while the root is missing. */
   rootOf(tree: number): number {
     const first = this.trees.firstRow(tree);
-    return first !== NONE && this.#id[first] === this.trees.rootId(tree) ? first : NONE;
+    return first !== NONE && this.#id.get(first) === this.trees.rootId(tree) ? first : NONE;
   }
 
   /** The row of a provider's parent in the same tree; `NONE` for a root. */
   parentOf(row: number): number {
-    const parentId = this.#parentId[row]!;
+    const parentId = this.#parentId.get(row);
     if (parentId === NONE) return NONE;
-    const tree = this.#tree[row]!;
+    const tree = this.#tree.get(row);
     const current = this.#rowOfId.get(parentId);
-    if (current !== undefined && this.#tree[current] === tree) return current;
-    return this.trees.rows(tree).find((other) => this.#id[other] === parentId) ?? NONE;
+    if (current !== undefined && this.#tree.get(current) === tree) return current;
+    return this.trees.rows(tree).find((other) => this.#id.get(other) === parentId) ?? NONE;
   }
 
   hasParent(row: number): boolean {
-    return this.#parentId[row] !== NONE;
+    return this.#parentId.get(row) !== NONE;
   }
 
   /** The inventories of a class; undefined when there have never been any. */
@@ -242,18 +280,18 @@ export class ProviderIndex {
   /** Builds the record of a row. */
   read(row: number): ProviderRecord {
     return {
-      id: this.#id[row]!,
+      id: this.#id.get(row),
       uuid: this.#uuid[row]!,
       name: this.#name[row]!,
-      generation: this.#generation[row]!,
-      parentId: this.#parentId[row] === NONE ? null : this.#parentId[row]!,
-      rootId: this.trees.rootId(this.#tree[row]!),
-      inventories: [...this.classSets.members(this.#classSet[row]!)].map((resourceClassId) =>
+      generation: this.#generation.get(row),
+      parentId: this.#parentId.get(row) === NONE ? null : this.#parentId.get(row),
+      rootId: this.trees.rootId(this.#tree.get(row)),
+      inventories: [...this.classSets.members(this.#classSet.get(row))].map((resourceClassId) =>
         this.#columns.get(resourceClassId)!.read(row),
       ),
-      traitIds: [...this.traitSets.members(this.#traitSet[row]!)],
+      traitIds: [...this.traitSets.members(this.#traitSet.get(row))],
       aggregates: Array.from(
-        this.aggregateSets.members(this.#aggregateSet[row]!),
+        this.aggregateSets.members(this.#aggregateSet.get(row)),
         (aggregate) => this.#aggregateUuids[aggregate]!,
       ).sort(),
     };
@@ -261,19 +299,19 @@ export class ProviderIndex {
 
   summarize(row: number): ProviderSummary {
     const parent = this.parentOf(row);
-    const root = this.rootOf(this.#tree[row]!);
+    const root = this.rootOf(this.#tree.get(row));
     return {
       uuid: this.#uuid[row]!,
       parentUuid: parent === NONE ? null : this.#uuid[parent]!,
       rootUuid: this.#uuid[root === NONE ? row : root]!,
-      resources: [...this.classSets.members(this.#classSet[row]!)].flatMap((id) => {
+      resources: [...this.classSets.members(this.#classSet.get(row))].flatMap((id) => {
         const column = this.#columns.get(id)!;
         const resourceClass = this.resourceClasses.nameOf(id);
         // Names that an open view still refers to may be gone by now.
         if (resourceClass === undefined) return [];
         return [{ resourceClass, capacity: column.capacity(row), used: column.used(row) }];
       }),
-      traits: [...this.traitSets.members(this.#traitSet[row]!)].flatMap(
+      traits: [...this.traitSets.members(this.#traitSet.get(row))].flatMap(
         (id) => this.traits.nameOf(id) ?? [],
       ),
     };
@@ -290,24 +328,15 @@ export class ProviderIndex {
 
   // Rows.
 
-  #allocateRow(record: ProviderRecord): number {
+  #allocateRow(id: number): number {
     const row = this.#freeRows.pop() ?? this.#rows++;
-    if (row === this.#id.length) {
-      this.#id = enlarged(this.#id);
-      this.#generation = enlarged(this.#generation);
-      this.#parentId = enlarged(this.#parentId);
-      this.#tree = enlarged(this.#tree);
-      this.#classSet = enlarged(this.#classSet);
-      this.#traitSet = enlarged(this.#traitSet);
-      this.#aggregateSet = enlarged(this.#aggregateSet);
-      this.#changes = enlarged(this.#changes);
-    }
-    this.#id[row] = record.id;
+    for (const array of this.#arrays) array.reach(row);
+    this.#id.set(row, id);
     this.#uuid[row] = "";
-    this.#classSet[row] = 0;
-    this.#traitSet[row] = 0;
-    this.#aggregateSet[row] = 0;
-    this.#rowOfId.set(record.id, row);
+    this.#classSet.set(row, 0);
+    this.#traitSet.set(row, 0);
+    this.#aggregateSet.set(row, 0);
+    this.#rowOfId.set(id, row);
     return row;
   }
 
@@ -324,14 +353,22 @@ export class ProviderIndex {
     if (this.#rowOfUuid.get(uuid) === row) this.#rowOfUuid.delete(uuid);
   }
 
+  #countChange(row: number): void {
+    this.#changes.set(row, this.#changes.get(row) + 1);
+  }
+
   /** Unlinks a row from its tree, forgets its contents and gives it back. */
   #freeRow(row: number): void {
-    const tree = this.#tree[row]!;
+    const tree = this.#tree.get(row);
     this.trees.unlink(tree, row);
     this.#setContents(row, EMPTY, tree);
+    this.#giveBack(row);
+  }
+
+  #giveBack(row: number): void {
     this.#uuid[row] = "";
     this.#name[row] = "";
-    this.#changes[row]! += 1;
+    this.#countChange(row);
     this.#freeRows.push(row);
   }
 
@@ -352,9 +389,9 @@ export class ProviderIndex {
     const aggregateSet = this.aggregateSets.acquire(
       contents.aggregates.map((uuid) => this.#ensureAggregate(uuid)).sort((a, b) => a - b),
     );
-    const previousClassSet = this.#classSet[row]!;
-    const previousTraitSet = this.#traitSet[row]!;
-    const previousAggregateSet = this.#aggregateSet[row]!;
+    const previousClassSet = this.#classSet.get(row);
+    const previousTraitSet = this.#traitSet.get(row);
+    const previousAggregateSet = this.#aggregateSet.get(row);
     for (const resourceClassId of this.classSets.members(previousClassSet)) {
       if (!this.classSets.has(classSet, resourceClassId)) {
         this.#columns.get(resourceClassId)!.delete(row);
@@ -363,12 +400,12 @@ export class ProviderIndex {
     for (const inventory of contents.inventories) {
       this.#ensureColumn(inventory.resourceClassId).write(row, inventory);
     }
-    this.#classSet[row] = classSet;
-    this.#traitSet[row] = traitSet;
-    this.#aggregateSet[row] = aggregateSet;
+    this.#classSet.set(row, classSet);
+    this.#traitSet.set(row, traitSet);
+    this.#aggregateSet.set(row, aggregateSet);
     this.#addToTreeSets(row);
     if (previousTree !== NONE) {
-      const hasLeft = previousTree !== this.#tree[row] || contents === EMPTY;
+      const hasLeft = previousTree !== this.#tree.get(row) || contents === EMPTY;
       if (hasLeft || previousClassSet !== classSet) {
         this.#dropClasses(previousTree, previousClassSet);
       }
@@ -406,14 +443,22 @@ export class ProviderIndex {
   }
 
   #addToTreeSets(row: number): void {
-    const tree = this.#tree[row]!;
-    for (const id of this.classSets.members(this.#classSet[row]!)) {
-      this.#columns.get(id)!.trees.add(tree);
-    }
-    for (const id of this.traitSets.members(this.#traitSet[row]!)) {
-      ensureBitset(this.#treesOfTrait, id).add(tree);
-    }
-    for (const aggregate of this.aggregateSets.members(this.#aggregateSet[row]!)) {
+    const tree = this.#tree.get(row);
+    this.#addClasses(tree, this.#classSet.get(row));
+    this.#addTraits(tree, this.#traitSet.get(row));
+    this.#addAggregates(tree, this.#aggregateSet.get(row));
+  }
+
+  #addClasses(tree: number, set: number): void {
+    for (const id of this.classSets.members(set)) this.#columns.get(id)!.trees.add(tree);
+  }
+
+  #addTraits(tree: number, set: number): void {
+    for (const id of this.traitSets.members(set)) ensureBitset(this.#treesOfTrait, id).add(tree);
+  }
+
+  #addAggregates(tree: number, set: number): void {
+    for (const aggregate of this.aggregateSets.members(set)) {
       ensureBitset(this.#treesOfAggregate, aggregate).add(tree);
     }
   }
@@ -421,70 +466,144 @@ export class ProviderIndex {
   // Each of these takes a tree out of the sets of trees of what no row of the tree has any more.
 
   #dropClasses(tree: number, previousSet: number): void {
-    const classes = missingMembers(this.classSets, previousSet, this.#setsIn(tree, this.#classSet));
-    for (const id of classes) this.#columns.get(id)!.trees.delete(tree);
+    const sets = this.#setsIn(tree, this.#classSet);
+    this.#removeClasses(tree, missingMembers(this.classSets, previousSet, sets));
   }
 
   #dropTraits(tree: number, previousSet: number): void {
-    const traits = missingMembers(this.traitSets, previousSet, this.#setsIn(tree, this.#traitSet));
-    for (const id of traits) this.#treesOfTrait.get(id)!.delete(tree);
+    const sets = this.#setsIn(tree, this.#traitSet);
+    this.#removeTraits(tree, missingMembers(this.traitSets, previousSet, sets));
   }
 
   #dropAggregates(tree: number, previousSet: number): void {
     const sets = this.#setsIn(tree, this.#aggregateSet);
-    for (const aggregate of missingMembers(this.aggregateSets, previousSet, sets)) {
-      this.#treesOfAggregate.get(aggregate)!.delete(tree);
-    }
+    this.#removeAggregates(tree, missingMembers(this.aggregateSets, previousSet, sets));
   }
 
-  #setsIn(tree: number, setOfRow: Int32Array): ReadonlySet<number> {
-    return new Set(this.trees.rows(tree).map((row) => setOfRow[row]!));
+  #removeClasses(tree: number, ids: Iterable<number>): void {
+    for (const id of ids) this.#columns.get(id)!.trees.delete(tree);
+  }
+
+  #removeTraits(tree: number, ids: Iterable<number>): void {
+    for (const id of ids) this.#treesOfTrait.get(id)!.delete(tree);
+  }
+
+  #removeAggregates(tree: number, aggregates: Iterable<number>): void {
+    for (const aggregate of aggregates) this.#treesOfAggregate.get(aggregate)!.delete(tree);
+  }
+
+  #setsIn(tree: number, setOfRow: PagedIntegers): ReadonlySet<number> {
+    return new Set(this.trees.rows(tree).map((row) => setOfRow.get(row)));
   }
 
   // Views.
 
   #closeView(view: IndexView): void {
     if (!this.#openViews.delete(view)) return;
-    const oldest = Math.min(...Array.from(this.#openViews, ({ time }) => time));
-    // In the order in which they were retired, so that the first one still needed ends the loop.
-    let freed = 0;
-    for (const tree of this.#retiredTrees) {
-      if (this.trees.retiredAt(tree) > oldest) break;
-      for (const row of this.trees.rows(tree)) this.#freeRow(row);
-      freed += 1;
-    }
-    this.#retiredTrees.splice(0, freed);
+    this.#newestViewTime = Math.max(NONE, ...Array.from(this.#openViews, ({ time }) => time));
+    this.#freeRetiredTrees();
   }
 
   /** The present row of a provider, in a tree that may be changed in place. */
   #writableRow(id: number): number | undefined {
     const row = this.#rowOfId.get(id);
     if (row === undefined) return undefined;
-    if (this.#openViews.size > 0) this.#ensureWritable(this.#tree[row]!);
+    this.#ensureWritable(this.#tree.get(row));
     return this.#rowOfId.get(id);
   }
 
   #writableTree(rootId: number): number {
     const tree = this.trees.find(rootId);
     if (tree === undefined) return this.trees.create(rootId, this.#time);
-    if (this.#openViews.size > 0) this.#ensureWritable(tree);
+    this.#ensureWritable(tree);
     return this.trees.find(rootId)!;
   }
 
   /** Moves the present to a copy of the tree when an open view sees the tree. */
   #ensureWritable(tree: number): void {
-    const created = this.trees.createdAt(tree);
-    if (!this.#openViews.values().some(({ time }) => created <= time)) return;
+    this.#freeRetiredTrees();
+    if (this.trees.createdAt(tree) > this.#newestViewTime) return;
     const rows = this.trees.rows(tree);
     this.trees.retire(tree, this.#time);
-    this.#retiredTrees.push(tree);
-    for (const row of rows) {
-      // The names go to the copy: only the rows of the present are found by id and UUID.
-      const record = this.read(row);
-      this.#rowOfId.delete(record.id);
-      this.#rowOfUuid.delete(record.uuid);
-      this.put(record);
+    this.#retiredBytes += this.#sizeOf(rows);
+    const copy = this.trees.create(this.trees.rootId(tree), this.#time);
+    for (const row of rows) this.#copyRow(row, copy);
+    for (const set of this.#setsIn(copy, this.#classSet)) this.#addClasses(copy, set);
+    for (const set of this.#setsIn(copy, this.#traitSet)) this.#addTraits(copy, set);
+    for (const set of this.#setsIn(copy, this.#aggregateSet)) this.#addAggregates(copy, set);
+    if (this.#retiredBytes > this.#maxRetiredBytes) this.#oldestView?.close();
+  }
+
+  /** The names go to the copy: only the rows of the present are found by id and UUID. */
+  #copyRow(row: number, tree: number): void {
+    const id = this.#id.get(row);
+    const uuid = this.#uuid[row]!;
+    const copy = this.#allocateRow(id);
+    this.#uuid[copy] = uuid;
+    this.#name[copy] = this.#name[row]!;
+    if (this.#rowOfUuid.get(uuid) === row) this.#rowOfUuid.set(uuid, copy);
+    this.#generation.set(copy, this.#generation.get(row));
+    this.#parentId.set(copy, this.#parentId.get(row));
+    this.#classSet.set(copy, this.classSets.retain(this.#classSet.get(row)));
+    this.#traitSet.set(copy, this.traitSets.retain(this.#traitSet.get(row)));
+    this.#aggregateSet.set(copy, this.aggregateSets.retain(this.#aggregateSet.get(row)));
+    for (const resourceClassId of this.classSets.members(this.#classSet.get(row))) {
+      this.#columns.get(resourceClassId)!.copy(row, copy);
     }
+    this.#tree.set(copy, tree);
+    this.trees.link(tree, copy, this.idOf);
+    this.#countChange(copy);
+  }
+
+  /**
+   * Forgets trees that no view sees any more, in the order in which they were retired. A view may
+   * leave a million behind: some are forgotten with each write, faster than others can follow.
+   */
+  #freeRetiredTrees(): void {
+    const oldestTime = this.#oldestView?.time ?? Infinity;
+    for (let freed = 0; freed < FREED_AT_ONCE; freed++) {
+      const tree = this.trees.firstRetired;
+      if (tree === NONE || this.trees.retiredAt(tree) > oldestTime) return;
+      this.#freeTree(tree);
+    }
+  }
+
+  get #oldestView(): IndexView | undefined {
+    // They are in the order in which they were opened.
+    return this.#openViews.values().next().value;
+  }
+
+  #freeTree(tree: number): void {
+    const { classSets, traitSets, aggregateSets } = this;
+    for (const set of this.#setsIn(tree, this.#classSet)) {
+      this.#removeClasses(tree, classSets.members(set));
+    }
+    for (const set of this.#setsIn(tree, this.#traitSet)) {
+      this.#removeTraits(tree, traitSets.members(set));
+    }
+    for (const set of this.#setsIn(tree, this.#aggregateSet)) {
+      this.#removeAggregates(tree, aggregateSets.members(set));
+    }
+    const rows = this.trees.rows(tree);
+    this.#retiredBytes -= this.#sizeOf(rows);
+    for (const row of rows) {
+      for (const id of classSets.members(this.#classSet.get(row))) {
+        this.#columns.get(id)!.delete(row);
+      }
+      classSets.release(this.#classSet.get(row));
+      traitSets.release(this.#traitSet.get(row));
+      aggregateSets.release(this.#aggregateSet.get(row));
+      this.#giveBack(row);
+    }
+    this.trees.free(tree);
+  }
+
+  #sizeOf(rows: readonly number[]): number {
+    let size = rows.length * ROW_BYTES;
+    for (const row of rows) {
+      size += this.classSets.members(this.#classSet.get(row)).length * INVENTORY_BYTES;
+    }
+    return size;
   }
 }
 

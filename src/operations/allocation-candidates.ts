@@ -1,8 +1,10 @@
-import type { Budget, Progress } from "../candidates/anchor-search.ts";
+import type { Progress } from "../candidates/anchor-search.ts";
+import type { Budget } from "../candidates/budget.ts";
 import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
 import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { CandidatesOutdated } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
 import type { Service } from "./service.ts";
 
@@ -83,6 +85,15 @@ export class CandidateListing {
   /** Before waiting for anything: keeps what the listing sees as it is, until it is closed. */
   hold(): void {
     this.#view ??= this.#index.openView();
+  }
+
+  /**
+   * After waiting.
+   *
+   * @throws CandidatesOutdated when so much has changed that the listing no longer sees what it held
+   */
+  checkHold(): void {
+    if (this.#view?.isOpen === false) throw new CandidatesOutdated();
   }
 
   close(): void {

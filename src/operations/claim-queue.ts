@@ -105,7 +105,14 @@ export class ClaimQueue {
           loadClaimedState(tx, claims, this.#known),
         );
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims, state, this.#known, this.#keeper.watch()),
+          writeClaims(
+            tx,
+            this.#keeper.current,
+            claims,
+            state,
+            this.#known,
+            this.#keeper.beginToFollow(tx),
+          ),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {

@@ -83,7 +83,7 @@ export async function loadClaimedState(
  *
  * @param state read before; it may be out of date
  * @param known learns the names of the state, and those that are made
- * @param isOvertaken whether the read model knows better by the time of the commit
+ * @param follow takes what is to be done to the read model after the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
  * @returns the outcomes, in the order of the claims
@@ -94,7 +94,7 @@ export async function writeClaims(
   claims: readonly Claim[],
   state: ClaimedState,
   known: KnownNames,
-  isOvertaken: () => boolean,
+  follow: (apply: (index: ProviderIndex) => void) => void,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
   addConsumers(plan, claims, state);
@@ -112,10 +112,8 @@ export async function writeClaims(
     tx,
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
-  tx.afterCommit(() => {
-    known.remember(made);
-    if (!isOvertaken()) updateIndex(index, plan.providers);
-  });
+  tx.afterCommit(() => known.remember(made));
+  follow((current) => updateIndex(current, plan.providers));
   return outcomes;
 }
 

@@ -4,7 +4,7 @@ import type { FeedGaps } from "../db/changes.ts";
  * How long a gap in the ids may be filled before it is closed, so that transactions that are about to
  * commit are left in peace.
  */
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 5000;
 
 /**
  * So much at most passes between two looks. A server that stood still, or a reader, has given nobody
@@ -34,6 +34,7 @@ export class FeedPosition {
   #floor: number;
   /** Id to the time when it was seen; in ascending order of ids after each `settle`. */
   #seen = new Map<number, number>();
+  #isAscending = true;
   #lastId: number;
   /** Up to here, gaps stay gaps. */
   #closedUpTo: number;
@@ -69,6 +70,7 @@ export class FeedPosition {
   }
 
   add(id: number): void {
+    if (id < this.#lastId) this.#isAscending = false;
     this.#seen.set(id, this.#watchedMs);
     this.#lastId = Math.max(this.#lastId, id);
   }
@@ -87,14 +89,15 @@ export class FeedPosition {
   settle(nowMs: number): void {
     this.#watchedMs += Math.min(nowMs - (this.#lookedAtMs ?? nowMs), LONGEST_LOOK_MS);
     this.#lookedAtMs = nowMs;
-    const ascending = [...this.#seen].sort(([left], [right]) => left - right);
-    let settled = 0;
-    for (const [id] of ascending) {
+    if (!this.#isAscending) {
+      this.#seen = new Map([...this.#seen].sort(([left], [right]) => left - right));
+      this.#isAscending = true;
+    }
+    for (const id of this.#seen.keys()) {
       if (id !== this.#floor + 1 && id > this.#closedUpTo) break;
       this.#floor = id;
-      settled += 1;
+      this.#seen.delete(id);
     }
-    this.#seen = new Map(ascending.slice(settled));
   }
 
   /** What it is time to close, if anything; once taken, it is not given again for a while. */

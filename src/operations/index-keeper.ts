@@ -18,12 +18,13 @@ import type {
 import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
 import { FeedPosition } from "./feed-position.ts";
+import { OwnChanges } from "./own-changes.ts";
 
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
 
-/** Replicas that are asked more often than this never need to build the read model anew. */
-const MIN_STALE_AFTER_MS = 60_000;
+/** Up to so many entries of the feed are listed without counting them first. */
+const LISTED_AT_ONCE = 100;
 
 /** Following the feed belongs to no request: one query serves all that wait. */
 const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectId: undefined };
@@ -44,6 +45,7 @@ export class IndexKeeper {
   #queued: Promise<void> | undefined;
   #defect: Error | undefined;
   #isStopped = false;
+  readonly #own = new OwnChanges();
   /** Providers to be read again, by id. */
   #doubted = new Set<number>();
   /** How often the feed has told anything. */
@@ -57,7 +59,7 @@ export class IndexKeeper {
   constructor(database: Database, changeRetentionMs: number, onUnknownWriter?: () => void) {
     this.#database = database;
     this.#onUnknownWriter = onUnknownWriter;
-    this.#staleAfterMs = Math.max(changeRetentionMs / 2, MIN_STALE_AFTER_MS);
+    this.#staleAfterMs = changeRetentionMs / 2;
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */
@@ -77,6 +79,9 @@ export class IndexKeeper {
       }
       return readPosition(tx);
     });
+    // What is still being written knows the read model of before: the feed will tell of it.
+    this.#news += 1;
+    this.#own.clear();
     this.#index = index;
     this.#position = position;
     this.#caughtUpAtMs = performance.now();
@@ -108,21 +113,29 @@ export class IndexKeeper {
 
   /** Reads what a transaction has changed, and puts it into the read model after the commit. */
   async followAfterCommit(tx: WriteTransaction): Promise<void> {
-    const isOvertaken = this.watch();
-    const apply = await readEffects(tx, tx.changes);
-    tx.afterCommit(() => {
-      if (!isOvertaken()) apply(this.#index);
-    });
+    const apply = this.beginToFollow(tx);
+    const effects = await readEffects(
+      tx,
+      tx.recorded.map(({ change }) => change),
+    );
+    apply(effects);
   }
 
   /**
-   * Tells afterwards whether the feed has told anything since this call. Then what a transaction knew
-   * of providers may be older than what the read model knows by now, and must not be put into it: the
-   * feed will tell of the transaction, too.
+   * To be called when a transaction begins to rely on what the read model knows. What is given to the
+   * result is put into the read model after the commit, unless the feed has told anything meanwhile:
+   * then what the transaction knew of providers may be older than what the read model knows by now,
+   * and the feed will tell of the transaction, too.
    */
-  watch(): () => boolean {
+  beginToFollow(tx: WriteTransaction): (apply: (index: ProviderIndex) => void) => void {
     const news = this.#news;
-    return () => this.#news !== news;
+    return (apply) => {
+      tx.afterCommit(() => {
+        if (this.#news !== news) return;
+        apply(this.#index);
+        if (this.#database.adapter.isShared) this.#own.add(tx.recorded);
+      });
+    };
   }
 
   /**
@@ -160,17 +173,21 @@ export class IndexKeeper {
     this.#doubted = new Set();
     const isKnown = await this.#database
       .reader(FOLLOW, async (tx) => {
-        const fresh = await listUnseenChanges(tx, position);
-        if (fresh.some(({ kind }) => kind === "everything")) return false;
+        const unseen = await listUnseenChanges(tx, position);
+        if (unseen.some(({ kind }) => kind === "everything")) return false;
+        const fresh = unseen.filter((entry) => !this.#own.take(entry));
         const told = new Set(fresh.map(({ providerId }) => providerId));
         const untold = [...doubted.difference(told)].map(
           (providerId) => ({ kind: "provider", providerId }) as const,
         );
-        if (fresh.length + untold.length === 0) return true;
+        if (fresh.length + untold.length === 0) {
+          remember(position, unseen);
+          return true;
+        }
         const apply = await readEffects(tx, [...fresh, ...untold]);
         const generations = untold.map(({ providerId }) => this.#generationOf(providerId));
         apply(this.#index);
-        remember(position, fresh);
+        remember(position, unseen);
         this.#news += 1;
         if (untold.some(({ providerId }, i) => this.#generationOf(providerId) !== generations[i])) {
           this.#reportUnknownWriter();
@@ -221,8 +238,11 @@ async function listUnseenChanges(
   tx: ReadTransaction,
   position: FeedPosition,
 ): Promise<FeedEntry[]> {
-  const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-  if (count === position.count && lastId === position.lastId) return [];
+  // Mostly there is so little to list that to count it first would only take longer.
+  if (position.count > LISTED_AT_ONCE) {
+    const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
+    if (count === position.count && lastId === position.lastId) return [];
+  }
   const entries = await listChangesAfter(tx, position.floor);
   return entries.filter(({ id }) => !position.has(id));
 }

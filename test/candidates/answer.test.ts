@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { renderAnswer } from "../../src/api/allocation-candidates/answer.ts";
 import { searchCandidates } from "../../src/candidates/search.ts";
 import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
+import { CandidatesOutdated } from "../../src/domain/errors.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
 import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { RESOURCE_CLASSES, someFleet, someQuery, TRAITS, uuidOf } from "./arbitrary.ts";
@@ -105,6 +106,34 @@ test("an answer that nobody waits for any more stops, and lets go of the provide
   expect(index.trees.end).toBe(trees);
 });
 
+test("an answer that is read so slowly that too much changes meanwhile breaks off", async () => {
+  const index = indexOf(flatFleet(20_000), 100_000);
+  const body = (await bodyOf(index, vcpuQuery(), 39)) as AsyncIterable<Uint8Array>;
+  const read = async () => {
+    for await (const slice of body) {
+      expect(slice.length).toBeGreaterThan(0);
+      for (let id = 1; id <= 1000; id++) index.applyUsage(id, 1, new Map([[0, 1]]));
+    }
+  };
+  await expect(read()).rejects.toThrow(CandidatesOutdated);
+});
+
+test("a search that finds nothing lets others have their turn, and ends with its client", async () => {
+  const index = indexOf(flatFleet(200_000));
+  const controller = new AbortController();
+  const query = vcpuQuery(2000);
+  let rounds = 0;
+  const others = setInterval(() => (rounds += 1), 0);
+  const whole = await bodyOf(index, query, 39, controller.signal);
+  expect(Buffer.from(whole as Uint8Array).toString()).toContain('"allocation_requests":[]');
+  expect(rounds).toBeGreaterThan(1);
+  rounds = 0;
+  const gone = bodyOf(index, query, 39, controller.signal);
+  controller.abort();
+  expect(Buffer.from((await gone) as Uint8Array).toString()).not.toContain("provider_summaries");
+  clearInterval(others);
+});
+
 interface Answer {
   readonly allocation_requests: readonly AnswerRequest[];
   readonly provider_summaries: Readonly<Record<string, AnswerSummary>>;
@@ -186,12 +215,12 @@ function usedOf(answer: Answer): number[] {
   return Object.values(answer.provider_summaries).map((it) => it.resources["VCPU"]!.used);
 }
 
-function vcpuQuery(): CandidateQuery {
+function vcpuQuery(amount = 1): CandidateQuery {
   return {
     groups: [
       {
         suffix: "",
-        resources: new Map([["VCPU", 1]]),
+        resources: new Map([["VCPU", amount]]),
         requiredTraits: [],
         forbiddenTraits: new Set(),
         memberOf: [],

@@ -7,8 +7,8 @@ import type { Fleet, PlainCandidate } from "./plain-search.ts";
 /** How much is tried before a search under test pauses: little, so that it does. */
 const BUDGET = 7;
 
-export function indexOf(fleet: Fleet): ProviderIndex {
-  const index = new ProviderIndex();
+export function indexOf(fleet: Fleet, maxRetiredBytes?: number): ProviderIndex {
+  const index = new ProviderIndex(maxRetiredBytes);
   const named = ([name, id]: [string, number]) => ({ id, name, createdAt: null, updatedAt: null });
   index.resourceClasses.replaceAll(Object.entries(fleet.resourceClasses).map(named));
   index.traits.replaceAll(Object.entries(fleet.traits).map(named));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Budget } from "../../src/candidates/anchor-search.ts";
+import type { Budget } from "../../src/candidates/budget.ts";
 import { searchCandidates } from "../../src/candidates/search.ts";
 import type { CandidateQuery, RequestGroup } from "../../src/domain/candidate-query.ts";
 import type { InventoryRecord, ProviderRecord } from "../../src/domain/provider-record.ts";
@@ -36,9 +36,27 @@ describe("the effort of a search", () => {
       const fleet = wideTrees(1, devices, size);
       const { found, effort } = search(fleet, onDevices(groups, amount, policy));
       expect(found).toBe(0);
-      expect(effort).toBeLessThan(devices * groups * 10);
+      expect(effort).toBeLessThan(devices * groups * 20);
     },
   );
+
+  test("is told as it is made where groups fail late, so that the search can pause", () => {
+    const fleet = wideTrees(20, 12, 3);
+    const index = indexOf(fleet);
+    const candidates = searchCandidates(index, index.time, onDevices(13, 2, "none"), {
+      strategy: "depth-first",
+      maxCandidates: -1,
+    });
+    const overdrawn: number[] = [];
+    const budget: Budget = { left: 100 };
+    while (candidates.next(budget) === "paused") {
+      overdrawn.push(-budget.left);
+      budget.left = 100;
+    }
+    expect(overdrawn.length).toBeGreaterThan(20);
+    // No more than what one tree takes to look at.
+    expect(Math.max(...overdrawn)).toBeLessThan(13 * 14);
+  });
 
   test("does not grow with the fleet when there is a limit", () => {
     const query = onDevices(0, 1, "none");

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
@@ -16,10 +18,14 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
   let database: Database;
   let other: OtherProgram;
   let keeper: IndexKeeper;
+  let statements: string[];
 
   beforeEach(async () => {
     place = await engine.createDatabase();
-    database = await Database.open(parseConnectionUrl(place.connection));
+    statements = [];
+    database = await Database.open(parseConnectionUrl(place.connection), {
+      onStatement: (text) => statements.push(text),
+    });
     await migrate(database);
     other = await openOtherProgram(place.connection);
     for (const statement of PROVIDER_IN_USE) await other.run(statement);
@@ -61,7 +67,43 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
     await writing;
     expect(used()).toBe(0);
   });
+
+  /** Takes two more, as a claim does: without reading again what it has changed. */
+  const take = (meanwhile: () => Promise<void> = () => Promise.resolve()) =>
+    database.writer(CONTEXT, async (tx) => {
+      const follow = keeper.beginToFollow(tx);
+      await tx.query.updateTable("allocations").set({ used: 5 }).execute();
+      tx.recordChange({ kind: "provider", providerId: 1, subject: "u" });
+      follow((index) => index.applyUsage(1, 1, new Map([[0, 5]])));
+      await meanwhile();
+    });
+
+  test("reads nothing again that this process has put there itself", async () => {
+    await take();
+    expect(used()).toBe(5);
+    statements.length = 0;
+    await keeper.fresh(CONTEXT);
+    await keeper.fresh(CONTEXT);
+    expect(statements.filter((text) => /inventories|resource_providers/.test(text))).toEqual([]);
+    expect(used()).toBe(5);
+  });
+
+  test("reads again what others have changed after this process", async () => {
+    await take();
+    await giveBack();
+    await keeper.fresh(CONTEXT);
+    expect(used()).toBe(0);
+  });
+
+  test("misses nothing that was being written while it was built anew", async () => {
+    await take(() => outside(() => keeper.build()));
+    await keeper.fresh(CONTEXT);
+    expect(used()).toBe(5);
+  });
 });
+
+/** Runs as if begun by someone else, who is not inside of a transaction. */
+const outside = AsyncLocalStorage.snapshot();
 
 const PROVIDER_IN_USE = [
   "INSERT INTO resource_providers (id, uuid, name, generation) VALUES (1, 'u', 'n', 0)",

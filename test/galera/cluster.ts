@@ -21,10 +21,14 @@ const PROVIDER = firstThatExists(
   "/usr/lib64/galera-4/libgalera_smm.so",
 );
 
+/** With which a node gets what it has missed. */
+const TRANSFER = firstThatExists("/usr/bin/rsync");
+
 /** Why no cluster can be started here; nothing where one can. */
 export function whatIsMissing(): string | undefined {
   if (!SERVER) return "there is no mariadbd (Debian's package mariadb-server)";
   if (!PROVIDER) return "there is no libgalera_smm.so (Debian's package galera-4)";
+  if (!TRANSFER) return "there is no rsync";
   return undefined;
 }
 

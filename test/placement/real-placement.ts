@@ -15,6 +15,8 @@ export const isPlacementInstalled = existsSync(MANAGE) && isUwsgiInstalled;
 /** OpenStack Placement, the original. */
 export interface RealPlacement {
   readonly client: Client;
+  /** Of the process that the others are children of. */
+  readonly pid: number;
   /** The URL of its database as its configuration has it. */
   readonly connection: string;
   /** Runs `placement-manage`; returns what it prints. */
@@ -22,20 +24,30 @@ export interface RealPlacement {
   stop(): Promise<void>;
 }
 
+export interface PlacementSettings {
+  readonly processes?: number;
+  /** The database was made by Stowage, whose schema may be newer than what the package knows. */
+  readonly hasSchema?: boolean;
+  /** Of the group `[placement]`. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>;
+}
+
 /**
  * Makes the schema as Placement does, and serves.
  *
- * @param connection of an empty database on a server
- * @param parameters to add to the URL
+ * @param connection of an empty database, or of one whose schema is Placement's already
+ * @param parameters to add to the URL of a server's
  */
 export async function startPlacement(
   connection: string,
   parameters: Readonly<Record<string, string>> = {},
+  { processes = 3, options = {}, hasSchema = false }: PlacementSettings = {},
 ): Promise<RealPlacement> {
   const folder = await makeFolder();
   const url = sqlAlchemyUrl(connection, parameters);
   await writeConfig(folder.path, {
     api: { auth_strategy: "noauth2" },
+    placement: options,
     placement_database: { connection: url },
   });
   const manage = async (...words: string[]) => {
@@ -43,7 +55,7 @@ export async function startPlacement(
     const { stdout } = await promisify(execFile)(MANAGE, ["--config-file", config, ...words]);
     return stdout;
   };
-  await manage("db", "sync");
+  if (!hasSchema) await manage("db", "sync");
   const [port = 0] = await freePorts(1);
   const server = await startUwsgi({
     name: "Placement",
@@ -52,11 +64,12 @@ export async function startPlacement(
     path: "/",
     logFile: join(folder.path, "placement.log"),
     environment: { OS_PLACEMENT_CONFIG_DIR: folder.path },
-    processes: 3,
+    processes,
   });
   const client = new Client(`http://127.0.0.1:${port}`, 8);
   return {
     client,
+    pid: server.pid ?? 0,
     connection: url,
     manage,
     async stop() {
@@ -68,6 +81,7 @@ export async function startPlacement(
 }
 
 function sqlAlchemyUrl(connection: string, parameters: Readonly<Record<string, string>>): string {
+  if (connection.startsWith("sqlite:")) return connection;
   const driver = connection.startsWith("mysql") ? "mysql+pymysql" : "postgresql+psycopg2";
   const query = new URLSearchParams(parameters).toString();
   return connection.replace(/^\w+/, driver) + (query && `?${query}`);

@@ -1,4 +1,4 @@
-import type { CandidateListing, ProviderRows } from "../../operations/allocation-candidates.ts";
+import type { CandidateListing } from "../../operations/allocation-candidates.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { NumberSet } from "./number-set.ts";
 import {
@@ -13,11 +13,14 @@ export interface AnswerForm extends AllocationRequestForm, SummaryForm {
   readonly hasWholeTrees: boolean;
 }
 
-/** A slice ends after so many bytes or steps of the search: about two milliseconds. */
+/** A slice ends after so long, or so many bytes, so that others are served in between. */
+const SLICE_MS = 2;
 const SLICE_BYTES = 256 * 1024;
-const SLICE_STEPS = 10_000;
-/** So that an answer of usual size is one slice: most of it is copied, which is fast. */
+/** So that an answer of usual size is one slice. */
 const FIRST_SLICE_BYTES = 1280 * 1024;
+/** The clock is looked at after so many steps of the search, or so many summaries. */
+const STEPS_BY_CLOCK = 512;
+const SUMMARIES_BY_CLOCK = 64;
 
 /**
  * Writes the answer to a query for allocation candidates, a slice at a time: the allocation
@@ -32,6 +35,8 @@ export class AnswerWriter {
   /** Trees, or rows where whole trees are not told about, in the order of the first candidate. */
   readonly #inPlay = new NumberSet();
   #summarized = 0;
+  /** Where to go on in the first tree that is not summarized; undefined at its begin. */
+  #nextRow: number | undefined;
   #phase: "requests" | "summaries" | "done" = "requests";
   #isFirst = true;
   #sliceBytes = FIRST_SLICE_BYTES;
@@ -59,34 +64,41 @@ export class AnswerWriter {
   }
 
   writeSlice(): void {
-    const end = this.#out.length + this.#sliceBytes;
+    const slice = {
+      end: this.#out.length + this.#sliceBytes,
+      endsAtMs: performance.now() + SLICE_MS,
+    };
     this.#sliceBytes = SLICE_BYTES;
-    if (this.#phase === "requests") this.#writeRequests(end);
-    if (this.#phase === "summaries") this.#writeSummaries(end);
+    if (this.#phase === "requests") this.#writeRequests(slice);
+    if (this.#phase === "summaries") this.#writeSummaries(slice);
   }
 
-  #writeRequests(end: number): void {
+  #writeRequests(slice: Slice): void {
     const listing = this.#listing;
-    const budget = { left: SLICE_STEPS };
-    while (this.#out.length < end) {
+    const budget = { left: STEPS_BY_CLOCK };
+    while (this.#out.length < slice.end) {
       const progress = listing.next(budget);
-      if (progress === "paused") return;
-      if (progress === "done") {
+      if (progress === "paused") {
+        if (performance.now() > slice.endsAtMs) return;
+        budget.left = STEPS_BY_CLOCK;
+      } else if (progress === "found") {
+        this.#writeRequest(listing.rows);
+      } else {
         this.#out.text(this.#isFirst ? "[]" : "]");
         this.#out.text(',"provider_summaries":');
         this.#phase = "summaries";
         this.#isFirst = true;
         return;
       }
-      this.#writeRequest(listing.rows);
     }
   }
 
   #writeRequest(rows: readonly number[]): void {
     const template = this.#templates.find(rows);
     const start = this.#out.length;
-    if (this.#hasUuids(template, rows)) this.#fill(template, rows);
-    else this.#out.text(spell(template, rows, this.#listing));
+    const form = this.#formOfUuids(template, rows);
+    if (form === "odd") this.#out.text(spell(template, rows, this.#listing));
+    else this.#fill(template, rows, form === "kept");
     this.#begin(start, "[");
     for (const choice of template.takingChoices) {
       const row = rows[choice]!;
@@ -94,35 +106,46 @@ export class AnswerWriter {
     }
   }
 
-  /** Sees to it that the cache has all UUIDs in the form that fits the holes. */
-  #hasUuids({ distinctChoices }: RequestTemplate, rows: readonly number[]): boolean {
+  /**
+   * With its summary, which is needed later on, the cache keeps the UUID of a provider in the form
+   * that fits the holes. Some that it has no room for are to be had as text.
+   */
+  #formOfUuids(
+    { distinctChoices }: RequestTemplate,
+    rows: readonly number[],
+  ): "kept" | "some as text" | "odd" {
     const summaries = this.#summaries;
+    let form: "kept" | "some as text" = "kept";
     for (const choice of distinctChoices) {
       const row = rows[choice]!;
-      if (!summaries.has(row) && !summaries.render(row)) return false;
-      if (summaries.hasOddUuid(row)) return false;
+      if (!summaries.has(row) && !summaries.render(row)) form = "some as text";
+      if (summaries.hasOddUuid(row)) return "odd";
     }
-    return true;
+    return form;
   }
 
-  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[]): void {
+  #fill({ bytes, holes }: RequestTemplate, rows: readonly number[], areAllKept: boolean): void {
+    const summaries = this.#summaries;
     const base = this.#out.copyTemplate(bytes);
-    const source = this.#summaries.view;
+    const source = summaries.view;
     for (const { position, choice } of holes) {
-      const uuid = this.#summaries.uuidOf(rows[choice]!);
-      this.#out.overwriteUuid(base + position, source, uuid);
+      const row = rows[choice]!;
+      if (areAllKept || summaries.has(row)) {
+        this.#out.overwriteUuid(base + position, source, summaries.uuidOf(row));
+      } else {
+        this.#out.overwriteText(base + position, this.#listing.providers.uuidOf(row));
+      }
     }
   }
 
-  #writeSummaries(end: number): void {
-    const { providers } = this.#listing;
+  #writeSummaries(slice: Slice): void {
     const start = this.#out.length;
     const run = new SummaryRun(this.#summaries, this.#out);
-    while (this.#summarized < this.#inPlay.size && this.#out.length + run.length < end) {
-      const number = this.#inPlay.at(this.#summarized);
-      this.#summarized += 1;
-      if (this.#form.hasWholeTrees) run.addTree(number, providers);
-      else run.add(number);
+    let written = 0;
+    while (this.#summarized < this.#inPlay.size && this.#out.length + run.length < slice.end) {
+      run.add(this.#nextToSummarize());
+      written += 1;
+      if (written % SUMMARIES_BY_CLOCK === 0 && performance.now() > slice.endsAtMs) break;
     }
     run.flush();
     if (this.#out.length > start) this.#begin(start, "{");
@@ -131,11 +154,33 @@ export class AnswerWriter {
     this.#phase = "done";
   }
 
+  #nextToSummarize(): number {
+    const { providers } = this.#listing;
+    const number = this.#inPlay.at(this.#summarized);
+    if (!this.#form.hasWholeTrees) {
+      this.#summarized += 1;
+      return number;
+    }
+    const first = providers.firstRowOf(number);
+    const row = this.#nextRow ?? first;
+    const next = providers.nextRowOf(row);
+    this.#nextRow = next === first ? undefined : next;
+    if (next === first) this.#summarized += 1;
+    return row;
+  }
+
   /** Everything is written after a comma; the first of a list or object has a bracket instead. */
   #begin(position: number, bracket: "[" | "{"): void {
     if (this.#isFirst) this.#out.overwrite(position, bracket.charCodeAt(0));
     this.#isFirst = false;
   }
+}
+
+/** Where a slice ends, whichever comes first. */
+interface Slice {
+  /** As a length of what was written. */
+  readonly end: number;
+  readonly endsAtMs: number;
 }
 
 /** Summaries that lie one after the other in the cache, copied at once. */
@@ -168,15 +213,6 @@ class SummaryRun {
       this.#start = summaries.startOf(row);
     }
     this.#end = summaries.endOf(row);
-  }
-
-  addTree(tree: number, providers: ProviderRows): void {
-    const first = providers.firstRowOf(tree);
-    let row = first;
-    do {
-      this.add(row);
-      row = providers.nextRowOf(row);
-    } while (row !== first);
   }
 
   flush(): void {

@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CandidateQuery } from "../../domain/candidate-query.ts";
 import type { CandidateListing } from "../../operations/allocation-candidates.ts";
 import { supports } from "../microversions.ts";
 import type { ApiRequest } from "../request.ts";
 import { type AnswerForm, AnswerWriter } from "./answer-writer.ts";
+import { nextTurn } from "./turns.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
@@ -41,8 +41,7 @@ async function continueInSlices(
         isStreamed = true;
         return stream(writer, listing, signal);
       }
-      await nextTurn();
-      if (!signal.aborted) writer.writeSlice();
+      await writeNextSlice(writer, listing, signal);
     }
     return writer.take();
   } finally {
@@ -59,12 +58,22 @@ async function* stream(
     while (!signal.aborted) {
       yield writer.take();
       if (writer.isDone) return;
-      await nextTurn();
-      if (!signal.aborted) writer.writeSlice();
+      await writeNextSlice(writer, listing, signal);
     }
   } finally {
     listing.close();
   }
+}
+
+async function writeNextSlice(
+  writer: AnswerWriter,
+  listing: CandidateListing,
+  signal: AbortSignal,
+): Promise<void> {
+  await nextTurn();
+  if (signal.aborted) return;
+  listing.checkHold();
+  writer.writeSlice();
 }
 
 function formOf(query: CandidateQuery, request: Asked): AnswerForm {

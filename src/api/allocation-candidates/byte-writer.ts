@@ -67,11 +67,16 @@ export class ByteWriter {
     target.setInt32(position + 32, source.getInt32(start + 32));
   }
 
+  /** Overwrites what was written before with ASCII. */
+  overwriteText(position: number, text: string): void {
+    this.#buffer.write(text, position, "latin1");
+  }
+
   /** What was written since the last call. */
   take(): Uint8Array {
     const written = this.#buffer.subarray(0, this.#length);
     // What is sent keeps all of its memory until it is sent.
-    const isSparse = this.#length < this.#buffer.length / 2;
+    const isSparse = this.#length < this.#buffer.length / 4;
     const taken = isSparse ? Buffer.from(written) : written;
     if (isSparse) release(this.#buffer);
     const wanted = Math.min(this.#length + this.#length / 8, MAX_EXPECTED_BYTES);
@@ -121,11 +126,21 @@ const MAX_FREE = 16;
 const handedOut = new WeakSet<ArrayBufferLike>();
 
 function acquire(size: number): Buffer {
-  const position = free.findIndex((buffer) => buffer.length >= size);
+  const position = smallestFree(size);
   const [reused] = position === -1 ? [] : free.splice(position, 1);
   const buffer = reused ?? Buffer.allocUnsafeSlow(size);
   handedOut.add(buffer.buffer);
   return buffer;
+}
+
+/** The one to use for so many bytes; -1 when all are smaller. */
+function smallestFree(size: number): number {
+  let best = -1;
+  for (let position = 0; position < free.length; position++) {
+    const { length } = free[position]!;
+    if (length >= size && (best === -1 || length < free[best]!.length)) best = position;
+  }
+  return best;
 }
 
 /** Takes memory back that nobody reads any more, such as that of an answer that has been sent. */

@@ -22,6 +22,5 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
     when(TraitNotFound, (error) => badRequest(error.message)),
   ]);
   const body = await renderAnswer(listing, query, request);
-  const onSent = () => body instanceof Uint8Array && release(body);
-  return { status: 200, body, onSent, ...lastModified(request) };
+  return { status: 200, body, onSent: release, ...lastModified(request) };
 }

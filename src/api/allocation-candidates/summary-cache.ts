@@ -12,7 +12,6 @@ export interface SummaryForm {
 
 /** As much text of summaries as is kept per form. */
 const MAX_BYTES = 32 * 1024 * 1024;
-const INITIAL_BYTES = 64 * 1024;
 /** Clients of one deployment speak one or two versions. */
 const MAX_FORMS = 3;
 
@@ -33,8 +32,10 @@ export class SummaryCache {
 
   readonly #providers: ProviderRows;
   readonly #form: SummaryForm;
-  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  #view = viewOf(this.#bytes);
+  /** All of it at once: it takes up memory only as far as it is written to, and is never copied. */
+  readonly bytes = Buffer.allocUnsafeSlow(MAX_BYTES);
+  /** The same bytes as `bytes`. */
+  readonly view = viewOf(this.bytes);
   #length = 0;
   #start = new Int32Array(0);
   #end = new Int32Array(0);
@@ -64,16 +65,6 @@ export class SummaryCache {
     // The first one is the one that has not been used for the longest time.
     if (caches.size > MAX_FORMS) caches.delete(caches.keys().next().value!);
     return cache;
-  }
-
-  /** The texts; a new buffer after any `render`. */
-  get bytes(): Buffer {
-    return this.#bytes;
-  }
-
-  /** The same bytes as `bytes`. */
-  get view(): DataView {
-    return this.#view;
   }
 
   /** Where the text `,"<uuid>":{…}` of a row begins; white space may follow it. Only for rows that `has` tells of. */
@@ -108,6 +99,8 @@ export class SummaryCache {
    * of a row that has not changed.
    */
   render(row: number): boolean {
+    if (PLAIN_UUID.test(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
+    else this.#oddUuids.add(row);
     const isNew = row >= this.#end.length || this.#end[row] === 0;
     if (isNew && this.#refused > 0) {
       this.#refused += 1;
@@ -119,11 +112,9 @@ export class SummaryCache {
       this.#refused += 1;
       return false;
     }
-    text.copy(this.#bytes, this.#start[row]);
-    this.#bytes.fill(" ", this.#start[row]! + text.length, this.#end[row]);
+    text.copy(this.bytes, this.#start[row]);
+    this.bytes.fill(" ", this.#start[row]! + text.length, this.#end[row]);
     this.#changes[row] = this.#providers.changesOf(row);
-    if (PLAIN_UUID.test(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
-    else this.#oddUuids.add(row);
     return true;
   }
 
@@ -137,7 +128,6 @@ export class SummaryCache {
   #allocate(row: number, size: number): boolean {
     const room = Math.ceil(size / ROOM_UNIT) * ROOM_UNIT;
     if (this.#length + room > MAX_BYTES) return false;
-    if (this.#length + room > this.#bytes.length) this.#growBytes(room);
     this.#start[row] = this.#length;
     this.#length += room;
     this.#end[row] = this.#length;
@@ -150,14 +140,6 @@ export class SummaryCache {
     this.#start = enlarged(this.#start, rows);
     this.#end = enlarged(this.#end, rows);
     this.#changes = enlarged(this.#changes, rows);
-  }
-
-  #growBytes(more: number): void {
-    const size = Math.max(this.#bytes.length * 2, this.#length + more);
-    const larger = Buffer.allocUnsafeSlow(Math.min(size, MAX_BYTES));
-    this.#bytes.copy(larger, 0, 0, this.#length);
-    this.#bytes = larger;
-    this.#view = viewOf(larger);
   }
 
   /** Starts over once more texts were refused than there are: what is kept is not what is asked. */

@@ -8,7 +8,7 @@ import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
-import { TransactionConflict } from "../errors.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import type { Schema } from "../schema.ts";
@@ -70,14 +70,18 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   }
 
   /**
-   * The lock belongs to the session, as each change of the schema commits the transaction. It holds
-   * on one node of a Galera cluster only: a process on another node may find that a table or index
-   * is there already, begins anew, and finds less to do.
+   * The lock belongs to the session, as each change of the schema commits the transaction. Galera has
+   * no lock that holds on all nodes, and some releases refuse to take one: there, a process finds that
+   * a table or index has just been made, begins anew, and finds less to do.
    */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,
     work: () => Promise<Result>,
   ): Promise<Result> {
+    const { rows: clusters } = await sql`
+      show variables where variable_name = 'wsrep_on' and value = 'ON'
+    `.execute(query);
+    if (clusters.length > 0) return work();
     const name = sql`concat('stowage ', md5(database()))`;
     const { rows } = await sql<{ taken: number | null }>`
       select get_lock(${name}, ${SCHEMA_LOCK_TIMEOUT_S}) as taken
@@ -114,5 +118,11 @@ const PARTS: EngineParts = {
 const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  translateError: translateMysqlError,
+  translateError: (error, statement) => {
+    const translated = translateMysqlError(error, statement);
+    // Not the lock of a row: a node of Galera does not get what the others have committed.
+    return translated instanceof TransactionConflict && statement.startsWith("start transaction")
+      ? new DatabaseUnavailable("the node cannot catch up with the cluster", { cause: error })
+      : translated;
+  },
 };

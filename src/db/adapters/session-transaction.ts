@@ -52,6 +52,7 @@ export class SessionTransaction implements KyselyConnection {
   readonly query: Kysely<Schema>;
   readonly #session: Session;
   readonly #rules: SessionRules;
+  readonly #access: "read" | "write";
   readonly #observe: (text: string) => void;
   /** By when whoever has the session now must be done with it. */
   readonly #deadlineMs = currentDeadlineMs();
@@ -69,6 +70,7 @@ export class SessionTransaction implements KyselyConnection {
   ) {
     this.#session = session;
     this.#rules = rules;
+    this.#access = access;
     this.#observe = observe;
     this.#unsent = [constant(access === "read" ? rules.beginToRead : rules.beginToWrite)];
     this.query = new Kysely<Schema>({
@@ -85,7 +87,8 @@ export class SessionTransaction implements KyselyConnection {
   async commit(): Promise<void> {
     this.#checkIsOpen();
     const isEmpty = !this.#isBegun && this.#unsent.length === 1;
-    if (!isEmpty) {
+    if (this.#access === "read") this.#endReading();
+    else if (!isEmpty) {
       if (!this.#session.runsInTurn && this.#unsent.length > 0) await this.#send();
       await this.#sendCommit();
     }
@@ -125,6 +128,12 @@ export class SessionTransaction implements KyselyConnection {
     } catch (error) {
       throw this.#translate(error, query.sql);
     }
+  }
+
+  /** Nobody waits for the end of what has written nothing. */
+  #endReading(): void {
+    if (!this.#isBegun) return;
+    this.#send(COMMIT).catch(() => this.#session.close());
   }
 
   async #sendCommit(): Promise<void> {
