@@ -1,8 +1,11 @@
+import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { CompiledQuery } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import { installDatabaseTriggers } from "../../src/cli/triggers.ts";
+import { defaultConfig } from "../../src/config/config.ts";
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
@@ -130,6 +133,26 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
         allocations: { [PROVIDER]: { resources: { VCPU: 1 } } },
       });
     }
+  });
+
+  test("show what another program writes on any node, once each has installed the triggers", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 1000 });
+    // Not at the same time: MariaDB cannot do that, see docs/migrating-from-placement.md.
+    for (const node of cluster.nodes) {
+      const placementDatabase = { connection: node.connection(database) };
+      await installDatabaseTriggers(defaultConfig({ placementDatabase }), new PassThrough());
+    }
+    const on = (number: number) => cluster.node(number % cluster.nodes.length);
+    for (let number = 1; number <= 30; number += 1) {
+      await on(number).query(
+        "insert into allocations (resource_provider_id, resource_class_id, consumer_id, used) " +
+          `select id, 0, 'consumer ${number}', 1 from resource_providers`,
+        database,
+      );
+      expect(await usedAccordingTo(replica(number + 1))).toBe(number);
+    }
+    await on(0).query("delete from allocations", database);
+    for (const each of replicas) expect(await usedAccordingTo(each)).toBe(0);
   });
 
   test("make what has a name and is missing once, and give each another id", async () => {

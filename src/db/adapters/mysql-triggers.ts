@@ -5,15 +5,15 @@ import { insertTriggeredChanges, type TriggerDialect } from "../migrations/chang
 /** A variable that tells the triggers that a session writes to the change feed itself. */
 export const SESSION_MARK = "@stowage_session";
 
-/** A trigger waits for the transactions that use its table, and keeps all others waiting meanwhile. */
-const TABLE_LOCK_TIMEOUT_S = 10;
-
 /** The number of the error that there is no such table. */
 const NO_SUCH_TABLE = 1146;
 
 /**
  * They run with the rights of who installs them, so other programs need no right to the feed. Without
  * the feed they do nothing: no write may fail because of what Stowage has left behind.
+ *
+ * Two nodes of a Galera cluster must not make them at the same time: MariaDB locks a trigger's name
+ * before it waits for its turn in the cluster, and the cluster stands still.
  */
 export const MYSQL_TRIGGERS: TriggerDialect = {
   list: sql`
@@ -21,7 +21,6 @@ export const MYSQL_TRIGGERS: TriggerDialect = {
     where trigger_schema = database() and trigger_name like 'stowage\\_%'
   `,
   create: (trigger) => [
-    `SET SESSION lock_wait_timeout = ${TABLE_LOCK_TIMEOUT_S}`,
     `DROP TRIGGER IF EXISTS ${trigger.name}`,
     `CREATE TRIGGER ${trigger.name} AFTER ${trigger.event} ON ${trigger.table} FOR EACH ROW
      BEGIN
