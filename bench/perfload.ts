@@ -45,8 +45,6 @@ const options = new Command("perfload")
   >();
 
 const AT_ONCE = 10;
-/** So that claims meet on few providers. */
-const SETTINGS = { randomize_allocation_candidates: true };
 /** Of Placement's processes on SQLite, all but one would be told that the database is locked. */
 const WRITERS = options.engine === "SQLite" ? 1 : AT_ONCE;
 const LEAST_MS = 3000;
@@ -89,14 +87,15 @@ async function runJob(job: Job): Promise<[stowage: Measured, placement: Measured
   const database = await engine.createDatabase();
   const { connection } = database;
   try {
-    const stowage = await startStowage(connection);
+    const settings = { randomize_allocation_candidates: job.isRandom };
+    const stowage = await startStowage(connection, settings);
     await makeTrees(stowage, job, job.trees);
     const measured = await measure(stowage, job);
     await stowage.stop();
     const placement = await startPlacement(
       connection,
       {},
-      { processes: Number(options.processes), options: SETTINGS, hasSchema: true },
+      { processes: Number(options.processes), options: settings, hasSchema: true },
     );
     const peer = await measure(placement, job);
     await placement.stop();
@@ -106,11 +105,14 @@ async function runJob(job: Job): Promise<[stowage: Measured, placement: Measured
   }
 }
 
-async function startStowage(connection: string): Promise<Service> {
+async function startStowage(
+  connection: string,
+  settings: Readonly<Record<string, boolean>>,
+): Promise<Service> {
   const folder = await makeFolder();
   await writeConfig(folder.path, {
     api: { auth_strategy: "noauth2" },
-    placement: SETTINGS,
+    placement: settings,
     placement_database: { connection, sync_on_startup: true },
   });
   const running = await startProcess(folder.path);
