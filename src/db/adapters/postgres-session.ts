@@ -4,11 +4,12 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
+import { runSeries } from "./postgres-series.ts";
 import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
-import { runPipelined } from "./statement-series.ts";
+import { outcomeOf } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 /** A connection to PostgreSQL. */
@@ -50,14 +51,20 @@ export class PostgresSession implements Session {
       const { rows, rowCount } = await this.#client.query<object>(text, [...parameters]);
       return { rows, affectedRows: rowCount ?? 0, insertId: 0 };
     } catch (error) {
-      // The server shuts down, and says so before it closes the connection.
-      if (error instanceof DatabaseError && error.code?.startsWith("57P")) this.#isBroken = true;
+      this.#noticeShutdown(error);
       throw error;
     }
   }
 
-  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    return runPipelined(this, statements);
+  async runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    const series = await runSeries(
+      this.#client,
+      statements.flatMap(({ text, parameterSets }) =>
+        parameterSets.map((parameters) => ({ text, parameters })),
+      ),
+    );
+    if (series.failure) this.#noticeShutdown(series.failure.error);
+    return outcomeOf(statements, series);
   }
 
   /** In batches, from a cursor, so inside of a transaction. */
@@ -71,6 +78,11 @@ export class PostgresSession implements Session {
       if (rows.length < FETCHED_ROWS) break;
     }
     await this.run(`close ${cursor}`, []);
+  }
+
+  /** The server says so before it closes the connection. */
+  #noticeShutdown(error: unknown): void {
+    if (error instanceof DatabaseError && error.code?.startsWith("57P")) this.#isBroken = true;
   }
 
   async close(): Promise<void> {

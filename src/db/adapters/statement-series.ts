@@ -41,26 +41,24 @@ export function runAtOnce(
   return { results };
 }
 
-/** A series on a session to which everything can be sent before the first answer comes. */
-export async function runPipelined(
-  session: { run(text: string, parameters: readonly unknown[]): Promise<SessionResult> },
+/**
+ * A series on a session to which everything is sent before the first answer comes.
+ *
+ * @param results one for each time that a statement was run, up to the first failure
+ */
+export function outcomeOf(
   statements: readonly Statement[],
-): Promise<SeriesOutcome> {
-  const sent = statements.map(({ text, parameterSets }) =>
-    Promise.allSettled(parameterSets.map((parameters) => session.run(text, parameters))),
-  );
+  { results: answers, failure }: SeriesOutcome,
+): SeriesOutcome {
   const results: SessionResult[] = [];
-  for (const [position, settled] of (await Promise.all(sent)).entries()) {
-    const failed = settled.find((answer) => answer.status === "rejected");
-    if (failed) return { results, failure: { error: failed.reason } };
-    const answers = settled.flatMap((answer) =>
-      answer.status === "fulfilled" ? [answer.value] : [],
-    );
-    const statement = statements[position];
-    if (statement && !affectsWhatItMust(statement, answers)) {
-      return { results, failure: NOT_THE_ROWS };
-    }
-    results.push(lastOf(answers));
+  let start = 0;
+  for (const statement of statements) {
+    const end = start + statement.parameterSets.length;
+    if (failure && answers.length < end) return { results, failure };
+    const own = answers.slice(start, end);
+    if (!affectsWhatItMust(statement, own)) return { results, failure: NOT_THE_ROWS };
+    results.push(lastOf(own));
+    start = end;
   }
   return { results };
 }
