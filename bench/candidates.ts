@@ -11,7 +11,7 @@ import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { Command } from "commander";
 
-import { answerer, buildIndex, searcher } from "./candidates/answering.ts";
+import { answerer, buildIndex, searcher, writer } from "./candidates/answering.ts";
 import {
   type FleetShape,
   providersOf,
@@ -37,6 +37,7 @@ const options = new Command("candidates")
     "Measures GET /allocation_candidates and the read model beneath it.\n\n" +
       "search    finding the candidates, in this process\n" +
       "answer    finding and writing them, in this process\n" +
+      "write     writing them alone, and how many times as long the answer takes\n" +
       "http      the same behind node:http in a thread of its own\n" +
       "floor     that server, sending the same bytes from a buffer; both take turns in short rounds\n" +
       "ratio     requests per second as a share of the floor's",
@@ -65,6 +66,7 @@ interface Measured {
   readonly searchMs: number;
   readonly answerMs: number;
   readonly answerP99Ms: number;
+  readonly writeMs: number;
   readonly http: Load;
   readonly floor: Load;
   readonly ratio: number;
@@ -114,7 +116,9 @@ async function measure(
   const search = searcher(index, scenario.query);
   const answer = answerer(index, scenario.query);
   const searchMs: number[] = [];
+  const write = writer(index, scenario.query);
   const answerMs: number[] = [];
+  const writeMs: number[] = [];
   let bytes = 0;
   const endsAtMs = performance.now() + 1000;
   while (performance.now() < endsAtMs || answerMs.length < 20) {
@@ -123,7 +127,10 @@ async function measure(
     const foundAtMs = performance.now();
     bytes = (await answer()).byteLength;
     searchMs.push(foundAtMs - startedAtMs);
-    answerMs.push(performance.now() - foundAtMs);
+    const answeredAtMs = performance.now();
+    await write();
+    writeMs.push(performance.now() - answeredAtMs);
+    answerMs.push(answeredAtMs - foundAtMs);
   }
   const { medianMs, p99Ms } = quantiles(answerMs);
   return {
@@ -133,6 +140,7 @@ async function measure(
     searchMs: quantiles(searchMs).medianMs,
     answerMs: medianMs,
     answerP99Ms: p99Ms,
+    writeMs: quantiles(writeMs).medianMs,
     ...(await measureHttp(scenario)),
   };
 }
@@ -234,6 +242,8 @@ function rowOf(measured: Measured) {
     kB: Math.round(measured.bytes / 1000),
     "search ms": rounded(measured.searchMs, 3),
     "answer ms": rounded(measured.answerMs, 3),
+    "write ms": rounded(measured.writeMs, 3),
+    "answer/write": rounded(measured.answerMs / measured.writeMs, 1),
     "p99 ms": rounded(measured.answerP99Ms, 3),
     "http /s": Math.round(measured.http.perSecond),
     "floor /s": Math.round(measured.floor.perSecond),

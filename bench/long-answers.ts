@@ -9,7 +9,7 @@ import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { once } from "node:events";
 import { Command } from "commander";
-import { type FleetShape, HOST } from "./candidates/fleets.ts";
+import { type FleetShape, HOST, SUBTREES } from "./candidates/fleets.ts";
 import type { Observed, Order } from "./long-answers/server.ts";
 
 interface Row {
@@ -41,9 +41,6 @@ const FLAT: FleetShape = { kind: "flat", trees: 1_000_000, devices: 0 };
 const NESTED: FleetShape = { kind: "nested", trees: 140_000, devices: 0 };
 const WIDE: FleetShape = { kind: "wide", trees: 15_000, devices: 64 };
 const EVERYWHERE = HOST.replace("&limit=1000", "");
-const SUBTREES =
-  "resources_CPU=VCPU:1,MEMORY_MB:1024&resources_NIC=CUSTOM_DEVICE:1&group_policy=none" +
-  "&same_subtree=_CPU,_NIC";
 const MANY_BYTES = 600_000_000;
 
 function devices(groups: number, policy: string, more = ""): string {

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Installs what some tests need, from Debian's packages: Keystone, Placement with its drivers for
-# databases, uwsgi to serve both, the proxies that deploy/ has samples for, and MariaDB with Galera.
+# databases, uwsgi to serve both, the OpenStack client, the proxies that deploy/ has samples for, and
+# MariaDB with Galera.
 # Nothing is started. On a machine where that cannot be done, those tests are skipped; this script says
 # why, and succeeds.
 set -euo pipefail
 
 # Not "keystone" and "placement-api", which would set up services; their code is in these.
 packages=(python3-keystone python3-placement python3-pymysql python3-psycopg2)
+packages+=(python3-openstackclient python3-osc-placement)
 packages+=(uwsgi-core uwsgi-plugin-python3 apache2-bin haproxy nginx-light)
 packages+=(mariadb-server galera-4 rsync)
 
 main() {
   if is_installed; then
-    echo 'Keystone, Placement, the proxies and Galera are installed.'
+    echo 'All that tests need is installed.'
     return
   fi
   command -v apt-get >/dev/null || give_up 'there is no apt-get'
@@ -21,7 +23,7 @@ main() {
   apt-get update -qq || give_up 'the lists of packages cannot be had'
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null ||
     give_up 'the packages cannot be had'
-  echo 'Keystone, Placement, the proxies and Galera are installed.'
+  echo 'All that tests need is installed.'
 }
 
 is_installed() {
@@ -30,11 +32,11 @@ is_installed() {
     command -v "$program" >/dev/null || return 1
   done
   [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] && [ -e /usr/lib/galera/libgalera_smm.so ] &&
-    /usr/bin/python3 -c 'import pymysql, psycopg2' 2>/dev/null
+    /usr/bin/python3 -c 'import pymysql, psycopg2, openstackclient, osc_placement' 2>/dev/null
 }
 
 give_up() {
-  echo "Keystone, Placement, proxies and Galera are not all installed, because $1: their tests are skipped."
+  echo "Not all that tests need is installed, because $1: tests of what is missing are skipped."
   exit 0
 }
 

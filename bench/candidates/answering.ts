@@ -1,3 +1,4 @@
+import { renderAnswer } from "../../src/api/allocation-candidates/answer.ts";
 import { listAllocationCandidates } from "../../src/api/allocation-candidates/handlers.ts";
 import { readCandidateQuery } from "../../src/api/allocation-candidates/query.ts";
 import { MAX_MICROVERSION } from "../../src/api/microversions.ts";
@@ -6,6 +7,7 @@ import { searchCandidates } from "../../src/candidates/search.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { parseQuery } from "../../src/http/query.ts";
 import { ProviderIndex } from "../../src/index/provider-index.ts";
+import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { type FleetShape, providersOf, RESOURCE_CLASSES, TRAITS } from "./fleets.ts";
 
 export function buildIndex(shape: FleetShape, seed: number): ProviderIndex {
@@ -32,14 +34,34 @@ export function answerer(index: ProviderIndex, query: string): () => Promise<Uin
 export function searcher(index: ProviderIndex, text: string): () => number {
   const query = readCandidateQuery(requestFor(index, text));
   return () => {
-    const options = { strategy: "depth-first", maxCandidates: -1 } as const;
-    const search = searchCandidates(index, index.time, query, options);
+    const search = searchCandidates(index, index.time, query, EVERYTHING);
     const budget = { left: Infinity };
     let found = 0;
     while (search.next(budget) === "found") found += 1;
     return found;
   };
 }
+
+/** Only the writing, of candidates that were found before: what finding them is compared with. */
+export function writer(index: ProviderIndex, text: string): () => Promise<unknown> {
+  const request = requestFor(index, text);
+  const query = readCandidateQuery(request);
+  const search = searchCandidates(index, index.time, query, EVERYTHING);
+  const found: (readonly number[])[] = [];
+  const budget = { left: Infinity };
+  while (search.next(budget) === "found") found.push([...search.rows]);
+  return () => {
+    const listing = new CandidateListing(index, search);
+    let next = -1;
+    Object.defineProperty(listing, "rows", { get: () => found[next] });
+    Object.defineProperty(listing, "next", {
+      value: () => ((next += 1) < found.length ? "found" : "done"),
+    });
+    return renderAnswer(listing, query, request);
+  };
+}
+
+const EVERYTHING = { strategy: "depth-first", maxCandidates: -1 } as const;
 
 function requestFor(index: ProviderIndex, query: string): ApiRequest {
   return {

@@ -36,6 +36,10 @@ const [VCPU, MEMORY_MB, DISK_GB, CUSTOM_DEVICE] = RESOURCE_CLASSES.map(({ id }) 
 
 export const HOST = "resources=VCPU:1,MEMORY_MB:1024,DISK_GB:10&limit=1000";
 
+export const SUBTREES =
+  "resources_CPU=VCPU:1,MEMORY_MB:1024&resources_NIC=CUSTOM_DEVICE:1&group_policy=none" +
+  "&same_subtree=_CPU,_NIC";
+
 export function scenarios(options: { readonly isHuge: boolean }): Scenario[] {
   return [...flatScenarios(options.isHuge), ...nestedScenarios(), ...wideScenarios()];
 }
@@ -56,13 +60,11 @@ function nestedScenarios(): Scenario[] {
       fleet,
       query: "resources=VCPU:1,MEMORY_MB:1024&limit=1000",
     },
-    {
-      name: "nested, same subtree",
+    ...[10, 100, 1000].map((limit) => ({
+      name: `nested, same subtree, limit ${limit}`,
       fleet,
-      query:
-        "resources_CPU=VCPU:1,MEMORY_MB:1024&resources_NIC=CUSTOM_DEVICE:1&group_policy=none" +
-        "&same_subtree=_CPU,_NIC&limit=1000",
-    },
+      query: `${SUBTREES}&limit=${limit}`,
+    })),
   ];
 }
 

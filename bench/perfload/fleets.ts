@@ -14,6 +14,8 @@ export interface Job {
   readonly trees: number;
   /** Claims one after the other, with candidates asked for in between. */
   readonly claims: number;
+  /** Candidates come in random order, so that claims seldom meet on one provider. */
+  readonly isRandom: boolean;
   readonly makeTree: (number: number) => readonly MadeProvider[];
   readonly query: string;
 }
@@ -35,6 +37,7 @@ export const JOBS: readonly Job[] = [
     name: "perfload, 1000 hosts",
     trees: 1000,
     claims: 99,
+    isRandom: true,
     makeTree: makeHost,
     query: `${HOST}&member_of=${AGGREGATES[0]}&required=${HOST_TRAIT}`,
   },
@@ -42,6 +45,7 @@ export const JOBS: readonly Job[] = [
     name: "perfload, 1000 nested trees of 7",
     trees: 1000,
     claims: 10,
+    isRandom: true,
     makeTree: makeNested,
     query:
       "resources=DISK_GB:10&required=COMPUTE_VOLUME_MULTI_ATTACH" +
@@ -52,6 +56,7 @@ export const JOBS: readonly Job[] = [
     name: `${trees} hosts, limit 1000`,
     trees,
     claims: 0,
+    isRandom: false,
     makeTree: makeHost,
     query: `${HOST}&limit=1000`,
   })),

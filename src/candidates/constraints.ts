@@ -305,47 +305,25 @@ class SameSubtree implements Constraint {
   readonly #parents: Int32Array;
   readonly #heights: Int32Array;
   readonly #hasChildren: Uint8Array;
+  readonly #canMoveUp: Uint8Array;
+  readonly #spansAll: Uint8Array;
   /** Per depth: the lowest common ancestor of what is chosen before it, -1 for nothing chosen. */
   readonly #ancestor: Int32Array;
   /** Per provider, how many choices have it. */
   readonly #chosen: Int32Array;
-  /** Per depth and provider: whether it or an ancestor of it can be chosen from there on. */
-  readonly #canMoveUp: Uint8Array;
-  /** Per provider: whether each of the groups can be met by it or below it. */
-  readonly #spansAll: Uint8Array;
   readonly #count: number;
 
-  constructor({ plan, rows, order, options }: AnchorProviders, choices: readonly number[]) {
-    const count = rows.length;
-    this.#count = count;
-    this.#isMember = order.map((choice) => choices.includes(choice));
-    this.#parents = parentsOf(plan, rows);
-    this.#heights = new Int32Array(count);
-    this.#hasChildren = new Uint8Array(count);
-    this.#spansAll = new Uint8Array(count).fill(1);
-    this.#ancestor = new Int32Array(order.length + 1).fill(-1);
-    this.#chosen = new Int32Array(count);
-    this.#canMoveUp = new Uint8Array((order.length + 1) * count);
-    for (let provider = 0; provider < count; provider++) {
-      for (let it = this.#parents[provider]!; it >= 0; it = this.#parents[it]!) {
-        this.#heights[provider]! += 1;
-        this.#hasChildren[it] = 1;
-      }
-    }
-    order.forEach((_, depth) => {
-      if (!this.#isMember[depth]) return;
-      const spans = new Uint8Array(count);
-      for (const provider of options[depth]!) {
-        for (let it = provider; it >= 0; it = this.#parents[it]!) spans[it] = 1;
-      }
-      for (let it = 0; it < count; it++) this.#spansAll[it]! &= spans[it]!;
-    });
-    for (let depth = order.length - 1; depth >= 0; depth--) {
-      this.#canMoveUp.copyWithin(depth * count, (depth + 1) * count, (depth + 2) * count);
-      if (!this.#isMember[depth]) continue;
-      const tops = options[depth]!.filter((provider) => this.#spansAll[provider] === 1);
-      this.#markBelow(depth, new Set(tops));
-    }
+  constructor(providers: AnchorProviders, choices: readonly number[]) {
+    const shape = SubtreeShape.of(providers, choices);
+    this.#isMember = shape.isMember;
+    this.#parents = shape.parents;
+    this.#heights = shape.heights;
+    this.#hasChildren = shape.hasChildren;
+    this.#canMoveUp = shape.canMoveUp;
+    this.#spansAll = shape.spansAll;
+    this.#count = providers.rows.length;
+    this.#ancestor = new Int32Array(providers.order.length + 1).fill(-1);
+    this.#chosen = new Int32Array(this.#count);
   }
 
   canHold(): boolean {
@@ -401,22 +379,113 @@ class SameSubtree implements Constraint {
     }
     return a;
   }
+}
+
+/**
+ * What a same_subtree means for an anchor, as far as it follows from how its providers lie and who
+ * can be chosen for what. Hosts of one kind lie alike: the shape of the last anchor mostly fits the
+ * next one, and to work it out takes a third of what an anchor takes.
+ */
+class SubtreeShape {
+  static readonly #last = new WeakMap<readonly number[], SubtreeShape>();
+
+  readonly isMember: readonly boolean[];
+  readonly parents: Int32Array;
+  readonly heights: Int32Array;
+  readonly hasChildren: Uint8Array;
+  /** Per depth and provider: whether it or an ancestor of it can be chosen from there on. */
+  readonly canMoveUp: Uint8Array;
+  /** Per provider: whether each of the groups can be met by it or below it. */
+  readonly spansAll: Uint8Array;
+  readonly #order: readonly number[];
+  readonly #options: readonly (readonly number[])[];
+
+  /** @param choices always the same array for the same `same_subtree` of a query */
+  static of(providers: AnchorProviders, choices: readonly number[]): SubtreeShape {
+    const parents = parentsOf(providers.plan, providers.rows);
+    const last = SubtreeShape.#last.get(choices);
+    if (last !== undefined && last.#fits(providers, parents)) return last;
+    const shape = new SubtreeShape(providers, choices, parents);
+    SubtreeShape.#last.set(choices, shape);
+    return shape;
+  }
+
+  private constructor(
+    { order, options }: AnchorProviders,
+    choices: readonly number[],
+    parents: Int32Array,
+  ) {
+    const count = parents.length;
+    this.#order = order;
+    this.#options = options;
+    this.isMember = order.map((choice) => choices.includes(choice));
+    this.parents = parents;
+    this.heights = new Int32Array(count);
+    this.hasChildren = new Uint8Array(count);
+    this.spansAll = new Uint8Array(count).fill(1);
+    this.canMoveUp = new Uint8Array((order.length + 1) * count);
+    for (let provider = 0; provider < count; provider++) {
+      for (let it = parents[provider]!; it >= 0; it = parents[it]!) {
+        this.heights[provider]! += 1;
+        this.hasChildren[it] = 1;
+      }
+    }
+    order.forEach((_, depth) => {
+      if (!this.isMember[depth]) return;
+      const spans = new Uint8Array(count);
+      for (const provider of options[depth]!) {
+        for (let it = provider; it >= 0; it = parents[it]!) spans[it] = 1;
+      }
+      for (let it = 0; it < count; it++) this.spansAll[it]! &= spans[it]!;
+    });
+    for (let depth = order.length - 1; depth >= 0; depth--) {
+      this.canMoveUp.copyWithin(depth * count, (depth + 1) * count, (depth + 2) * count);
+      if (!this.isMember[depth]) continue;
+      const tops = options[depth]!.filter((provider) => this.spansAll[provider] === 1);
+      this.#markBelow(depth, new Set(tops));
+    }
+  }
 
   #markBelow(depth: number, tops: ReadonlySet<number>): void {
-    for (let provider = 0; provider < this.#count; provider++) {
-      for (let it = provider; it >= 0; it = this.#parents[it]!) {
-        if (tops.has(it)) this.#canMoveUp[depth * this.#count + provider] = 1;
+    const count = this.parents.length;
+    for (let provider = 0; provider < count; provider++) {
+      for (let it = provider; it >= 0; it = this.parents[it]!) {
+        if (tops.has(it)) this.canMoveUp[depth * count + provider] = 1;
       }
     }
   }
+
+  #fits({ order, options }: AnchorProviders, parents: Int32Array): boolean {
+    return (
+      areEqual(parents, this.parents) &&
+      areEqual(order, this.#order) &&
+      options.every((providers, depth) => areEqual(providers, this.#options[depth]!))
+    );
+  }
+}
+
+function areEqual(some: ArrayLike<number>, others: ArrayLike<number>): boolean {
+  if (some.length !== others.length) return false;
+  for (let number = 0; number < some.length; number++) {
+    if (some[number] !== others[number]) return false;
+  }
+  return true;
 }
 
 /** Per provider the number of its nearest ancestor among the providers; -1 without one. */
 function parentsOf({ index }: SearchPlan, rows: readonly number[]): Int32Array {
-  const numberOfRow = new Map(rows.map((row, provider) => [row, provider]));
-  return Int32Array.from(rows, (row) => {
-    let parent = index.parentOf(row);
-    while (parent >= 0 && !numberOfRow.has(parent)) parent = index.parentOf(parent);
-    return numberOfRow.get(parent) ?? -1;
-  });
+  const parents = new Int32Array(rows.length);
+  // Most trees are small, and there a search through an array is faster than a map.
+  const numberOfRow =
+    rows.length > MANY_ROWS ? new Map(rows.map((row, provider) => [row, provider])) : undefined;
+  const find = (row: number) =>
+    numberOfRow === undefined ? rows.indexOf(row) : (numberOfRow.get(row) ?? -1);
+  for (let provider = 0; provider < rows.length; provider++) {
+    let parent = index.parentOf(rows[provider]!);
+    while (parent >= 0 && find(parent) < 0) parent = index.parentOf(parent);
+    parents[provider] = parent < 0 ? -1 : find(parent);
+  }
+  return parents;
 }
+
+const MANY_ROWS = 16;

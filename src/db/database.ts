@@ -187,23 +187,27 @@ export class Database {
   /** Runs a transaction, again and again if need be, and takes note of what becomes of it. */
   async #repeatOnConflict<Result>(
     access: Access,
-    { deadlineMs = Infinity }: DatabaseContext,
+    context: DatabaseContext,
     attempt: () => Promise<Result>,
   ): Promise<Result> {
     this.#checkIsOutermost();
     const startedAtMs = performance.now();
     try {
-      const result = await withDeadline(deadlineMs, () => this.#attempt(deadlineMs, attempt));
+      const result = await withDeadline(context.deadlineMs, () => this.#attempt(context, attempt));
       this.#availability?.succeeded(access);
       return result;
     } catch (error) {
-      this.#counters?.increment("rollbacks");
+      this.#count("rollbacks", context);
       this.#availability?.failed(access, error, performance.now() - startedAtMs);
       throw error;
     }
   }
 
-  async #attempt<Result>(deadlineMs: number, attempt: () => Promise<Result>): Promise<Result> {
+  async #attempt<Result>(
+    context: DatabaseContext,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
+    const { deadlineMs = Infinity } = context;
     let conflict: TransactionConflict | DuplicateEntry | undefined;
     for (let count = 1; ; count += 1) {
       const delayMs = delayBeforeNextAttemptMs(count);
@@ -215,9 +219,19 @@ export class Database {
         const isTooLate = performance.now() + delayMs >= deadlineMs;
         if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isTooLate);
       }
-      this.#counters?.increment("retries");
+      this.#count("retries", context);
       await sleep(delayMs);
     }
+  }
+
+  /** Notes that a transaction is begun again by whoever asked for it, as it relied on old data. */
+  countRetry(context: DatabaseContext): void {
+    this.#count("retries", context);
+  }
+
+  #count(what: "retries" | "rollbacks", { effort }: DatabaseContext): void {
+    this.#counters?.increment(what);
+    if (effort) effort[what] += 1;
   }
 
   /** Does what requests of a kind do, in vain. */

@@ -45,7 +45,7 @@ export interface WriteTransaction extends ReadTransaction {
 /** What the database needs to know about the request that a transaction belongs to. */
 export type DatabaseContext = Pick<
   RequestContext,
-  "requestId" | "userId" | "projectId" | "deadlineMs"
+  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
 >;
 
 export type ChangeKind =

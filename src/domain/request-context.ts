@@ -18,4 +18,14 @@ export interface RequestContext {
    */
   readonly deadlineMs?: number;
   readonly config: Config;
+  /** Counts what the database had to do again for it. */
+  readonly effort?: Effort;
+}
+
+/** How hard a request was for the database. */
+export interface Effort {
+  /** Transactions begun again because another one was first. */
+  retries: number;
+  /** Transactions that were rolled back for good. */
+  rollbacks: number;
 }

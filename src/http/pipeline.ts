@@ -123,7 +123,8 @@ export class Pipeline {
     });
   }
 
-  #makeContext({ requestId, globalRequestId, credentials }: Exchange): RequestContext {
+  #makeContext(exchange: Exchange): RequestContext {
+    const { requestId, globalRequestId, credentials, effort } = exchange;
     const { config } = this.#parts;
     return {
       requestId,
@@ -132,6 +133,7 @@ export class Pipeline {
       projectId: credentials?.projectId,
       roles: credentials?.roles ?? [],
       config,
+      effort,
       deadlineMs: performance.now() + config.stowage.databaseTimeout * 1000,
     };
   }

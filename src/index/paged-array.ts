@@ -15,10 +15,13 @@ export function inPage(position: number): number {
  * search a sixth slower.
  */
 export class PagedIntegers {
-  readonly #pages: Int32Array[] = [];
+  readonly #pages: Int32Array[] = [new Int32Array(PAGE_LENGTH)];
+  /** Of most fleets, all that there is: found in half the time. */
+  readonly #first = this.#pages[0]!;
 
   /** Only of a position that `reach` has made room for. */
   get(position: number): number {
+    if (position < PAGE_LENGTH) return this.#first[position]!;
     return this.#pages[position >>> PAGE_BITS]![position & IN_PAGE]!;
   }
 
@@ -36,7 +39,8 @@ export class PagedIntegers {
 
 /** The same for numbers of any kind. */
 export class PagedNumbers {
-  readonly #pages: Float64Array[] = [];
+  readonly #pages: Float64Array[] = [new Float64Array(PAGE_LENGTH)];
+  readonly #first = this.#pages[0]!;
 
   /** For numbers that are read together, and lie in one page: those from a multiple of 4 to the next. */
   page(position: number): Float64Array {
@@ -44,6 +48,7 @@ export class PagedNumbers {
   }
 
   get(position: number): number {
+    if (position < PAGE_LENGTH) return this.#first[position]!;
     return this.#pages[position >>> PAGE_BITS]![position & IN_PAGE]!;
   }
 

@@ -4,6 +4,7 @@ import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
 import type { Claim } from "../domain/claim.ts";
+import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
   ConsumerExists,
@@ -97,7 +98,20 @@ export class ClaimQueue {
   async #writeWithRetries(claims: readonly Claim[]): Promise<ClaimOutcome[]> {
     const [first] = claims;
     if (!first) return [];
-    const { context } = first;
+    const effort: Effort = { retries: 0, rollbacks: 0 };
+    const context = { ...first.context, effort };
+    try {
+      return await this.#tryUntilWritten(claims, context);
+    } finally {
+      // What was hard for one was hard for all.
+      for (const claim of claims) addEffort(claim.context.effort, effort);
+    }
+  }
+
+  async #tryUntilWritten(
+    claims: readonly Claim[],
+    context: RequestContext,
+  ): Promise<ClaimOutcome[]> {
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
         await this.#keeper.fresh(context);
@@ -118,6 +132,7 @@ export class ClaimQueue {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;
         }
+        this.#database.countRetry(context);
         await this.#doubt(claims);
       }
     }
@@ -140,4 +155,10 @@ export class ClaimQueue {
     );
     this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
   }
+}
+
+function addEffort(sum: Effort | undefined, { retries, rollbacks }: Effort): void {
+  if (!sum) return;
+  sum.retries += retries;
+  sum.rollbacks += rollbacks;
 }

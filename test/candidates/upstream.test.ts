@@ -147,7 +147,7 @@ function readAnswer(answer: Answer, { addsUpAmounts }: Accidents): ReadAnswer {
       ? allocations.map(({ resource_provider: { uuid }, resources }) => [uuid, resources] as const)
       : Object.entries(allocations).map(([uuid, { resources }]) => [uuid, resources] as const);
     const amounts = taken.map(([uuid, resources]) => {
-      const names = Object.entries(resources).sort();
+      const names = Object.entries(resources).sort(byFirst);
       return [uuid, addsUpAmounts ? names.map(([name]) => name) : names] as const;
     });
     const groups = Object.entries(mappings).map(([suffix, uuids]) => [suffix, [...uuids].sort()]);

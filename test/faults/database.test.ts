@@ -15,7 +15,7 @@ import { PRIVATE_ENGINES, type PrivateServer, type Session } from "./private-ser
 import { Random } from "./random.ts";
 
 /** Only the main ones, unless there is time. */
-const testMore = test.skipIf(process.env["STOWAGE_FAULT_ROUNDS"] === undefined);
+const isShort = process.env["STOWAGE_FAULT_ROUNDS"] === undefined;
 const SEED = Number(process.env["STOWAGE_FAULT_SEED"] ?? Date.now() % 2 ** 31);
 
 /** `[stowage] database_timeout` of these tests: what every request is bound by. */
@@ -48,26 +48,32 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     await place.remove();
   });
 
+  const expectSurvival: Place["survive"] = (fault, options) => place.survive(fault, options);
+
   test("a server that is killed, and comes back", { timeout: 60_000 }, async () => {
-    await place.survive(async () => {
+    await expectSurvival(async () => {
       await server.kill();
       await wait(2000);
       await server.start();
     });
   });
 
-  testMore("a server that is killed and back at once", { timeout: 60_000 }, async () => {
-    await place.survive(
-      async () => {
-        await server.kill();
-        await server.start();
-      },
-      { isNoticed: false },
-    );
-  });
+  test.skipIf(isShort)(
+    "a server that is killed and back at once",
+    { timeout: 60_000 },
+    async () => {
+      await expectSurvival(
+        async () => {
+          await server.kill();
+          await server.start();
+        },
+        { isNoticed: false },
+      );
+    },
+  );
 
   test("a server that hangs, and goes on", { timeout: 60_000 }, async () => {
-    await place.survive(async () => {
+    await expectSurvival(async () => {
       server.pause();
       await wait(2.5 * TIMEOUT_S * 1000);
       server.resume();
@@ -75,26 +81,30 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
   });
 
   test("a network that loses everything without a word", { timeout: 60_000 }, async () => {
-    await place.survive(async ({ proxy }) => {
+    await expectSurvival(async ({ proxy }) => {
       proxy.fallSilent();
       await wait(2.5 * TIMEOUT_S * 1000);
       proxy.speakAgain();
     });
   });
 
-  testMore("a network that breaks for less than the limit", { timeout: 60_000 }, async () => {
-    await place.survive(
-      async ({ proxy }) => {
-        proxy.fallSilent();
-        await wait(500);
-        proxy.speakAgain();
-      },
-      { isNoticed: false },
-    );
-  });
+  test.skipIf(isShort)(
+    "a network that breaks for less than the limit",
+    { timeout: 60_000 },
+    async () => {
+      await expectSurvival(
+        async ({ proxy }) => {
+          proxy.fallSilent();
+          await wait(500);
+          proxy.speakAgain();
+        },
+        { isNoticed: false },
+      );
+    },
+  );
 
-  testMore("a slow network", { timeout: 60_000 }, async () => {
-    const { answers } = await place.survive(
+  test.skipIf(isShort)("a slow network", { timeout: 60_000 }, async () => {
+    const { answers } = await expectSurvival(
       async ({ proxy }) => {
         proxy.delayMs = 20;
         await wait(3000);
@@ -109,7 +119,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     "connections that break in the middle of commits, %s the server has done it",
     { timeout: 60_000 },
     async (moment) => {
-      await place.survive(
+      await expectSurvival(
         async ({ proxy }) => {
           for (let count = 0; count < 20; count += 1) {
             proxy.cutAtCommit(moment);
@@ -121,8 +131,8 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  testMore("a server that takes no more connections", { timeout: 60_000 }, async () => {
-    await place.survive(async ({ proxy }) => {
+  test.skipIf(isShort)("a server that takes no more connections", { timeout: 60_000 }, async () => {
+    await expectSurvival(async ({ proxy }) => {
       // All that the service has are lost at the same time.
       proxy.fallSilent();
       const others = await takeConnections(server);
@@ -133,7 +143,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
   });
 
   test("a server that is read only for a while", { timeout: 60_000 }, async () => {
-    const { log } = await place.survive(async ({ client }) => {
+    const { log } = await expectSurvival(async ({ client }) => {
       await server.setReadOnly(true);
       await wait(1000);
       expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
@@ -146,7 +156,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
   });
 
   test("a row that someone else has locked", { timeout: 60_000 }, async () => {
-    await place.survive(async ({ owner, client }) => {
+    await expectSurvival(async ({ owner, client }) => {
       await owner.query("begin");
       await owner.query(
         `update resource_providers set name = 'locked' where uuid = '${PROVIDERS[0]}'`,
@@ -157,8 +167,8 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  testMore("a table that someone else has locked", { timeout: 60_000 }, async () => {
-    await place.survive(async ({ owner }) => {
+  test.skipIf(isShort)("a table that someone else has locked", { timeout: 60_000 }, async () => {
+    await expectSurvival(async ({ owner }) => {
       await owner.query(
         engine.name === "PostgreSQL"
           ? "begin; lock table allocations in access exclusive mode"
@@ -192,21 +202,25 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  testMore("a start gives up in time, and may be stopped", { timeout: 60_000 }, async () => {
-    await place.stowage.stop();
-    server.pause();
-    try {
-      const hopeless = await place.startAgain({ max_retries: 0 });
-      expect(await hopeless.ended).toEqual([1, null]);
-      expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
-      const waiting = await place.startAgain({ max_retries: -1 });
-      await until(() => waiting.errors.length > 0);
-      waiting.process.kill("SIGTERM");
-      expect(await waiting.ended).toEqual([0, null]);
-    } finally {
-      server.resume();
-    }
-  });
+  test.skipIf(isShort)(
+    "a start gives up in time, and may be stopped",
+    { timeout: 60_000 },
+    async () => {
+      await place.stowage.stop();
+      server.pause();
+      try {
+        const hopeless = await place.startAgain({ max_retries: 0 });
+        expect(await hopeless.ended).toEqual([1, null]);
+        expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
+        const waiting = await place.startAgain({ max_retries: -1 });
+        await until(() => waiting.errors.length > 0);
+        waiting.process.kill("SIGTERM");
+        expect(await waiting.ended).toEqual([0, null]);
+      } finally {
+        server.resume();
+      }
+    },
+  );
 
   test(
     "a start on a server that is read only serves what can be read",

@@ -354,9 +354,10 @@ interface Place {
 }
 
 async function findPlace(user: SystemUser): Promise<Place> {
-  const { path, remove } = await makeFolder();
-  if (user.uid !== undefined && user.gid !== undefined) await chown(path, user.uid, user.gid);
-  return { folder: path, port: await freePort(), user, remove };
+  const folder = await makeFolder();
+  const { uid, gid } = user;
+  if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
+  return { folder: folder.path, port: await freePort(), user, remove: () => folder.remove() };
 }
 
 async function freePort(): Promise<number> {

@@ -35,7 +35,7 @@ describe("an SQLite file", { timeout: 60_000 }, () => {
       served.process.kill(signal);
       await served.ended;
     }
-    await serve(place).url();
+    await expect(serve(place).url()).resolves.toMatch(/^http/);
   });
 
   test("can be looked at and migrated with the commands while it is served from", async () => {
@@ -46,7 +46,8 @@ describe("an SQLite file", { timeout: 60_000 }, () => {
       ["db", "sync"],
       ["status", "upgrade", "check"],
     ]) {
-      await run(join(ROOT, "bin", "stowage"), [...command, "--config-dir", place.folder]);
+      const running = run(join(ROOT, "bin", "stowage"), [...command, "--config-dir", place.folder]);
+      await expect(running).resolves.toMatchObject({ stderr: "" });
     }
   });
 });
