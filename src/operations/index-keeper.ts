@@ -171,6 +171,7 @@ export class IndexKeeper {
     const position = this.#position;
     const doubted = this.#doubted;
     this.#doubted = new Set();
+    this.#own.beginToLook();
     const isKnown = await this.#database
       .reader(FOLLOW, async (tx) => {
         const unseen = await listUnseenChanges(tx, position);
@@ -187,6 +188,7 @@ export class IndexKeeper {
         const apply = await readEffects(tx, [...fresh, ...untold]);
         const generations = untold.map(({ providerId }) => this.#generationOf(providerId));
         apply(this.#index);
+        this.#own.forgetAdded();
         remember(position, unseen);
         this.#news += 1;
         if (untold.some(({ providerId }, i) => this.#generationOf(providerId) !== generations[i])) {

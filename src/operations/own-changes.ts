@@ -8,17 +8,37 @@ import type { RecordedChange } from "../db/changes.ts";
 export class OwnChanges {
   /** A request may change the same thing in more than one transaction. */
   readonly #counts = new Map<string, number>();
+  /** The keys of those that were added since the last look at the feed began. */
+  #added: string[] = [];
 
   add(recorded: readonly RecordedChange[]): void {
     for (const { change, by } of recorded) {
       const key = keyOf(by.requestId, change);
       this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+      this.#added.push(key);
     }
+  }
+
+  /** To be called before each look at the feed. */
+  beginToLook(): void {
+    this.#added = [];
+  }
+
+  /**
+   * Forgets what was added since the look began: what it has read may be older, and has been put into
+   * the read model later. The feed will tell of it.
+   */
+  forgetAdded(): void {
+    for (const key of this.#added) this.#takeKey(key);
+    this.#added = [];
   }
 
   /** Whether the feed tells of one of them. It does so once for each. */
   take(entry: FeedEntry): boolean {
-    const key = keyOf(entry.requestId, entry);
+    return this.#takeKey(keyOf(entry.requestId, entry));
+  }
+
+  #takeKey(key: string): boolean {
     const count = this.#counts.get(key);
     if (count === undefined) return false;
     if (count > 1) this.#counts.set(key, count - 1);
@@ -28,6 +48,7 @@ export class OwnChanges {
 
   clear(): void {
     this.#counts.clear();
+    this.#added = [];
   }
 }
 

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
@@ -27,6 +28,7 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
       onStatement: (text) => statements.push(text),
     });
     await migrate(database);
+    statements.length = 0;
     other = await openOtherProgram(place.connection);
     for (const statement of PROVIDER_IN_USE) await other.run(statement);
     keeper = new IndexKeeper(database, 3_600_000);
@@ -66,6 +68,26 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
     isOvertaken.resolve();
     await writing;
     expect(used()).toBe(0);
+  });
+
+  test("does not lose what was committed here while it was reading what came before", async () => {
+    await giveBack();
+    const isMysql = place.connection.startsWith("mysql");
+    await other.run(isMysql ? "LOCK TABLES inventories WRITE" : "BEGIN");
+    if (!isMysql) await other.run("LOCK TABLE inventories IN ACCESS EXCLUSIVE MODE");
+    const reading = keeper.fresh(CONTEXT);
+    await vi.waitUntil(() => statements.some((text) => /from .resource_providers/.test(text)));
+    await sleep(200);
+    await database.writer(CONTEXT, async (tx) => {
+      const follow = keeper.beginToFollow(tx);
+      await tx.query.updateTable("resource_providers").set({ generation: 5 }).execute();
+      tx.recordChange({ kind: "provider", providerId: 1, subject: "u" });
+      follow((index) => index.applyUsage(1, 5, new Map([[0, 0]])));
+    });
+    await other.run(isMysql ? "UNLOCK TABLES" : "COMMIT");
+    await reading;
+    await keeper.fresh(CONTEXT);
+    expect(keeper.current.getById(1)?.generation).toBe(5);
   });
 
   /** Takes two more, as a claim does: without reading again what it has changed. */
