@@ -1,5 +1,5 @@
 import type { Database } from "../database.ts";
-import { SchemaMismatch } from "../errors.ts";
+import { DuplicateEntry, SchemaMismatch, TransactionConflict } from "../errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { createTable } from "./ddl.ts";
 import { HEAD, REVISIONS, runAll } from "./revisions.ts";
@@ -81,8 +81,20 @@ export async function changeSchema(
   database: Database,
   work: (tx: WriteTransaction) => Promise<void>,
 ): Promise<void> {
-  await database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx)));
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      await database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx)));
+      return;
+    } catch (error) {
+      const isUnderWay = error instanceof TransactionConflict || error instanceof DuplicateEntry;
+      if (!isUnderWay || performance.now() > deadline) throw error;
+    }
+  }
 }
+
+/** How long is waited for another process that changes the schema, where no lock keeps it away. */
+const PATIENCE_MS = 20_000;
 
 async function tableNames(tx: ReadTransaction): Promise<ReadonlySet<string>> {
   const { rows } = await tx.adapter.tableList.execute(tx.query);
@@ -105,16 +117,18 @@ async function findRevision(
 async function upgradeFrom(tx: WriteTransaction, revision: string): Promise<void> {
   const current = REVISIONS.findIndex(({ id }) => id === revision);
   if (current === -1) throw newerThanProgram(revision);
+  let before = revision;
   for (const { id, upgrade } of REVISIONS.slice(current + 1)) {
     await upgrade(tx);
-    await writeRevision(tx, id);
+    await moveRevision(tx, before, id);
+    before = id;
   }
 }
 
 async function createSchema(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
   const missing = PLACEMENT_TABLES.filter(({ name }) => !tables.has(name));
   await create(tx, missing);
-  await writeRevision(tx, HEAD);
+  await tx.query.insertInto("alembic_version").values({ version_num: HEAD }).execute();
 }
 
 async function addStowageTables(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
@@ -138,6 +152,19 @@ async function create(tx: WriteTransaction, tables: readonly Table[]): Promise<v
     const isRenamed = remakesTables && table === CONSUMERS;
     await runAll(tx, createTable(table, types, isRenamed ? `"${table.name}"` : table.name));
   }
+}
+
+/**
+ * In one statement: where changes of the schema end the transaction, others would see a database
+ * without a revision in between.
+ */
+async function moveRevision(tx: WriteTransaction, from: string, to: string): Promise<void> {
+  const { numUpdatedRows } = await tx.query
+    .updateTable("alembic_version")
+    .set({ version_num: to })
+    .where("version_num", "=", from)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows !== 1n) throw new TransactionConflict(`another process was first at ${to}`);
 }
 
 async function writeRevision(tx: WriteTransaction, revision: string): Promise<void> {
