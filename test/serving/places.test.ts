@@ -70,6 +70,9 @@ test("noauth2 listens on loopback addresses only, unless it is allowed", async (
   const allowed = serve(place);
   const { port } = new URL(await allowed.url());
   expect((await askAt(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  // The next one is to serve from the same file.
+  allowed.process.kill("SIGTERM");
+  await allowed.ended;
   await place.configure({ stowage: { host: "127.0.0.2" } });
   expect(await serve(place).url()).toMatch(/^http:\/\/127\.0\.0\.2:/);
 });
