@@ -50,8 +50,9 @@ function send(connection: Connection, statements: readonly PostgresStatement[]):
   connection.stream.uncork();
 }
 
+/** As the server reads it; what a query builder binds are texts, numbers and booleans. */
 function asText(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value);
+  return value === null || value === undefined ? null : `${value as string | number | boolean}`;
 }
 
 /** The driver collects the results of a text of several statements in the same way. */
