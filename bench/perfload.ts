@@ -20,7 +20,7 @@ import { processorSeconds } from "./perfload/processor-time.ts";
 
 const options = new Command("perfload")
   .description(
-    "Needs Debian's python3-placement and uwsgi (scripts/install-placement-for-tests.sh) and MySQL.\n" +
+    "Needs Debian's python3-placement and uwsgi (scripts/install-for-tests.sh) and MySQL.\n" +
       "Stowage makes the fleet; then one after the other serves it from the same database.\n\n" +
       "making/s      requests a second while providers are made, ten at once where the engine can\n" +
       "GET ms        candidates, one request after the other, with claims in between; the median\n" +

@@ -11,11 +11,12 @@ import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "
 import { makeDatabaseFolder } from "./cli/make-database-folder.ts";
 import { serve } from "./cli/serve.ts";
 import { checkUpgrade } from "./cli/status.ts";
+import { installDatabaseTriggers, removeDatabaseTriggers } from "./cli/triggers.ts";
 import { WorkerEnded } from "./cli/workers.ts";
 import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
-import { DatabaseUnavailable, SchemaMismatch } from "./db/errors.ts";
+import { DatabaseUnavailable, PermissionDenied, SchemaMismatch } from "./db/errors.ts";
 
 const program = new Command("stowage")
   .description("Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.")
@@ -46,7 +47,11 @@ program
     }),
   );
 
-const db = program.command("db").description("look after the database");
+const db = program
+  .command("db")
+  .description("look after the database")
+  .allowExcessArguments()
+  .action(run(describeCommands));
 
 db.command("sync")
   .description("create the schema, or bring it to the newest revision")
@@ -75,6 +80,20 @@ db.command("online_data_migrations")
       return runOnlineDataMigrations(load(command).config, maxCount, process.stdout);
     }),
   );
+
+const triggers = db
+  .command("triggers")
+  .description("let Placement write to the same database, during a rolling migration");
+
+triggers
+  .command("install")
+  .description("see what other programs write; replaces triggers that are there")
+  .action(run((command) => installDatabaseTriggers(load(command).config, process.stdout)));
+
+triggers
+  .command("remove")
+  .description("leave the tables as Placement knows them")
+  .action(run((command) => removeDatabaseTriggers(load(command).config, process.stdout)));
 
 program
   .command("status")
@@ -126,6 +145,11 @@ policy
     }),
   );
 
+// What reads our output may have seen enough, such as `head`. Not even a server minds.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -154,6 +178,14 @@ function run(execute: (command: Command) => number | Promise<number>) {
   return async function (this: Command): Promise<void> {
     process.exitCode = await execute(this);
   };
+}
+
+/** As `placement-manage db`: help that was not asked for, but no mistake. */
+function describeCommands(command: Command): number {
+  const [unknown] = command.args;
+  if (unknown !== undefined) command.error(`error: unknown command '${unknown}'`);
+  command.outputHelp();
+  return 0;
 }
 
 function load(command: Command, overrides: ConfigOverrides = {}): LoadedConfig {
@@ -195,8 +227,8 @@ function report(error: unknown): number {
 }
 
 /** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
-function exitCodeOf({ code, exitCode }: CommanderError): number {
-  return exitCode === 0 || code === "commander.help" ? exitCode : 2;
+function exitCodeOf({ exitCode }: CommanderError): number {
+  return exitCode === 0 ? 0 : 2;
 }
 
 function isForOperator(error: unknown): error is Error {
@@ -205,6 +237,7 @@ function isForOperator(error: unknown): error is Error {
     error instanceof PolicyFileError ||
     error instanceof SchemaMismatch ||
     error instanceof DatabaseUnavailable ||
+    error instanceof PermissionDenied ||
     error instanceof WorkerEnded ||
     // From the operating system, such as an address in use or a file that may not be written.
     (error instanceof Error && "syscall" in error)

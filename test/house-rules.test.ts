@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 
 import { ERROR_CODES } from "../src/api/error-codes.ts";
 import { ROUTES } from "../src/api/routes.ts";
+import { ALL_OPTIONS, camelCase, optionLabel } from "../src/config/options.ts";
 import {
   listFiles,
   listModules,
@@ -46,6 +47,20 @@ describe("the sources", () => {
     const reached = reachableFrom(starts.map((path) => new SourceModule(path)));
     const dead = modules.map(({ path }) => path).filter((path) => !reached.has(path));
     expect(dead, "delete the file, or import it where it is needed").toEqual([]);
+  });
+
+  test("read every option that is not said to be without effect", () => {
+    const names = new Set(
+      modules
+        .filter(({ path }) => /^src\/(?!config\/options\.ts|.*\.test\.ts$)/.test(path))
+        .flatMap(({ nodes }) =>
+          nodes.flatMap(({ node }) => (node.type === "Identifier" ? [node.name] : [])),
+        ),
+    );
+    const unread = ALL_OPTIONS.filter(
+      ({ name, definition }) => definition.ignored === undefined && !names.has(camelCase(name)),
+    );
+    expect(unread.map(optionLabel), "make use of it, or say why it is `ignored`").toEqual([]);
   });
 
   test("name no path of a machine, no host of a package registry, no number of an issue", () => {

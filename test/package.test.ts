@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 
 import { ROOT } from "./source-files.ts";
 
@@ -73,20 +73,44 @@ test("the installed package serves the API and stops when it is told to", async 
   expect(await exit).toEqual([0, null]);
 });
 
-test("without a Node that is new enough it says what to do", async () => {
-  const elsewhere = await mkdtemp(join(tmpdir(), "stowage-alone-"));
-  onTestFinished(() => rm(elsewhere, { recursive: true }));
-  await cp(join(folder, "node_modules", "stowage"), elsewhere, { recursive: true });
-  const tools = join(elsewhere, "tools");
-  await mkdir(tools);
-  for (const name of ["dirname", "readlink", "uname"]) {
-    await symlink(join("/usr/bin", name), join(tools, name));
+describe("without a Node that runs, it says what to do", () => {
+  test("where there is none", async () => {
+    expect(await complaintOf(await makeLonely())).toMatch(/^stowage needs Node/);
+  });
+
+  test("where the one that came with it lacks a library", async () => {
+    const lonely = await makeLonely();
+    const bundled = join(lonely, "node_modules", `node-${process.platform}-${process.arch}`, "bin");
+    await mkdir(bundled, { recursive: true });
+    const complaint = "libatomic.so.1: cannot open shared object file";
+    const script = `#!/bin/sh\necho '${complaint}' >&2\nexit 127\n`;
+    await writeFile(join(bundled, "node"), script, { mode: 0o755 });
+    expect(await complaintOf(lonely)).toMatch(
+      new RegExp(`^stowage: the Node that came with it does not run:\n${complaint}\n`),
+    );
+  });
+
+  /** A copy of the package for which there is no Node. */
+  async function makeLonely(): Promise<string> {
+    const elsewhere = await mkdtemp(join(tmpdir(), "stowage-alone-"));
+    onTestFinished(() => rm(elsewhere, { recursive: true }));
+    await cp(join(folder, "node_modules", "stowage"), elsewhere, { recursive: true });
+    return elsewhere;
   }
-  const failure: unknown = await run(join(elsewhere, "bin", "stowage"), ["--version"], {
-    env: { PATH: tools },
-  }).catch((error: unknown) => error);
-  expect(failure).toMatchObject({ code: 1, stdout: "" });
-  expect(failure).toHaveProperty("stderr", expect.stringMatching(/^stowage needs Node/));
+
+  async function complaintOf(elsewhere: string): Promise<string> {
+    const tools = join(elsewhere, "tools");
+    await mkdir(tools);
+    for (const name of ["dirname", "readlink", "uname"]) {
+      await symlink(join("/usr/bin", name), join(tools, name));
+    }
+    const command = join(elsewhere, "bin", "stowage");
+    const failure = await run(command, ["--version"], { env: { PATH: tools } }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ code: 1, stdout: "" });
+    return (failure as { stderr: string }).stderr;
+  }
 });
 
 function pathWithout(part: string): string {

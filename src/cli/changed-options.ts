@@ -3,12 +3,13 @@ import { ALL_OPTIONS, camelCase, optionLabel, type Option } from "../config/opti
 
 /** The options whose values differ, as `[group] name`. */
 export function changedOptions(before: Config, after: Config): string[] {
-  return ALL_OPTIONS.filter((option) => textOf(before, option) !== textOf(after, option)).map(
-    optionLabel,
-  );
+  return ALL_OPTIONS.filter(
+    (option) => optionText(before, option) !== optionText(after, option),
+  ).map(optionLabel);
 }
 
-function textOf(config: Config, { group, name }: Option): string {
+/** The value as JSON; empty where there is none. */
+export function optionText(config: Config, { group, name }: Option): string {
   const groups: Readonly<Record<string, Readonly<Record<string, unknown>>>> = config;
   return JSON.stringify(groups[camelCase(group)]?.[camelCase(name)]) ?? "";
 }

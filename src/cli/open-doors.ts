@@ -10,19 +10,17 @@ LOOPBACK.addAddress("::1", "ipv6");
 /**
  * `noauth2` believes whatever a client says about itself: it is for this machine alone.
  *
- * @param addresses where the service listens, or is about to; a Unix socket is on this machine
- * @throws ConfigError when another machine could reach one of them
+ * @param address where the service listens, or is about to; a Unix socket is on this machine
+ * @throws ConfigError when another machine could reach it
  */
 export function refuseOpenDoors(
   { api, stowage }: Config,
-  addresses: readonly (ListeningAddress | { readonly host: string })[],
+  address: ListeningAddress | { readonly host: string },
 ): void {
   if (api.authStrategy !== "noauth2" || stowage.allowInsecureNoauth) return;
-  for (const address of addresses) {
-    if (typeof address === "string") continue;
-    const host = "host" in address ? address.host : address.address;
-    if (!isLoopback(host)) throw openDoor(host);
-  }
+  if (typeof address === "string") return;
+  const host = "host" in address ? address.host : address.address;
+  if (!isLoopback(host)) throw openDoor(host);
 }
 
 function isLoopback(host: string): boolean {

@@ -1,6 +1,8 @@
 import { ROUTES } from "../api/routes.ts";
 import { PolicyEnforcer } from "../auth/policy/enforcer.ts";
-import type { LoadedConfig } from "../config/config.ts";
+import type { Config, LoadedConfig } from "../config/config.ts";
+import { parseConnectionUrl } from "../config/connection-url.ts";
+import { SqliteLock } from "../db/adapters/sqlite-lock.ts";
 import type { ListeningPlace } from "../http/listen.ts";
 import { startServer, type RunningServer } from "../http/server.ts";
 import { Counters } from "../observability/counters.ts";
@@ -21,9 +23,16 @@ export class Replica implements Reloadable {
   readonly #server: RunningServer;
   readonly #logger: Logger;
   readonly #housekeeping: Housekeeping;
+  readonly #lock: SqliteLock | undefined;
   #shutdownTimeout: number;
 
-  private constructor(service: Service, server: RunningServer, logger: Logger) {
+  private constructor(
+    service: Service,
+    server: RunningServer,
+    logger: Logger,
+    lock: SqliteLock | undefined,
+  ) {
+    this.#lock = lock;
     this.#service = service;
     this.#server = server;
     this.#logger = logger;
@@ -43,19 +52,37 @@ export class Replica implements Reloadable {
     places: readonly ListeningPlace[],
     logger: Logger,
   ): Promise<Replica> {
+    const lock = lockDatabaseFile(loaded.config);
+    try {
+      return await Replica.#startOn(lock, loaded, places, logger);
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+  }
+
+  static async #startOn(
+    lock: SqliteLock | undefined,
+    loaded: LoadedConfig,
+    places: readonly ListeningPlace[],
+    logger: Logger,
+  ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
     const counters = new Counters();
     const service = await openService(config, {
       counters,
+      logger,
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
     try {
       const parts = { config, service, routes: ROUTES, policy, logger, counters };
-      const server = await startServer({ ...parts, ...(places.length > 0 && { places }) });
-      // No request has been taken yet: that needs another turn of the event loop.
-      refuseOpenDoors(config, server.addresses);
-      return new Replica(service, server, logger);
+      const server = await startServer({
+        ...parts,
+        ...(places.length > 0 && { places }),
+        checkAddress: (address) => refuseOpenDoors(config, address),
+      });
+      return new Replica(service, server, logger, lock);
     } catch (error) {
       await service.close();
       throw error;
@@ -72,6 +99,8 @@ export class Replica implements Reloadable {
    * @throws ConfigError, PolicyFileError: everything stays as it was
    */
   reload(loaded: LoadedConfig): void {
+    // It goes on listening where it does, whatever the new configuration says.
+    for (const address of this.#server.addresses) refuseOpenDoors(loaded.config, address);
     const policy = loadPolicy(loaded, this.#logger);
     this.#server.reload({ config: loaded.config, policy });
     this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;
@@ -93,8 +122,17 @@ export class Replica implements Reloadable {
     await this.#server.stop();
     await this.#housekeeping.stop();
     await this.#service.close();
+    this.#lock?.release();
     clearTimeout(limit);
   }
+}
+
+/** @throws DatabaseUnavailable another process serves from the file */
+function lockDatabaseFile({ placementDatabase }: Config): SqliteLock | undefined {
+  const { connection, connectionParameters } = placementDatabase;
+  const settings = parseConnectionUrl(connection, connectionParameters);
+  if (settings.engine !== "sqlite" || settings.file === ":memory:") return undefined;
+  return new SqliteLock(settings.file);
 }
 
 function loadPolicy(loaded: LoadedConfig, logger: Logger): PolicyEnforcer {

@@ -4,6 +4,7 @@ import { describeConnection, parseConnectionUrl } from "../config/connection-url
 import { configuredPlace, removeDeadSocket, type ListeningPlace } from "../http/listen.ts";
 import { mountPointOf } from "../http/request-target.ts";
 import { createLogger, type Logger } from "../observability/logger.ts";
+import { describeOptions } from "./logged-options.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import { oneAtATime, Reloader } from "./reload.ts";
 import { Replica } from "./replica.ts";
@@ -47,7 +48,7 @@ async function prepare(
   refuseWorkersOnSqlite(config);
   if (places.length > 0 || cluster.isWorker) return loaded;
   const place = configuredPlace(config);
-  if ("host" in place) refuseOpenDoors(config, [place]);
+  if ("host" in place) refuseOpenDoors(config, place);
   await removeDeadSocket(place);
   return loaded;
 }
@@ -65,6 +66,7 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
   const { loaded, places, logger, signals } = beginning;
   const { config } = loaded;
   for (const warning of loaded.warnings) logger.warn(warning);
+  if (config.default.logOptions) for (const line of describeOptions(config)) logger.debug(line);
   const service =
     config.stowage.workers > 1
       ? await Workers.start(config, places, logger)

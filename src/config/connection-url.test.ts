@@ -250,6 +250,10 @@ describe("what is not supported is said", () => {
     ["mysql://u@h", "must end with the database's name"],
     ["postgresql://h", "must end with the database's name"],
     ["mysql://u@h/d?init_command=x&foo=y", "the parameter init_command, foo is not supported"],
+    [
+      "mysql://u@h/d?init_command=SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE; x",
+      "the parameter init_command is not supported",
+    ],
     ["postgresql://u@h/d?sslcrl=x", "the parameter sslcrl is not supported"],
     ["postgresql://u@h/d?sslmode=full", "sslmode must be one of disable, allow, prefer"],
     ["mysql://u@h/d?ssl_disabled=maybe", "ssl_disabled must be true or false"],
@@ -257,6 +261,13 @@ describe("what is not supported is said", () => {
   ])("%j: %s", (url, problem) => {
     expect(problemOf(url)).toMatch(/^\[placement_database\] connection: /);
     expect(problemOf(url)).toContain(problem);
+  });
+
+  test("Placement's own isolation level is no matter of ours", () => {
+    for (const level of ["READ COMMITTED", "repeatable read"]) {
+      const url = `mysql://u@h/d?init_command=SET+SESSION+TRANSACTION+ISOLATION+LEVEL+${level}`;
+      expect(parseConnectionUrl(url)).toMatchObject({ engine: "mysql", database: "d" });
+    }
   });
 
   test("a parameter that comes from two places is an error", () => {

@@ -37,6 +37,9 @@ const HARMLESS_PARAMETERS = [
   "write_timeout",
 ];
 
+/** For Placement beside Stowage, see docs/migrating-from-placement.md; Stowage sets its own level. */
+const SETS_ISOLATION_LEVEL = /^set (session )?transaction isolation level [a-z ]+;?$/i;
+
 /** What the URL leaves open may come from an option file, as with PyMySQL's `read_default_file`. */
 export function mysqlConnection(
   parts: UrlParts,
@@ -59,7 +62,8 @@ export function mysqlConnection(
     tls: tlsSettings(parameters, options),
     parameters: parameters.all,
   };
-  parameters.finish(HARMLESS_PARAMETERS);
+  const isLevel = SETS_ISOLATION_LEVEL.test(parameters.all["init_command"] ?? "");
+  parameters.finish([...HARMLESS_PARAMETERS, ...(isLevel ? ["init_command"] : [])]);
   return connection;
 }
 

@@ -63,6 +63,7 @@ const LOG_SERVICE = "log to standard error or `log_file`, and let the service ma
 const LOG_ROTATION = "rotation is the work of logrotate or of the service manager";
 const LOG_RATE = "nothing is logged so often that it would have to be limited";
 const NO_SQLALCHEMY = "SQLAlchemy is not used";
+const NO_REMOTE_CHECKS = "a rule that asks a remote server (`http:`, `https:`) is refused";
 const LOCAL_TOKEN_CACHE = "validated tokens are cached in the memory of the process";
 
 export const OPTIONS = {
@@ -380,7 +381,8 @@ export const OPTIONS = {
     slave_connection: {
       type: "string",
       secret: true,
-      ignored: "reads are answered from memory or from the database that is written to",
+      ignored:
+        "no read may lag behind what was written, and Placement reads nothing from it either",
       help: "The URL of a database for reading.",
     },
     mysql_sql_mode: {
@@ -464,29 +466,35 @@ export const OPTIONS = {
       type: "string",
       default: "application/x-www-form-urlencoded",
       choices: ["application/x-www-form-urlencoded", "application/json"],
+      ignored: NO_REMOTE_CHECKS,
       help: "How the body of a remote policy check (`http:` rules) is written.",
     },
     remote_ssl_verify_server_crt: {
       type: "boolean",
       default: false,
+      ignored: NO_REMOTE_CHECKS,
       help: "Verify the certificate of the server of remote policy checks.",
     },
     remote_ssl_ca_crt_file: {
       type: "string",
+      ignored: NO_REMOTE_CHECKS,
       help: "The certificate authority for remote policy checks.",
     },
     remote_ssl_client_crt_file: {
       type: "string",
+      ignored: NO_REMOTE_CHECKS,
       help: "The client certificate for remote policy checks.",
     },
     remote_ssl_client_key_file: {
       type: "string",
+      ignored: NO_REMOTE_CHECKS,
       help: "The key of the client certificate for remote policy checks.",
     },
     remote_timeout: {
       type: "float",
       default: 60,
       min: 0,
+      ignored: NO_REMOTE_CHECKS,
       help: "Seconds that a remote policy check may take.",
     },
   },
@@ -567,6 +575,7 @@ export const OPTIONS = {
     },
     auth_version: {
       type: "string",
+      ignored: "version 3 of Keystone's API is always spoken",
       help: "The version of Keystone's API. Not set means the newest that Keystone offers.",
     },
     interface: {
@@ -910,10 +919,17 @@ export const OPTIONS = {
       min: 0,
       help: "Seconds that requests in flight may take to finish once the service is asked to stop.",
     },
+    database_timeout: {
+      type: "float",
+      default: 30,
+      min: 0.1,
+      help: "Seconds that a request may take for all that it needs of the database; then it is answered with 503.",
+    },
     change_retention: {
       type: "integer",
       default: 604800,
-      min: 0,
+      // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
+      min: 600,
       help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept.",
     },
     tls_cert_file: {

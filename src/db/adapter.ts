@@ -1,7 +1,9 @@
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
+import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import type { TableList } from "./adapters/session.ts";
 import type { SchemaDialect } from "./migrations/ddl.ts";
+import type { TriggerDialect } from "./migrations/change-triggers.ts";
 import type { DatabaseDate, Schema } from "./schema.ts";
 
 /**
@@ -13,18 +15,29 @@ export interface DatabaseAdapter {
   /** Whether other processes write to the database, so that what is known of it may be stale. */
   readonly isShared: boolean;
   /**
-   * The query builder's half of the engine: connections for transactions that only read, each of
-   * which sees one consistent snapshot, or for those that write.
+   * Connections for transactions that only read, each of which sees one consistent snapshot, or for
+   * those that write.
+   *
+   * @param observe sees the text of every statement
    */
-  createDialect(access: "read" | "write"): Dialect;
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool;
   /** How many bound parameters one statement may have. */
   readonly maxParameters: number;
   /**
-   * Which of the ids that an insertion of several rows has made is told: the first or the last one,
-   * the others being next to it, or only those that the statement itself returns.
+   * Into how many rows one statement writes. With a server it is as many as possible, as each
+   * statement is a message; elsewhere one, because then a single text serves any number of rows.
+   */
+  readonly rowsPerStatement: number;
+  /**
+   * Which of the ids that an insertion of several rows has made is told: the first; the last, the
+   * others being just before it; or only those that the statement itself returns.
    */
   readonly insertedId: "first" | "last" | "returned";
+  /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
+  readonly comparesTextLoosely: boolean;
   readonly schemaDialect: SchemaDialect;
+  /** How the writes of other programs get into the change feed; where there can be none, undefined. */
+  readonly triggerDialect: TriggerDialect | undefined;
   /** Lists the tables that a statement without a schema's name would find. */
   readonly tableList: TableList;
   /** Runs a function that changes the schema while no other process can do so. */

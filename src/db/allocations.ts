@@ -1,6 +1,7 @@
 import type { Allocation } from "../domain/allocation.ts";
-import { inChunks } from "./chunks.ts";
+import { selectFor } from "./built-once.ts";
 import { createdNow } from "./created-now.ts";
+import { deferForRows, deferInsertion } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One row of the table, without the joins. */
@@ -36,50 +37,48 @@ export async function listStoredAllocations(
   tx: ReadTransaction,
   consumerUuids: readonly string[],
 ): Promise<StoredAllocation[]> {
-  return inChunks(consumerUuids, async (chunk) => {
-    const rows = await tx.query
+  const rows = await selectFor(tx, "allocations of consumers", consumerUuids, (chunk) =>
+    tx.query
       .selectFrom("allocations as a")
       .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
       .where("a.consumer_id", "in", chunk)
-      .orderBy("a.id")
-      .execute();
-    return rows.map((row) => ({
-      resourceProviderId: row.resource_provider_id,
-      consumerUuid: row.consumer_id,
-      resourceClassId: row.resource_class_id,
-      used: row.used,
-    }));
-  });
+      .orderBy("a.id"),
+  );
+  return rows.map((row) => ({
+    resourceProviderId: row.resource_provider_id,
+    consumerUuid: row.consumer_id,
+    resourceClassId: row.resource_class_id,
+    used: row.used,
+  }));
 }
 
-export async function insertAllocations(
+export function insertAllocations(
   tx: WriteTransaction,
   allocations: readonly StoredAllocation[],
-): Promise<void> {
-  await inChunks(allocations, async (chunk) => {
-    await tx.query
-      .insertInto("allocations")
-      .values(
-        chunk.map((allocation) => ({
-          resource_provider_id: allocation.resourceProviderId,
-          consumer_id: allocation.consumerUuid,
-          resource_class_id: allocation.resourceClassId,
-          used: allocation.used,
-          ...createdNow(tx),
-        })),
-      )
-      .execute();
-    return [];
-  });
+): void {
+  const timestamps = createdNow(tx);
+  deferInsertion(
+    tx,
+    "allocations",
+    allocations.map((allocation) => ({
+      resource_provider_id: allocation.resourceProviderId,
+      consumer_id: allocation.consumerUuid,
+      resource_class_id: allocation.resourceClassId,
+      used: allocation.used,
+      ...timestamps,
+    })),
+  );
 }
 
-export async function deleteAllocationsOfConsumers(
+export function deleteAllocationsOfConsumers(
   tx: WriteTransaction,
   consumerUuids: readonly string[],
-): Promise<void> {
-  await inChunks(consumerUuids, async (chunk) => {
-    await tx.query.deleteFrom("allocations").where("consumer_id", "in", chunk).execute();
-    return [];
+): void {
+  deferForRows(tx, {
+    name: "delete allocations of consumers",
+    rows: consumerUuids,
+    build: (uuids) => tx.query.deleteFrom("allocations").where("consumer_id", "in", uuids),
+    parametersOf: (uuid) => [uuid],
   });
 }
 

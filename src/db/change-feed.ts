@@ -1,3 +1,4 @@
+import { SETTLED } from "./changes.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** What a read model needs to know of a change. */
@@ -6,6 +7,10 @@ export interface FeedEntry {
   /** Of the provider that changed; `null` for a change of names or of a consumer. */
   readonly providerId: number | null;
   readonly kind: string;
+  readonly subject: string;
+  readonly requestId: string;
+  /** For an entry which tells that the changes up to an id are settled: that id. */
+  readonly settled: number | undefined;
 }
 
 /** How many changes there are after an id, and the last of them: tells cheaply that none is new. */
@@ -27,7 +32,7 @@ export async function summarizeChangesAfter(
 export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
   const rows = await tx.query
     .selectFrom("stowage_changes as sc")
-    .select(["sc.id", "sc.resource_provider_id", "sc.kind"])
+    .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject", "sc.request_id"])
     .where("sc.id", ">", id)
     .orderBy("sc.id")
     .execute();
@@ -35,22 +40,53 @@ export async function listChangesAfter(tx: ReadTransaction, id: number): Promise
     id: row.id,
     providerId: row.resource_provider_id,
     kind: row.kind,
+    subject: row.subject,
+    requestId: row.request_id,
+    settled: row.kind === SETTLED ? Number(row.subject) : undefined,
   }));
 }
 
-/** The ids of the newest changes, ascending. */
-export async function listNewestChangeIds(tx: ReadTransaction, limit: number): Promise<number[]> {
-  const rows = await tx.query
+/** An id up to which all changes that there will ever be are visible. */
+export async function findSettledChangeId(tx: ReadTransaction): Promise<number> {
+  const told = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select("sc.subject")
+    .where("sc.kind", "=", SETTLED)
+    .orderBy("sc.id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (told) return Number(told.subject);
+  const oldest = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select((eb) => eb.fn.min("sc.id").as("id"))
+    .executeTakeFirst();
+  return Math.max((oldest?.id ?? 0) - 1 - STILL_OPEN, 0);
+}
+
+/** A read that fails where reads do. */
+export async function findAnyChangeId(tx: ReadTransaction): Promise<number | undefined> {
+  const row = await tx.query
     .selectFrom("stowage_changes as sc")
     .select("sc.id")
-    .orderBy("sc.id", "desc")
-    .limit(limit)
-    .execute();
-  return rows.map((row) => row.id).reverse();
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** A write that changes nothing, and fails where writes do. */
+export async function deleteNoChange(tx: WriteTransaction): Promise<void> {
+  await tx.query.deleteFrom("stowage_changes").where("id", "=", -1).execute();
 }
 
 /**
- * Deletes changes that were made before a time, the oldest first, at most `limit` of them.
+ * What came before the oldest change was deleted for its age, or belongs to a transaction that is
+ * open: not for so long that more ids than these were given out since.
+ */
+const STILL_OPEN = 10_000;
+
+/**
+ * Deletes changes that were made before a time, the oldest first, at most `limit` of them. The newest
+ * one stays, and tells how far the ids have got.
  *
  * @returns how many it deleted: as many as the limit if there may be more
  */
@@ -59,17 +95,18 @@ export async function deleteChangesBefore(
   time: Date,
   limit: number,
 ): Promise<number> {
-  const oldest = await tx.query
+  const rows = await tx.query
     .selectFrom("stowage_changes as sc")
     .select(["sc.id", "sc.created_at"])
     .orderBy("sc.id")
-    .limit(limit)
+    .limit(limit + 1)
     .execute();
-  const ids = oldest
-    .filter((row) => (tx.adapter.decodeDate(row.created_at)?.getTime() ?? 0) < time.getTime())
-    .map((row) => row.id);
-  const last = ids.at(-1);
-  if (last === undefined) return 0;
-  await tx.query.deleteFrom("stowage_changes").where("id", "<=", last).execute();
-  return ids.length;
+  const candidates = rows.slice(0, -1);
+  const kept = candidates.findIndex(
+    (row) => (tx.adapter.decodeDate(row.created_at)?.getTime() ?? 0) >= time.getTime(),
+  );
+  const old = kept === -1 ? candidates : candidates.slice(0, kept);
+  const last = old.at(-1);
+  if (last) await tx.query.deleteFrom("stowage_changes").where("id", "<=", last.id).execute();
+  return old.length;
 }

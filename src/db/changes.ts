@@ -1,7 +1,9 @@
 import type { Kysely } from "kysely";
 
-import { DuplicateEntry } from "./errors.ts";
-import type { NewChangeRow, Schema } from "./schema.ts";
+import type { DatabaseAdapter } from "./adapter.ts";
+import { inChunks } from "./chunks.ts";
+import { deferInsertion } from "./row-statements.ts";
+import type { DatabaseDate, NewChangeRow, Schema } from "./schema.ts";
 import type { Change, DatabaseContext, WriteTransaction } from "./transaction.ts";
 
 /** A change with the request that made it. */
@@ -18,7 +20,8 @@ export interface CommitMark extends NewChangeRow {
 /**
  * Writes what a transaction has recorded, in one statement if the engine's limits allow.
  *
- * @returns the first row, if any
+ * @returns the first row where the database is shared, if there is any: elsewhere nobody needs to
+ *   know its id, and it is sent with the commit
  */
 export async function insertChanges(
   tx: WriteTransaction,
@@ -34,6 +37,10 @@ export async function insertChanges(
     user_id: by.userId ?? null,
     project_id: by.projectId ?? null,
   }));
+  if (!tx.adapter.isShared) {
+    deferInsertion(tx, "stowage_changes", rows);
+    return undefined;
+  }
   const rowsAtOnce = Math.floor(tx.adapter.maxParameters / COLUMNS);
   let mark: CommitMark | undefined;
   for (let start = 0; start < rows.length; start += rowsAtOnce) {
@@ -46,20 +53,86 @@ export async function insertChanges(
 }
 
 /**
- * Finds out whether a transaction was committed of which the commit was not answered, by inserting
- * its mark once more: that is a duplicate if it was, succeeds if it was not, and waits while the
+ * Finds out whether a transaction was committed of which the commit was not answered. When the row
+ * that marks it is not there, its id is taken, so that it never will be; that waits while the
  * database has not made up its mind.
  *
- * @param query a transaction of its own, to be rolled back
+ * A row of another request under the id is one that was written after a crash: the counter of the
+ * ids may have forgotten what was not committed.
+ *
+ * @param query a transaction of its own, to be committed
+ * @throws DuplicateEntry the row has just come to light: ask again
  */
 export async function wasCommitted(query: Kysely<Schema>, mark: CommitMark): Promise<boolean> {
-  try {
-    await query.insertInto("stowage_changes").values(mark).execute();
+  const row = await query
+    .selectFrom("stowage_changes")
+    .select(["kind", "subject", "request_id"])
+    .where("id", "=", mark.id)
+    .executeTakeFirst();
+  if (!row) {
+    await takeIds(query, [mark.id], mark.created_at);
     return false;
-  } catch (error) {
-    if (error instanceof DuplicateEntry) return true;
-    throw error;
   }
+  return (
+    row.kind === mark.kind && row.subject === mark.subject && row.request_id === mark.request_id
+  );
+}
+
+/** Ids of the change feed that were not seen, though larger ones were. */
+export interface FeedGaps {
+  readonly missing: readonly number[];
+  /** Each id up to here was seen or is missing. */
+  readonly upTo: number;
+}
+
+/**
+ * Makes sure that changes that were not seen never come to light unnoticed, and tells everybody so: once
+ * this is committed, who sees it sees all changes up to `upTo` that there will ever be.
+ *
+ * @throws DuplicateEntry one of them has just come to light
+ */
+export async function closeGaps(
+  query: Kysely<Schema>,
+  adapter: DatabaseAdapter,
+  { missing, upTo }: FeedGaps,
+): Promise<void> {
+  const now = adapter.encodeDate(new Date());
+  await takeIds(query, missing, now);
+  await query
+    .insertInto("stowage_changes")
+    .values({ created_at: now, kind: SETTLED, subject: String(upTo), request_id: "feed" })
+    .execute();
+}
+
+/** The kind of the rows by which `closeGaps` tells everybody. */
+export const SETTLED = "settled";
+
+/**
+ * Takes ids, and gives them back. On one server this waits for the transaction that has one of them,
+ * if there is any. On another node of a Galera cluster, that transaction fails: the cluster orders
+ * the two, and refuses the second to write the same key without having known of the first.
+ */
+async function takeIds(
+  query: Kysely<Schema>,
+  ids: readonly number[],
+  createdAt: DatabaseDate,
+): Promise<void> {
+  await inChunks(ids, async (chunk) => {
+    await query
+      .insertInto("stowage_changes")
+      .values(
+        chunk.map((id) => ({
+          id,
+          created_at: createdAt,
+          kind: "gap",
+          subject: "",
+          request_id: "feed",
+        })),
+      )
+      .execute();
+    await query.deleteFrom("stowage_changes").where("id", "in", chunk).execute();
+    return [];
+  });
 }
 
 /** Returns the id of the first row. */

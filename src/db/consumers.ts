@@ -1,9 +1,11 @@
 import { Consumer, type ExternalIdentity } from "../domain/consumer.ts";
 import { ConcurrentUpdateDetected, ConsumerExists, ConsumerNotFound } from "../domain/errors.ts";
+import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { DuplicateEntry } from "./errors.ts";
 import { insertMissing } from "./insert-missing.ts";
+import { deferForRows, deferInsertion } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export async function getConsumer(tx: ReadTransaction, uuid: string): Promise<Consumer> {
@@ -17,7 +19,7 @@ export async function findConsumers(
   tx: ReadTransaction,
   uuids: readonly string[],
 ): Promise<Map<string, Consumer>> {
-  const rows = await inChunks(uuids, (chunk) =>
+  const rows = await selectFor(tx, "consumers", uuids, (chunk) =>
     tx.query
       .selectFrom("consumers as c")
       .innerJoin("projects as p", "p.id", "c.project_id")
@@ -32,8 +34,7 @@ export async function findConsumers(
         "c.user_id",
         "u.external_id as user_external_id",
       ])
-      .where("c.uuid", "in", chunk)
-      .execute(),
+      .where("c.uuid", "in", chunk),
   );
   return new Map(
     rows.map((row) => [
@@ -55,106 +56,137 @@ export interface NewConsumer {
   readonly consumerTypeId: number | null;
 }
 
-/** @throws ConsumerExists one of them is there already; the message names the first. */
-export async function createConsumers(
-  tx: WriteTransaction,
-  consumers: readonly NewConsumer[],
-): Promise<void> {
-  try {
-    await inChunks(consumers, async (chunk) => {
-      await tx.query
-        .insertInto("consumers")
-        .values(
-          chunk.map((consumer) => ({
-            uuid: consumer.uuid,
-            generation: consumer.generation,
-            project_id: consumer.projectId,
-            user_id: consumer.userId,
-            consumer_type_id: consumer.consumerTypeId,
-            ...createdNow(tx),
-          })),
-        )
-        .execute();
-      return [];
-    });
-  } catch (error) {
-    if (error instanceof DuplicateEntry) {
-      throw new ConsumerExists(consumers.map(({ uuid }) => uuid).join(", "));
-    }
-    throw error;
-  }
+/** @throws ConsumerExists one of them is there already, which shows when this is sent */
+export function createConsumers(tx: WriteTransaction, consumers: readonly NewConsumer[]): void {
+  const timestamps = createdNow(tx);
+  deferInsertion(
+    tx,
+    "consumers",
+    consumers.map((consumer) => ({
+      uuid: consumer.uuid,
+      generation: consumer.generation,
+      project_id: consumer.projectId,
+      user_id: consumer.userId,
+      consumer_type_id: consumer.consumerTypeId,
+      ...timestamps,
+    })),
+    (error) =>
+      error instanceof DuplicateEntry
+        ? new ConsumerExists(consumers.map(({ uuid }) => uuid).join(", "))
+        : error,
+  );
+}
+
+/** A consumer to be saved, and by how much its generation is to rise. */
+export interface ConsumerUpdate {
+  readonly consumer: Consumer;
+  readonly steps: number;
 }
 
 /**
- * Saves the changed fields of a consumer and raises its generation by `steps` in one statement,
- * guarded by the generation that it was loaded with. Its change set is cleared, and its generation
- * raised, once the transaction has committed.
+ * Saves the changed fields of consumers and raises their generations, guarded by the generation that
+ * each was loaded with. Their change sets are cleared, and their generations raised, once the
+ * transaction has committed.
  *
- * @throws ConcurrentUpdateDetected someone else was first
+ * @throws ConcurrentUpdateDetected someone else was first, which shows when this is sent
  */
-export async function updateConsumer(
-  tx: WriteTransaction,
-  consumer: Consumer,
-  steps = 0,
-): Promise<void> {
-  if (steps === 0 && consumer.changedFields.size === 0) return;
-  const generation = consumer.generation + steps;
-  const result = await tx.query
-    .updateTable("consumers")
-    .set({
-      generation,
-      updated_at: tx.adapter.encodeDate(tx.now),
-      ...(consumer.changedFields.has("project") && { project_id: consumer.project.id }),
-      ...(consumer.changedFields.has("user") && { user_id: consumer.user.id }),
-      ...(consumer.changedFields.has("consumerTypeId") && {
-        consumer_type_id: consumer.consumerTypeId,
-      }),
-    })
-    .where("id", "=", consumer.id)
-    .where("generation", "=", consumer.generation)
-    .executeTakeFirst();
-  if (result.numUpdatedRows !== 1n) throw new ConcurrentUpdateDetected();
-  tx.afterCommit(() => {
-    consumer.generation = generation;
-    consumer.markSaved();
+export function updateConsumers(tx: WriteTransaction, updates: readonly ConsumerUpdate[]): void {
+  const needed = updates.filter(
+    ({ consumer, steps }) => steps > 0 || consumer.changedFields.size > 0,
+  );
+  // Those that change alike share a statement.
+  const alike = Map.groupBy(needed, ({ consumer, steps }) =>
+    JSON.stringify([steps, changedColumns(consumer)]),
+  );
+  for (const group of alike.values()) updateAlike(tx, group);
+  for (const { consumer, steps } of needed) {
+    tx.afterCommit(() => {
+      consumer.generation += steps;
+      consumer.markSaved();
+    });
+  }
+}
+
+/** @throws ConcurrentUpdateDetected someone else was first, which shows when this is sent */
+export function incrementConsumerGeneration(tx: WriteTransaction, consumer: Consumer): void {
+  updateConsumers(tx, [{ consumer, steps: 1 }]);
+}
+
+function updateAlike(tx: WriteTransaction, updates: readonly ConsumerUpdate[]): void {
+  const [first] = updates;
+  if (!first) return;
+  const { steps } = first;
+  const columns = changedColumns(first.consumer);
+  const now = tx.adapter.encodeDate(tx.now);
+  deferForRows(tx, {
+    name: `update consumers ${Object.keys(columns).join()}`,
+    rows: updates,
+    lead: [steps, now, ...Object.values(columns)],
+    parametersOf: ({ consumer }) => [consumer.id, consumer.generation],
+    build: (rows) =>
+      tx.query
+        .updateTable("consumers")
+        .set((eb) => ({ generation: eb("generation", "+", steps), updated_at: now, ...columns }))
+        .where((eb) =>
+          eb.or(rows.map(({ consumer: { id, generation } }) => eb.and({ id, generation }))),
+        ),
+    isGuarded: true,
+    explain: (error) => error ?? new ConcurrentUpdateDetected(),
   });
 }
 
-/** @throws ConcurrentUpdateDetected someone else was first */
-export async function incrementConsumerGeneration(
-  tx: WriteTransaction,
-  consumer: Consumer,
-): Promise<void> {
-  await updateConsumer(tx, consumer, 1);
+function changedColumns({ changedFields, project, user, consumerTypeId }: Consumer) {
+  return {
+    ...(changedFields.has("project") && { project_id: project.id }),
+    ...(changedFields.has("user") && { user_id: user.id }),
+    ...(changedFields.has("consumerTypeId") && { consumer_type_id: consumerTypeId }),
+  };
 }
 
-/** Removes those of the given consumers that hold no allocation; returns how many. */
-export async function deleteConsumersWithoutAllocations(
+/** Removes those of the given consumers that hold no allocation. */
+export function deleteConsumersWithoutAllocations(
   tx: WriteTransaction,
   uuids: readonly string[],
-): Promise<number> {
-  const counts = await inChunks(uuids, async (chunk) => {
-    const result = await tx.query
-      .deleteFrom("consumers")
-      .where("uuid", "in", chunk)
-      .where((eb) =>
-        eb.not(
-          eb.exists(
-            eb
-              .selectFrom("allocations as a")
-              .select("a.id")
-              .whereRef("a.consumer_id", "=", "consumers.uuid"),
+): void {
+  deferForRows(tx, {
+    name: "delete consumers without allocations",
+    rows: uuids,
+    parametersOf: (uuid) => [uuid],
+    build: (chunk) =>
+      tx.query
+        .deleteFrom("consumers")
+        .where("uuid", "in", chunk)
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom("allocations as a")
+                .select("a.id")
+                .whereRef("a.consumer_id", "=", "consumers.uuid"),
+            ),
           ),
         ),
-      )
-      .executeTakeFirst();
-    return [Number(result.numDeletedRows)];
   });
-  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** The rows of projects or users by external id; those that are missing are made. */
 export async function ensureExternalIdentities(
+  tx: WriteTransaction,
+  table: "projects" | "users",
+  externalIds: readonly string[],
+): Promise<Map<string, ExternalIdentity>> {
+  // One that has just been made may be the next one, too.
+  const batches = tx.adapter.comparesTextLoosely ? externalIds.map((id) => [id]) : [externalIds];
+  const found = new Map<string, ExternalIdentity>();
+  for (const batch of batches) {
+    const identities = await ensureDistinctIdentities(tx, table, batch);
+    for (const [externalId, identity] of identities) found.set(externalId, identity);
+  }
+  return found;
+}
+
+/** @param externalIds no two of them are the same to the engine */
+async function ensureDistinctIdentities(
   tx: WriteTransaction,
   table: "projects" | "users",
   externalIds: readonly string[],
@@ -182,7 +214,10 @@ export async function ensureExternalIdentities(
   return found;
 }
 
-/** Those of the given projects or users that are there, by external id. */
+/**
+ * Those of the given projects or users that are there, by the external id that was asked for. The
+ * engine says which are the same: MySQL knows `lab` as `Lab`, as it does for upstream.
+ */
 export async function findExternalIdentities(
   tx: ReadTransaction,
   table: "projects" | "users",
@@ -195,5 +230,19 @@ export async function findExternalIdentities(
       .where("external_id", "in", chunk)
       .execute(),
   );
-  return new Map(rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]));
+  const found = new Map(
+    rows.map((row) => [row.external_id, { id: row.id, externalId: row.external_id }]),
+  );
+  const asked = new Set(externalIds);
+  if (rows.every((row) => asked.has(row.external_id))) return found;
+  for (const externalId of asked) {
+    if (found.has(externalId)) continue;
+    const row = await tx.query
+      .selectFrom(table)
+      .select(["id", "external_id"])
+      .where("external_id", "=", externalId)
+      .executeTakeFirst();
+    if (row) found.set(externalId, { id: row.id, externalId: row.external_id });
+  }
+  return found;
 }

@@ -1,14 +1,27 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { Counters } from "../observability/counters.ts";
+import type { Logger } from "../observability/logger.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import { insertChanges, wasCommitted } from "./changes.ts";
-import type { CommitMark, RecordedChange } from "./changes.ts";
-import { CommitOutcomeUnknown, ConnectionLost, TransactionConflict } from "./errors.ts";
+import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
+import type { TransactionPool } from "./adapters/transaction-pool.ts";
+import { Availability, type Access } from "./availability.ts";
+import { deleteNoChange, findAnyChangeId } from "./change-feed.ts";
+import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
+import type { CommitMark, FeedGaps, RecordedChange } from "./changes.ts";
+import {
+  CommitOutcomeUnknown,
+  ConnectionLost,
+  DatabaseBusy,
+  DatabaseUnavailable,
+  DuplicateEntry,
+  TransactionConflict,
+} from "./errors.ts";
+import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
 import type { Schema } from "./schema.ts";
@@ -17,12 +30,17 @@ import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from 
 export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */
   readonly counters?: Pick<Counters, "increment">;
+  /** Where it is said that the database is away, and that it is back. */
+  readonly logger?: Pick<Logger, "error" | "info" | "warn">;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
 
 /** How often a transaction is run at most when it conflicts with those of other processes. */
 const MAX_ATTEMPTS = 10;
+
+const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
+const PROBE_TIMEOUT_MS = 2000;
 
 /**
  * The way into the database: `reader` and `writer` are the only ones.
@@ -31,19 +49,19 @@ const MAX_ATTEMPTS = 10;
  */
 export class Database {
   readonly adapter: DatabaseAdapter;
-  readonly #readers: Kysely<Schema>;
-  readonly #writers: Kysely<Schema>;
+  readonly #readers: TransactionPool;
+  readonly #writers: TransactionPool;
   readonly #counters: DatabaseOptions["counters"];
+  readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
 
   private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
-    const { onStatement, counters } = options;
-    this.#counters = counters;
-    const log =
-      onStatement && ((event: { query: { sql: string } }) => onStatement(event.query.sql));
+    const { onStatement, counters, logger } = options;
+    this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
-    this.#readers = new Kysely({ dialect: adapter.createDialect("read"), ...(log && { log }) });
-    this.#writers = new Kysely({ dialect: adapter.createDialect("write"), ...(log && { log }) });
+    this.#counters = counters;
+    this.#readers = adapter.createPool("read", onStatement);
+    this.#writers = adapter.createPool("write", onStatement);
   }
 
   /** @throws {DatabaseUnavailable} when there is nothing at the other end. */
@@ -52,9 +70,11 @@ export class Database {
     options: DatabaseOptions = {},
   ): Promise<Database> {
     const database = new Database(await openAdapter(connection, options), options);
-    const connect = () => database.#writers.connection().execute(() => Promise.resolve());
+    const connect = () => database.#writers.run("write", () => Promise.resolve());
     // A file is there or is not.
-    if (database.adapter.isShared) await connectPatiently(connect, options);
+    const report = ({ message }: DatabaseUnavailable) =>
+      options.logger?.error(`The database is away: ${message}; the start waits for it`);
+    if (database.adapter.isShared) await connectPatiently(connect, options, report);
     else await connect();
     return database;
   }
@@ -64,93 +84,162 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() =>
-      this.#readers
-        .transaction()
-        .setAccessMode("read only")
-        .execute((query) => this.#enclose(() => work({ query, adapter: this.adapter, context }))),
+    return this.#repeatOnConflict("read", context, () =>
+      this.#readers.run("read", async (transaction) => {
+        const tx = { query: transaction.query, adapter: this.adapter, context };
+        const result = await this.#enclose(() => work(tx));
+        await transaction.commit();
+        return result;
+      }),
     );
   }
 
   /**
    * Commits what a function has written when it returns; undoes it when it throws.
    *
-   * When the transaction conflicts with one of another process, the function is run again from the
-   * start, a limited number of times. So it must not do anything that a repetition would double;
+   * When the transaction conflicts with one of another process, or inserts what another one has just
+   * inserted, the function is run again from the start, a limited number of times and until the
+   * deadline of the context. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
    */
   async writer<Result>(
     context: DatabaseContext,
-    work: (tx: WriteTransaction) => Promise<Result>,
+    work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict(() => this.#write(context, work));
+    return this.#repeatOnConflict("write", context, () => this.#write(context, work));
   }
 
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
-    await this.#readers.destroy();
-    await this.#writers.destroy();
+    this.#availability?.stop();
+    await Promise.all([this.#readers.close(), this.#writers.close()]);
   }
 
   async #write<Result>(
     context: DatabaseContext,
-    work: (tx: WriteTransaction) => Promise<Result>,
+    work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
-    // The callbacks run while the connection is still held: no other transaction writes meanwhile.
-    return this.#writers.connection().execute(async (connection) => {
-      const callbacks: (() => void)[] = [];
-      const result = await this.#commit(connection, async (query) => {
-        const tx = new OpenWriteTransaction(query, this.adapter, context, callbacks);
-        const value = await this.#enclose(() => work(tx));
-        return { value, mark: await insertChanges(tx, tx.recorded) };
-      });
-      for (const callback of callbacks) callback();
+    return this.#writers.run("write", async (transaction) => {
+      const tx = new OpenWriteTransaction(transaction, this.adapter, context);
+      const result = await this.#enclose(() => work(tx));
+      await this.#commit(transaction, await insertChanges(tx, tx.recorded));
+      // The session is still held: no other transaction of this process writes meanwhile.
+      for (const callback of tx.callbacks) callback();
       return result;
     });
   }
 
-  /** Begins, works and commits; finds out what became of a commit that was not answered. */
-  async #commit<Result>(
-    connection: Kysely<Schema>,
-    work: (query: Kysely<Schema>) => Promise<Outcome<Result>>,
-  ): Promise<Result> {
-    let outcome: Outcome<Result> | undefined;
+  /** Commits; finds out what became of a commit that was not answered. */
+  async #commit(transaction: SessionTransaction, mark: CommitMark | undefined): Promise<void> {
     try {
-      outcome = await connection
-        .transaction()
-        .execute(async (query) => (outcome = await work(query)));
-      return outcome.value;
+      await transaction.commit();
     } catch (error) {
-      if (!(error instanceof CommitOutcomeUnknown) || !outcome?.mark) throw error;
-      if (await this.#wasCommitted(outcome.mark)) return outcome.value;
+      if (!(error instanceof CommitOutcomeUnknown) || !mark) throw error;
+      if (await this.#wasCommitted(mark)) return;
       throw new ConnectionLost(error.message, { cause: error });
     }
   }
 
-  /** Asks on another connection, as the one that writes is of no use any more. */
+  /**
+   * Asks on another session, as the one that writes is of no use any more, for as long as a server
+   * takes to start or a cluster to find together again.
+   */
   async #wasCommitted(mark: CommitMark): Promise<boolean> {
-    const asking = await this.#readers.startTransaction().execute();
-    try {
-      return await wasCommitted(asking, mark);
-    } finally {
-      await asking.rollback().execute();
+    const deadlineMs = Math.min(performance.now() + ASK_FOR_MS, currentDeadlineMs());
+    for (;;) {
+      try {
+        return await this.#aside((query) => wasCommitted(query, mark));
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        // To write again what may be there already is no way out.
+        if (performance.now() > deadlineMs) {
+          throw new CommitOutcomeUnknown(error.message, { cause: error });
+        }
+      }
+      await sleep(ASK_AGAIN_AFTER_MS);
     }
   }
 
-  async #repeatOnConflict<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  /**
+   * Makes sure that changes that were not seen never come to light unnoticed.
+   *
+   * @returns whether it is so; if not, it may be another time
+   */
+  async closeGaps(gaps: FeedGaps): Promise<boolean> {
+    try {
+      await this.#aside((query) => closeGaps(query, this.adapter, gaps));
+      return true;
+    } catch (error) {
+      if (isPassing(error)) return false;
+      throw error;
+    }
+  }
+
+  /** A transaction that writes and does not wait for its turn to do so. */
+  #aside<Result>(work: (query: Kysely<Schema>) => Promise<Result>): Promise<Result> {
+    return this.#readers.run("write", async (transaction) => {
+      const result = await work(transaction.query);
+      await transaction.commit();
+      return result;
+    });
+  }
+
+  /** Runs a transaction, again and again if need be, and takes note of what becomes of it. */
+  async #repeatOnConflict<Result>(
+    access: Access,
+    context: DatabaseContext,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
     this.#checkIsOutermost();
+    const startedAtMs = performance.now();
+    try {
+      const result = await withDeadline(context.deadlineMs, () => this.#attempt(context, attempt));
+      this.#availability?.succeeded(access);
+      return result;
+    } catch (error) {
+      this.#count("rollbacks", context);
+      this.#availability?.failed(access, error, performance.now() - startedAtMs);
+      throw error;
+    }
+  }
+
+  async #attempt<Result>(
+    context: DatabaseContext,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
+    const { deadlineMs = Infinity } = context;
+    let conflict: TransactionConflict | DuplicateEntry | undefined;
     for (let count = 1; ; count += 1) {
+      const delayMs = delayBeforeNextAttemptMs(count);
       try {
         return await attempt();
       } catch (error) {
-        if (!(error instanceof TransactionConflict) || count === MAX_ATTEMPTS) {
-          this.#counters?.increment("rollbacks");
-          throw error;
-        }
+        if (isConflict(error)) conflict = error;
+        else if (!conflict || performance.now() < deadlineMs) throw error;
+        const isTooLate = performance.now() + delayMs >= deadlineMs;
+        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isTooLate);
       }
-      this.#counters?.increment("retries");
-      await sleep(delayBeforeNextAttemptMs(count));
+      this.#count("retries", context);
+      await sleep(delayMs);
     }
+  }
+
+  /** Notes that a transaction is begun again by whoever asked for it, as it relied on old data. */
+  countRetry(context: DatabaseContext): void {
+    this.#count("retries", context);
+  }
+
+  #count(what: "retries" | "rollbacks", { effort }: DatabaseContext): void {
+    this.#counters?.increment(what);
+    if (effort) effort[what] += 1;
+  }
+
+  /** Does what requests of a kind do, in vain. */
+  #probe(access: Access): Promise<unknown> {
+    const context = { ...PROBE, deadlineMs: performance.now() + PROBE_TIMEOUT_MS };
+    return access === "read"
+      ? this.reader(context, findAnyChangeId)
+      : this.writer(context, deleteNoChange);
   }
 
   /** Fails where waiting for a connection could mean to wait for oneself. */
@@ -162,7 +251,7 @@ export class Database {
     }
   }
 
-  async #enclose<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #enclose<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     const transaction = { isOpen: true };
     try {
       return await this.#enclosing.run(transaction, work);
@@ -173,10 +262,32 @@ export class Database {
   }
 }
 
-/** What a function that writes has returned, and what tells whether it was committed. */
-interface Outcome<Result> {
-  readonly value: Result;
-  readonly mark: CommitMark | undefined;
+/**
+ * A row that is there already was not when the transaction looked, or it would not have inserted it:
+ * begun anew, it finds it.
+ */
+function isConflict(error: unknown): error is TransactionConflict | DuplicateEntry {
+  return error instanceof TransactionConflict || error instanceof DuplicateEntry;
+}
+
+/** How long is asked what became of a commit. */
+const ASK_FOR_MS = 10_000;
+const ASK_AGAIN_AFTER_MS = 200;
+
+function isPassing(error: unknown): error is Error {
+  return (
+    error instanceof DatabaseUnavailable ||
+    error instanceof TransactionConflict ||
+    error instanceof DuplicateEntry
+  );
+}
+
+/** What is thrown when a transaction is not tried again. */
+function asFinal(error: TransactionConflict | DuplicateEntry, isTooLate: boolean): Error {
+  if (error instanceof ConnectionLost) {
+    return new DatabaseUnavailable(error.message, { cause: error });
+  }
+  return isTooLate ? new DatabaseBusy(error.message, { cause: error }) : error;
 }
 
 class OpenWriteTransaction implements WriteTransaction {
@@ -185,23 +296,18 @@ class OpenWriteTransaction implements WriteTransaction {
   readonly context: DatabaseContext;
   readonly now = new Date();
   readonly recorded: RecordedChange[] = [];
-  readonly #callbacks: (() => void)[];
-  #savepoints = 0;
+  readonly callbacks: (() => void)[] = [];
+  readonly #transaction: SessionTransaction;
 
-  constructor(
-    query: Kysely<Schema>,
-    adapter: DatabaseAdapter,
-    context: DatabaseContext,
-    callbacks: (() => void)[],
-  ) {
-    this.query = query;
+  constructor(transaction: SessionTransaction, adapter: DatabaseAdapter, context: DatabaseContext) {
+    this.query = transaction.query;
     this.adapter = adapter;
     this.context = context;
-    this.#callbacks = callbacks;
+    this.#transaction = transaction;
   }
 
-  get changes(): readonly Change[] {
-    return this.recorded.map(({ change }) => change);
+  defer(statement: DeferredStatement): void {
+    this.#transaction.defer(statement);
   }
 
   recordChange(change: Change, by = this.context): void {
@@ -209,30 +315,7 @@ class OpenWriteTransaction implements WriteTransaction {
   }
 
   afterCommit(callback: () => void): void {
-    this.#callbacks.push(callback);
-  }
-
-  async savepoint<Result>(work: () => Promise<Result>): Promise<Result> {
-    const name = sql.id(`part_${(this.#savepoints += 1)}`);
-    const recorded = this.recorded.length;
-    const callbacks = this.#callbacks.length;
-    await sql`savepoint ${name}`.execute(this.query);
-    try {
-      const result = await work();
-      await sql`release savepoint ${name}`.execute(this.query);
-      return result;
-    } catch (error) {
-      // After a conflict there is no transaction left that could be rolled back in part.
-      if (!(error instanceof TransactionConflict)) {
-        await sql`rollback to savepoint ${name}`.execute(this.query);
-        await sql`release savepoint ${name}`.execute(this.query);
-      }
-      this.recorded.length = recorded;
-      this.#callbacks.length = callbacks;
-      throw error;
-    } finally {
-      this.#savepoints -= 1;
-    }
+    this.callbacks.push(callback);
   }
 }
 

@@ -27,6 +27,9 @@ export class ReferenceViolation extends DatabaseError {}
 /** A text or number that the engine, or the character set of its tables, has no room for. */
 export class UnstorableValue extends DatabaseError {}
 
+/** The database user may not do what was tried; says what. */
+export class PermissionDenied extends DatabaseError {}
+
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
 export class TransactionConflict extends DatabaseError {}
 
@@ -35,6 +38,12 @@ export class ConnectionLost extends TransactionConflict {}
 
 /** The database cannot be reached or does not take part: the request gets a 503. */
 export class DatabaseUnavailable extends DatabaseError {}
+
+/** It can be read but not written to: a standby, or a server that protects itself. */
+export class DatabaseReadOnly extends DatabaseUnavailable {}
+
+/** What others have locked, or write again and again, was not to be had in time. */
+export class DatabaseBusy extends DatabaseUnavailable {}
 
 /** The connection broke during the commit: what was to be written may be there or not. */
 export class CommitOutcomeUnknown extends DatabaseUnavailable {}

@@ -1,5 +1,6 @@
 import type { InventoryAmounts } from "../domain/inventory.ts";
 import { createdNow } from "./created-now.ts";
+import { lockResourceClasses } from "./names.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One inventory as the table has it. */
@@ -33,13 +34,17 @@ export async function listInventories(
   }));
 }
 
-/** Throws `DuplicateEntry` when the provider has an inventory of the class. */
+/**
+ * Throws `DuplicateEntry` when the provider has an inventory of the class, and `ReferenceViolation`
+ * when there is no such class any more.
+ */
 export async function insertInventories(
   tx: WriteTransaction,
   providerId: number,
   inventories: ReadonlyMap<number, InventoryAmounts>,
 ): Promise<void> {
   if (inventories.size === 0) return;
+  await lockResourceClasses(tx, [...inventories.keys()]);
   await tx.query
     .insertInto("inventories")
     .values(

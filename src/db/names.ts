@@ -1,6 +1,10 @@
 import type { NamedRecord } from "../domain/provider-record.ts";
 import { createdNow } from "./created-now.ts";
+import { ReferenceViolation } from "./errors.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
+
+/** Standard classes have the ids below, and stay; the engines' own counters know nothing of that. */
+export const MIN_CUSTOM_ID = 10_000;
 
 /** The tables of an id with a name, which the read model holds whole. */
 export type NamedTableName = "resource_classes" | "traits" | "consumer_types";
@@ -82,6 +86,25 @@ export async function deleteName(
   id: number,
 ): Promise<void> {
   await tx.query.deleteFrom(table).where("id", "=", id).execute();
+}
+
+/**
+ * Keeps other processes from deleting resource classes until the transaction ends: upstream's schema
+ * has no foreign key that would.
+ */
+export async function lockResourceClasses(
+  tx: WriteTransaction,
+  ids: readonly number[],
+): Promise<void> {
+  const custom = ids.filter((id) => id >= MIN_CUSTOM_ID);
+  if (custom.length === 0) return;
+  const result = await tx.query
+    .updateTable("resource_classes")
+    .set((eb) => ({ name: eb.ref("name") }))
+    .where("id", "in", custom)
+    .executeTakeFirst();
+  if (result.numUpdatedRows === BigInt(custom.length)) return;
+  throw new ReferenceViolation("a resource class is not there any more");
 }
 
 /** The largest id in use, or -1. */

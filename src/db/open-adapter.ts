@@ -17,7 +17,8 @@ export type ConnectionOptions = Partial<
     | "connectionRecycleTime"
     | "maxRetries"
     | "retryInterval"
-  >
+  > &
+    Pick<Config["stowage"], "databaseTimeout">
 >;
 
 /** Loads only the driver that is needed. */
@@ -41,11 +42,13 @@ export async function openAdapter(
  * Tries to connect until it succeeds, as often and as patiently as the options say: a server may
  * be starting at the same time.
  *
+ * @param report is told of the first failure
  * @throws DatabaseUnavailable when it is not there after the last attempt
  */
 export async function connectPatiently(
   connect: () => Promise<void>,
   { maxRetries = 0, retryInterval = 0 }: ConnectionOptions,
+  report: (error: DatabaseUnavailable) => void,
 ): Promise<void> {
   for (let retries = 0; ; retries += 1) {
     try {
@@ -54,6 +57,7 @@ export async function connectPatiently(
     } catch (error) {
       const isLast = maxRetries >= 0 && retries >= maxRetries;
       if (isLast || !(error instanceof DatabaseUnavailable)) throw error;
+      if (retries === 0) report(error);
     }
     await sleep(retryInterval * 1000);
   }

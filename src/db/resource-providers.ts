@@ -6,6 +6,7 @@ import type { ResourceProvider } from "../domain/resource-provider.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
+import { deferForRows } from "./row-statements.ts";
 import type { DatabaseDate } from "./schema.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -146,47 +147,63 @@ export interface GenerationIncrement {
  * Providers whose generations rise alike share a statement, because each statement of a group of
  * claims keeps all of them waiting (`bench/claims.ts`).
  *
- * @throws ResourceProviderConcurrentUpdateDetected someone else was first at one of them
+ * @throws ResourceProviderConcurrentUpdateDetected someone else was first at one of them, which shows
+ *   when this is sent
  */
-export async function incrementProviderGenerations(
+export function incrementProviderGenerations(
   tx: WriteTransaction,
   increments: readonly GenerationIncrement[],
-): Promise<void> {
+): void {
+  const now = tx.adapter.encodeDate(tx.now);
   const inOrder = increments.toSorted((left, right) => left.id - right.id);
   for (const [steps, alike] of Map.groupBy(inOrder, (increment) => increment.steps)) {
-    const guarded = async (chunk: readonly GenerationIncrement[]) => {
-      const result = await tx.query
-        .updateTable("resource_providers")
-        .set((eb) => ({
-          generation: eb("generation", "+", steps),
-          updated_at: tx.adapter.encodeDate(tx.now),
-        }))
-        .where((eb) => eb.or(chunk.map(({ id, generation }) => eb.and({ id, generation }))))
-        .executeTakeFirst();
-      if (result.numUpdatedRows !== BigInt(chunk.length)) {
-        throw new ResourceProviderConcurrentUpdateDetected();
-      }
-      return [];
-    };
-    await inChunks(alike, guarded, MAX_GUARDS);
+    deferForRows(tx, {
+      name: "increment provider generations",
+      rows: alike,
+      lead: [steps, now],
+      parametersOf: ({ id, generation }) => [id, generation],
+      build: (rows) =>
+        tx.query
+          .updateTable("resource_providers")
+          .set((eb) => ({ generation: eb("generation", "+", steps), updated_at: now }))
+          .where((eb) => eb.or(rows.map(({ id, generation }) => eb.and({ id, generation })))),
+      isGuarded: true,
+      explain: (error) => error ?? new ResourceProviderConcurrentUpdateDetected(),
+    });
   }
 }
-
-/** Engines limit how deep the condition of one statement may be nested; SQLite to 1000. */
-const MAX_GUARDS = 100;
 
 /**
  * The guard of a change to one provider.
  *
- * @throws ResourceProviderConcurrentUpdateDetected someone else was first
+ * @throws ResourceProviderConcurrentUpdateDetected someone else was first, which shows when this is
+ *   sent
  * @returns the new generation
  */
-export async function incrementProviderGeneration(
+export function incrementProviderGeneration(
   tx: WriteTransaction,
   { id, generation }: { readonly id: number; readonly generation: number },
-): Promise<number> {
-  await incrementProviderGenerations(tx, [{ id, generation, steps: 1 }]);
+): number {
+  incrementProviderGenerations(tx, [{ id, generation, steps: 1 }]);
   return generation + 1;
+}
+
+/**
+ * Keeps other processes from claiming from a provider, or changing what belongs to it, until the
+ * transaction ends: what is then looked for stays as it is found.
+ *
+ * @throws ResourceProviderNotFound it has been deleted since it was read
+ */
+export async function lockProvider(
+  tx: WriteTransaction,
+  { id, uuid }: Pick<ResourceProvider, "id" | "uuid">,
+): Promise<void> {
+  const result = await tx.query
+    .updateTable("resource_providers")
+    .set((eb) => ({ generation: eb.ref("generation") }))
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) throw new ResourceProviderNotFound(uuid);
 }
 
 /** Deletes a provider with all that belongs to it, except allocations and child providers. */

@@ -3,8 +3,17 @@
  * `2026-11-23 10:00:00.000000`, in UTC without saying so.
  */
 export function encodeTextDate(date: Date): string {
-  return `${date.toISOString().slice(0, -1).replace("T", " ")}000`;
+  const timeMs = date.getTime();
+  if (timeMs !== encodedTimeMs) {
+    encodedTimeMs = timeMs;
+    encodedText = `${date.toISOString().slice(0, -1).replace("T", " ")}000`;
+  }
+  return encodedText;
 }
+
+/** One transaction has one time for all its rows. */
+let encodedTimeMs = Number.NaN;
+let encodedText = "";
 
 /** The inverse, to the millisecond; the fraction may be shorter or missing. */
 export function decodeTextDate(text: string): Date;

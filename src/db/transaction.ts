@@ -2,6 +2,8 @@ import type { Kysely } from "kysely";
 
 import type { RequestContext } from "../domain/request-context.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import type { RecordedChange } from "./changes.ts";
+import type { DeferredStatement } from "./adapters/session-transaction.ts";
 import type { Schema } from "./schema.ts";
 
 /**
@@ -21,26 +23,30 @@ export interface WriteTransaction extends ReadTransaction {
   /** The time of the transaction, one for all its rows: for `created_at` and `updated_at`. */
   readonly now: Date;
   /**
+   * Writes something of which nothing has to be known before the transaction goes on: it is sent
+   * with the next statement that is waited for, at the latest with the commit, which then fail in its
+   * stead. The order of statements is kept.
+   */
+  defer(statement: DeferredStatement): void;
+  /**
    * Notes a change; it is written to `stowage_changes` before the commit, under the request of the
    * transaction or, where one transaction serves several requests, under the one given.
    */
   recordChange(change: Change, by?: DatabaseContext): void;
   /** The changes noted so far, in order. */
-  readonly changes: readonly Change[];
+  readonly recorded: readonly RecordedChange[];
   /**
    * Runs a callback right after the commit, before any other transaction of this process begins
    * to write; never when the transaction rolls back. Callbacks run in order and must not throw.
    */
   afterCommit(callback: () => void): void;
-  /**
-   * Runs a part that may fail on its own: when it throws, what it wrote, recorded and wanted to be
-   * called back for is undone, the error is thrown on, and the transaction can go on.
-   */
-  savepoint<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
 /** What the database needs to know about the request that a transaction belongs to. */
-export type DatabaseContext = Pick<RequestContext, "requestId" | "userId" | "projectId">;
+export type DatabaseContext = Pick<
+  RequestContext,
+  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
+>;
 
 export type ChangeKind =
   | "provider" // created, changed, or anything that belongs to it changed
@@ -51,7 +57,8 @@ export type ChangeKind =
   | "resource_class_deleted"
   | "trait"
   | "trait_deleted"
-  | "consumer_type";
+  | "consumer_type"
+  | "everything"; // more than is known: read models are built anew
 
 export interface Change {
   readonly kind: ChangeKind;

@@ -12,5 +12,20 @@ export interface RequestContext {
   readonly userId: string | undefined;
   readonly projectId: string | undefined;
   readonly roles: readonly string[];
+  /**
+   * By when the database has to have done all of it, on the clock of `performance.now()`; it may
+   * take its time if there is none.
+   */
+  readonly deadlineMs?: number;
   readonly config: Config;
+  /** Counts what the database had to do again for it. */
+  readonly effort?: Effort;
+}
+
+/** How hard a request was for the database. */
+export interface Effort {
+  /** Transactions begun again because another one was first. */
+  retries: number;
+  /** Transactions that were rolled back for good. */
+  rollbacks: number;
 }

@@ -79,7 +79,9 @@ export class BodyReader {
       message.on("end", () => {
         resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
       });
-      message.on("close", () => reject(new ClientGone()));
+      message.on("close", () => {
+        if (!message.complete) reject(new ClientGone());
+      });
     });
   }
 

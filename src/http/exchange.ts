@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Microversion } from "../api/microversions.ts";
+import type { Effort } from "../domain/request-context.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import type { ClientView } from "./proxy-headers.ts";
 import type { MessageFlaw } from "./message-flaw.ts";
@@ -28,6 +29,7 @@ export class Exchange {
   /** What makes the message unreadable, if anything: told when it is the turn of its framing. */
   readonly flaw: MessageFlaw | undefined;
 
+  readonly effort: Effort = { retries: 0, rollbacks: 0 };
   credentials: Credentials | undefined;
   microversion: Microversion | undefined;
 

@@ -1,7 +1,14 @@
 import { ERROR_CODES } from "../api/error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
-import { DatabaseUnavailable, TransactionConflict, UnstorableValue } from "../db/errors.ts";
+import {
+  CommitOutcomeUnknown,
+  DatabaseUnavailable,
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
+  UnstorableValue,
+} from "../db/errors.ts";
 import {
   CandidatesOutdated,
   ConcurrentUpdateDetected,
@@ -24,7 +31,11 @@ const RULES: readonly Rule[] = [
   [ConcurrentUpdateDetected, ({ message }) => conflict(message, ERROR_CODES.concurrentUpdate)],
   [Exists, ({ message }) => conflict(message)],
   [UnstorableValue, () => badRequest(UNSTORABLE)],
+  // Both: another process has made or deleted it since it was looked for.
+  [DuplicateEntry, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
+  [ReferenceViolation, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
+  [CommitOutcomeUnknown, () => new HttpError(503, NOT_KNOWN, { headers: RETRY_SOON })],
   [CandidatesOutdated, ({ message }) => new HttpError(503, message, { headers: RETRY_SOON })],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];
@@ -33,6 +44,9 @@ const UNSTORABLE = "The database cannot store a value of the request: its length
 const TRY_AGAIN = "Another thread concurrently updated the data. Please retry your update";
 const NO_KEYSTONE = "The Keystone service is temporarily unavailable.";
 const NO_DATABASE = "The database is not available.";
+const NOT_KNOWN =
+  "The connection to the database was lost, and it is not known whether the change was made: " +
+  "look before you repeat it.";
 const RETRY_SOON = { "retry-after": "5" };
 
 /** What the client is told about an error; `undefined` for one that nobody foresaw. */

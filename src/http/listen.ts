@@ -27,6 +27,11 @@ export function configuredPlace({ stowage }: Config): ListeningPlace {
 /** Where a server listens: an address, or the path of a Unix socket. */
 export type ListeningAddress = AddressInfo | string;
 
+export interface ListeningHooks {
+  readonly attach: (server: Server) => void;
+  readonly check: (address: ListeningAddress) => void;
+}
+
 /** The sockets that requests come in by, over HTTP or HTTPS. */
 export class ListeningSockets {
   readonly addresses: readonly ListeningAddress[];
@@ -46,18 +51,19 @@ export class ListeningSockets {
    * Listens at each place; rejects when that is not possible at one of them.
    *
    * @param attach gives a server what it does with requests
+   * @param check throws where an address must not be listened on
    */
   static async open(
     places: readonly ListeningPlace[],
     { stowage }: Config,
     logger: Logger,
-    attach: (server: Server) => void,
+    { attach, check }: ListeningHooks,
   ): Promise<ListeningSockets> {
     const certificate = readCertificate(stowage);
     const servers = places.map(() => makeServer(stowage, certificate));
     for (const server of servers) attach(server);
     try {
-      await Promise.all(places.map((place, at) => listen(servers[at]!, place)));
+      await Promise.all(places.map((place, at) => listen(servers[at]!, place, check)));
     } catch (error) {
       for (const server of servers) server.close();
       throw error;
@@ -107,12 +113,18 @@ function makeServer(stowage: Config["stowage"], certificate: Certificate | undef
 /** Owner and group may connect; what a proxy needs is to be in the group. */
 const SOCKET_MODE = 0o660;
 
-async function listen(server: Server, place: ListeningPlace): Promise<void> {
+async function listen(
+  server: Server,
+  place: ListeningPlace,
+  check: ListeningHooks["check"],
+): Promise<void> {
+  const allow = async () => check(addressOf(server));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(place, () => {
       server.off("error", reject);
-      resolve();
+      // At once: clients that wait already would be let in with the next turn of the event loop.
+      resolve(allow());
     });
   });
   if ("path" in place) await chmod(place.path, SOCKET_MODE);

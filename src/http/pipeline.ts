@@ -123,14 +123,18 @@ export class Pipeline {
     });
   }
 
-  #makeContext({ requestId, globalRequestId, credentials }: Exchange): RequestContext {
+  #makeContext(exchange: Exchange): RequestContext {
+    const { requestId, globalRequestId, credentials, effort } = exchange;
+    const { config } = this.#parts;
     return {
       requestId,
       globalRequestId,
       userId: credentials?.userId,
       projectId: credentials?.projectId,
       roles: credentials?.roles ?? [],
-      config: this.#parts.config,
+      config,
+      effort,
+      deadlineMs: performance.now() + config.stowage.databaseTimeout * 1000,
     };
   }
 

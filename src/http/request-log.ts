@@ -3,7 +3,10 @@ import { printable, type LoggedRequest, type Logger } from "../observability/log
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** The line that upstream writes for every request, at level INFO. */
+/**
+ * The line that upstream writes for every request, at level INFO. Where the database had to begin
+ * something again, or undid it, that is told at its end.
+ */
 export function logAnswer(logger: Logger, exchange: Exchange, answer: Answer): void {
   if (!logger.isLevelEnabled("info")) return;
   const { client, head, microversion } = exchange;
@@ -12,7 +15,13 @@ export function logAnswer(logger: Logger, exchange: Exchange, answer: Answer): v
   logger.info(
     { component: "requestlog", ...loggedRequest(exchange) },
     `${printable(client.remoteAddress)} "${head.method} ${uri}" status: ${answer.status} ` +
-      `len: ${lengthOf(answer)} microversion: ${version}`,
+      `len: ${lengthOf(answer)} microversion: ${version}${describeEffort(exchange)}`,
+  );
+}
+
+function describeEffort({ effort: { retries, rollbacks } }: Exchange): string {
+  return (
+    (retries > 0 ? ` retries: ${retries}` : "") + (rollbacks > 0 ? ` rollbacks: ${rollbacks}` : "")
   );
 }
 

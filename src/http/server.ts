@@ -38,6 +38,8 @@ export interface ServerParts {
   readonly counters?: Counters;
   /** Where the configuration says unless given. */
   readonly places?: readonly ListeningPlace[];
+  /** Throws where an address must not be listened on. */
+  readonly checkAddress?: (address: ListeningAddress) => void;
 }
 
 /** What may change while the server runs. */
@@ -60,7 +62,7 @@ export interface RunningServer {
 
 /** Starts to serve; rejects when the address cannot be listened on. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { config, logger, places = [configuredPlace(config)] } = parts;
+  const { config, logger, places = [configuredPlace(config)], checkAddress = () => {} } = parts;
   const counters = parts.counters ?? new Counters();
   const router = new Router(parts.routes);
   const makePipeline = (fresh: ReloadableParts) => {
@@ -68,9 +70,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     return new Pipeline({ ...parts, ...fresh, router, authenticate, counters });
   };
   const listener = new Listener(makePipeline(parts), config, logger);
-  const sockets = await ListeningSockets.open(places, config, logger, (server) =>
-    listener.attach(server),
-  );
+  const sockets = await ListeningSockets.open(places, config, logger, {
+    attach: (server) => listener.attach(server),
+    check: checkAddress,
+  });
   return {
     addresses: sockets.addresses,
     url: sockets.url,

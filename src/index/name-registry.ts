@@ -5,9 +5,16 @@ export class NameRegistry {
   readonly #byId = new Map<number, NamedRecord>();
   readonly #idByName = new Map<string, number>();
   #sorted: NamedRecord[] | undefined;
+  #renames = 0;
+
+  /** How often an id was given another name: what was written with the old one is out of date. */
+  get renames(): number {
+    return this.#renames;
+  }
 
   /** Forgets everything else. */
   replaceAll(records: readonly NamedRecord[]): void {
+    if (records.some(({ id, name }) => (this.nameOf(id) ?? name) !== name)) this.#renames += 1;
     this.#byId.clear();
     this.#idByName.clear();
     for (const record of records) this.put(record);

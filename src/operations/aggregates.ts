@@ -4,7 +4,11 @@ import {
   insertProviderAggregates,
   listAggregatesOfProvider,
 } from "../db/aggregates.ts";
-import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+import {
+  getProviderByUuid,
+  incrementProviderGeneration,
+  lockProvider,
+} from "../db/resource-providers.ts";
 import { ProviderGenerationConflict } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { recordProvider } from "./resource-providers.ts";
@@ -50,6 +54,7 @@ export function setProviderAggregates(
     if (generation !== undefined && generation !== provider.generation) {
       throw new ProviderGenerationConflict(providerUuid, provider.generation, generation);
     }
+    if (generation === undefined) await lockProvider(tx, provider);
     const present = new Set(await listAggregatesOfProvider(tx, provider.id));
     const wanted = new Set(aggregates);
     const removed = await ensureAggregates(tx, [...present.difference(wanted)]);
@@ -58,6 +63,6 @@ export function setProviderAggregates(
     await insertProviderAggregates(tx, provider.id, added);
     recordProvider(tx, provider);
     if (generation === undefined) return { generation: provider.generation, aggregates };
-    return { generation: await incrementProviderGeneration(tx, provider), aggregates };
+    return { generation: incrementProviderGeneration(tx, provider), aggregates };
   });
 }

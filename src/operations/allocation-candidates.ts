@@ -2,6 +2,7 @@ import type { Progress } from "../candidates/anchor-search.ts";
 import type { Budget } from "../candidates/budget.ts";
 import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
 import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
+import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
@@ -13,7 +14,14 @@ import type { Service } from "./service.ts";
  */
 export type ProviderRows = Pick<
   ProviderIndex,
-  "uuidOf" | "treeOf" | "firstRowOf" | "nextRowOf" | "changesOf" | "summarize" | "endOfRows"
+  | "uuidOf"
+  | "treeOf"
+  | "firstRowOf"
+  | "nextRowOf"
+  | "changesOf"
+  | "summarize"
+  | "endOfRows"
+  | "resourceClasses"
 >;
 
 /**
@@ -23,10 +31,11 @@ export type ProviderRows = Pick<
  */
 export async function listAllocationCandidates(
   service: Service,
+  context: DatabaseContext,
   query: CandidateQuery,
 ): Promise<CandidateListing> {
   const { placement } = service.config;
-  const index = await service.freshIndex();
+  const index = await service.freshIndex(context);
   const search = searchCandidates(index, index.time, query, {
     strategy: placement.allocationCandidatesGenerationStrategy,
     maxCandidates: placement.maxAllocationCandidates,

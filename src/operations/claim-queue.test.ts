@@ -161,6 +161,17 @@ describe("while another process writes", () => {
     expect(generationOf(PROVIDER)).toBe(3);
   });
 
+  test("each claim of a batch is told that the batch was tried again", async () => {
+    await touchElsewhere(PROVIDER);
+    const claims = [take(1, 1), take(2, 1)];
+    await Promise.all(claims.map((one) => claim(service, one)));
+
+    expect(claims.map((one) => one.context.effort)).toEqual([
+      { retries: 1, rollbacks: 1 },
+      { retries: 1, rollbacks: 1 },
+    ]);
+  });
+
   test("a consumer can be moved away from a provider that has changed", async () => {
     await claim(service, take(1, 5));
     await touchElsewhere(PROVIDER);
@@ -240,6 +251,7 @@ function context(): RequestContext {
     projectId: "project",
     roles: ["admin"],
     config: service.config,
+    effort: { retries: 0, rollbacks: 0 },
   };
 }
 

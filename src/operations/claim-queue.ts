@@ -3,8 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
-import { loadProviderRecords } from "../db/provider-records.ts";
 import type { Claim } from "../domain/claim.ts";
+import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
   ConsumerExists,
@@ -12,6 +12,7 @@ import {
 } from "../domain/errors.ts";
 import { loadClaimedState, writeClaims, type ClaimOutcome } from "./claim-writer.ts";
 import type { IndexKeeper } from "./index-keeper.ts";
+import { KnownNames } from "./known-names.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
@@ -30,6 +31,7 @@ interface WaitingClaim {
 export class ClaimQueue {
   readonly #database: Database;
   readonly #keeper: IndexKeeper;
+  readonly #known = new KnownNames();
   #waiting: WaitingClaim[] = [];
   #isWriting = false;
 
@@ -40,6 +42,8 @@ export class ClaimQueue {
 
   /**
    * Resolves when the claim is committed.
+   *
+   * A batch has the deadline of the claim that came first, and so of the shortest time.
    *
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
@@ -55,10 +59,21 @@ export class ClaimQueue {
     while (this.#waiting.length > 0) {
       // Requests that can be read already belong into this batch: let the event loop read them.
       await setImmediate();
-      const batch = this.#waiting.splice(0, MAX_BATCH);
-      await this.#write(batch);
+      const batch = this.#takeBatch();
+      if (batch.length > 0) await this.#write(batch);
     }
     this.#isWriting = false;
+  }
+
+  /** Those whose turn comes too late are refused: nobody would hear that they were written. */
+  #takeBatch(): WaitingClaim[] {
+    const now = performance.now();
+    const batch = this.#waiting.splice(0, MAX_BATCH);
+    return batch.filter(({ claim, refuse }) => {
+      const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
+      if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
+      return isInTime;
+    });
   }
 
   async #write(batch: readonly WaitingClaim[]): Promise<void> {
@@ -83,26 +98,49 @@ export class ClaimQueue {
   async #writeWithRetries(claims: readonly Claim[]): Promise<ClaimOutcome[]> {
     const [first] = claims;
     if (!first) return [];
-    const { context } = first;
+    const effort: Effort = { retries: 0, rollbacks: 0 };
+    const context = { ...first.context, effort };
+    try {
+      return await this.#tryUntilWritten(claims, context);
+    } finally {
+      // What was hard for one was hard for all.
+      for (const claim of claims) addEffort(claim.context.effort, effort);
+    }
+  }
+
+  async #tryUntilWritten(
+    claims: readonly Claim[],
+    context: RequestContext,
+  ): Promise<ClaimOutcome[]> {
     for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
       try {
-        await this.#keeper.fresh();
-        const state = await this.#database.reader(context, (tx) => loadClaimedState(tx, claims));
+        await this.#keeper.fresh(context);
+        const state = await this.#database.reader(context, (tx) =>
+          loadClaimedState(tx, claims, this.#known),
+        );
         return await this.#database.writer(context, (tx) =>
-          writeClaims(tx, this.#keeper.current, claims, state),
+          writeClaims(
+            tx,
+            this.#keeper.current,
+            claims,
+            state,
+            this.#known,
+            this.#keeper.beginToFollow(tx),
+          ),
         );
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;
         }
-        await this.#refresh(claims);
+        this.#database.countRetry(context);
+        await this.#doubt(claims);
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();
   }
 
-  /** Reads again what the claims name, and what their consumers would give back. */
-  async #refresh(claims: readonly Claim[]): Promise<void> {
+  /** Has read again what the claims name, and what their consumers would give back. */
+  async #doubt(claims: readonly Claim[]): Promise<void> {
     const [first] = claims;
     if (!first) return;
     const index = this.#keeper.current;
@@ -111,12 +149,16 @@ export class ClaimQueue {
       ...consumers.flatMap(({ allocations }) => allocations),
       ...claims.flatMap(({ inventories = [] }) => inventories),
     ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
-    const records = await this.#database.reader(first.context, async (tx) => {
-      const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
-      const held = await listStoredAllocations(tx, [...uuids]);
-      const ids = new Set([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
-      return loadProviderRecords(tx, [...ids]);
-    });
-    for (const record of records) index.put(record);
+    const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
+    const held = await this.#database.reader(first.context, (tx) =>
+      listStoredAllocations(tx, [...uuids]),
+    );
+    this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
   }
+}
+
+function addEffort(sum: Effort | undefined, { retries, rollbacks }: Effort): void {
+  if (!sum) return;
+  sum.retries += retries;
+  sum.rollbacks += rollbacks;
 }

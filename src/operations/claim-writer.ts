@@ -11,16 +11,18 @@ import {
   ensureExternalIdentities,
   findConsumers,
   findExternalIdentities,
-  updateConsumer,
+  updateConsumers,
+  type ConsumerUpdate,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
-import type { Consumer, ExternalIdentity } from "../domain/consumer.ts";
+import type { Consumer } from "../domain/consumer.ts";
 import { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-plan.ts";
+import type { ConsumerNames, KnownNames } from "./known-names.ts";
 
 /** What became of a claim: the reason why it was refused, or nothing. */
 export type ClaimOutcome = PlacementError | undefined;
@@ -31,47 +33,47 @@ export interface ClaimedState {
   readonly consumers: ReadonlyMap<string, Consumer>;
   /** By the UUID of the consumer. */
   readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
-  /** Those that are there already. They are never deleted. */
+  /** Those that are there and were not known to be. */
   readonly names: ConsumerNames;
-}
-
-/** Ids by what the outside calls them. */
-interface ConsumerNames {
-  readonly projects: ReadonlyMap<string, ExternalIdentity>;
-  readonly users: ReadonlyMap<string, ExternalIdentity>;
-  readonly types: ReadonlyMap<string, number>;
 }
 
 /**
  * Reads what claims are about. It may have changed by the time they are written: then a guard
  * misses. So it is read before the transaction that writes, which is kept short.
+ *
+ * @param known names that need not be looked up
  */
 export async function loadClaimedState(
   tx: ReadTransaction,
   claims: readonly Claim[],
+  known: ConsumerNames,
 ): Promise<ClaimedState> {
   const claimed = claims.flatMap(({ consumers }) => consumers);
-  const uuids = distinct(claimed, ({ consumerUuid }) => consumerUuid);
-  const allocations = await listStoredAllocations(tx, uuids);
+  const uuids = [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
+  const present = claimed.filter((consumer) => consumer.allocations.length > 0);
+  // Asked at once: where statements can be sent without waiting for each other, they are.
+  const [allocations, consumers, projects, users, types] = await Promise.all([
+    listStoredAllocations(tx, uuids),
+    findConsumers(tx, uuids),
+    findExternalIdentities(
+      tx,
+      "projects",
+      unknown(present, known.projects, ({ projectId }) => projectId),
+    ),
+    findExternalIdentities(
+      tx,
+      "users",
+      unknown(present, known.users, ({ userId }) => userId),
+    ),
+    findConsumerTypes(
+      tx,
+      unknown(present, known.types, ({ consumerType }) => consumerType),
+    ),
+  ]);
   return {
-    consumers: await findConsumers(tx, uuids),
+    consumers,
     allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
-    names: {
-      projects: await findExternalIdentities(
-        tx,
-        "projects",
-        distinct(claimed, ({ projectId }) => projectId),
-      ),
-      users: await findExternalIdentities(
-        tx,
-        "users",
-        distinct(claimed, ({ userId }) => userId),
-      ),
-      types: await findConsumerTypes(
-        tx,
-        distinct(claimed, ({ consumerType }) => consumerType),
-      ),
-    },
+    names: { projects, users, types },
   };
 }
 
@@ -80,6 +82,8 @@ export async function loadClaimedState(
  * it leave. The read model follows when the transaction has committed.
  *
  * @param state read before; it may be out of date
+ * @param known learns the names of the state, and those that are made
+ * @param follow takes what is to be done to the read model after the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
  * @returns the outcomes, in the order of the claims
@@ -89,6 +93,8 @@ export async function writeClaims(
   index: ProviderIndex,
   claims: readonly Claim[],
   state: ClaimedState,
+  known: KnownNames,
+  follow: (apply: (index: ProviderIndex) => void) => void,
 ): Promise<ClaimOutcome[]> {
   const plan = new ClaimPlan(index);
   addConsumers(plan, claims, state);
@@ -97,14 +103,17 @@ export async function writeClaims(
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  await writeConsumers(tx, consumers, await ensureNames(tx, consumers, state.names));
+  known.remember(state.names);
+  const made = await ensureNames(tx, consumers, known);
+  writeConsumers(tx, consumers, known, made);
   await writeProviders(tx, plan.providers);
-  await writeAllocations(tx, consumers);
-  await deleteConsumersWithoutAllocations(
+  writeAllocations(tx, consumers);
+  deleteConsumersWithoutAllocations(
     tx,
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
-  tx.afterCommit(() => updateIndex(index, plan.providers));
+  tx.afterCommit(() => known.remember(made));
+  follow((current) => updateIndex(current, plan.providers));
   return outcomes;
 }
 
@@ -152,24 +161,24 @@ function recordChanges(
   }
 }
 
-/** Makes the projects, users and types that consumers are to have and that are not there yet. */
+/**
+ * Makes the projects, users and types that consumers are to have and that are not there yet.
+ *
+ * @returns those that were not known
+ */
 async function ensureNames(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
-  { projects, users, types }: ConsumerNames,
+  known: ConsumerNames,
 ): Promise<ConsumerNames> {
   const present = consumers.filter(({ generation }) => generation !== undefined);
-  const missing = <Id>(
-    known: ReadonlyMap<string, Id>,
-    nameOf: (consumer: PlannedConsumer) => string | undefined,
-  ) => distinct(present, nameOf).filter((name) => !known.has(name));
-  const newProjects = missing(projects, ({ projectId }) => projectId);
-  const newUsers = missing(users, ({ userId }) => userId);
-  const newTypes = missing(types, ({ consumerType }) => consumerType);
+  const projects = unknown(present, known.projects, ({ projectId }) => projectId);
+  const users = unknown(present, known.users, ({ userId }) => userId);
+  const types = unknown(present, known.types, ({ consumerType }) => consumerType);
   return {
-    projects: joined(projects, await ensureExternalIdentities(tx, "projects", newProjects)),
-    users: joined(users, await ensureExternalIdentities(tx, "users", newUsers)),
-    types: joined(types, await ensureConsumerTypes(tx, newTypes)),
+    projects: await ensureExternalIdentities(tx, "projects", projects),
+    users: await ensureExternalIdentities(tx, "users", users),
+    types: await ensureConsumerTypes(tx, types),
   };
 }
 
@@ -177,37 +186,41 @@ async function ensureNames(
  * Consumers come before providers, both in the order of their keys, so that two processes that
  * write the same rows take their locks in the same order.
  */
-async function writeConsumers(
+function writeConsumers(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
-  { projects, users, types }: ConsumerNames,
-): Promise<void> {
+  known: ConsumerNames,
+  made: ConsumerNames,
+): void {
+  const projectOf = ({ projectId }: PlannedConsumer) =>
+    idOf(projectId, made.projects, known.projects);
+  const userOf = ({ userId }: PlannedConsumer) => idOf(userId, made.users, known.users);
   const typeIdOf = ({ consumerType, stored, wasRemoved }: PlannedConsumer) => {
-    if (consumerType !== undefined) return idOf(types, consumerType);
+    if (consumerType !== undefined) return idOf(consumerType, made.types, known.types);
     return wasRemoved ? null : (stored?.consumerTypeId ?? null);
   };
-  for (const consumer of consumers) {
+  const updates = consumers.flatMap((consumer): ConsumerUpdate[] => {
     const { stored, generation } = consumer;
-    if (!stored) continue;
-    if (generation !== undefined) {
-      stored.change({
-        project: idOf(projects, consumer.projectId),
-        user: idOf(users, consumer.userId),
-        consumerTypeId: typeIdOf(consumer),
-      });
-    }
+    if (!stored) return [];
     // A consumer that is about to be deleted is guarded by its generation too.
-    await updateConsumer(tx, stored, (generation ?? stored.generation + 1) - stored.generation);
-  }
-  await createConsumers(
+    if (generation === undefined) return [{ consumer: stored, steps: 1 }];
+    stored.change({
+      project: projectOf(consumer),
+      user: userOf(consumer),
+      consumerTypeId: typeIdOf(consumer),
+    });
+    return [{ consumer: stored, steps: generation - stored.generation }];
+  });
+  updateConsumers(tx, updates);
+  createConsumers(
     tx,
     consumers
       .filter(({ stored, generation }) => !stored && generation !== undefined)
       .map((consumer) => ({
         uuid: consumer.uuid,
         generation: consumer.generation ?? 0,
-        projectId: idOf(projects, consumer.projectId).id,
-        userId: idOf(users, consumer.userId).id,
+        projectId: projectOf(consumer).id,
+        userId: userOf(consumer).id,
         consumerTypeId: typeIdOf(consumer),
       })),
   );
@@ -218,7 +231,7 @@ async function writeProviders(
   providers: readonly PlannedProvider[],
 ): Promise<void> {
   const changed = providers.filter(({ steps }) => steps > 0);
-  await incrementProviderGenerations(
+  incrementProviderGenerations(
     tx,
     changed.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),
   );
@@ -241,15 +254,12 @@ async function writeInventories(
   }
 }
 
-async function writeAllocations(
-  tx: WriteTransaction,
-  consumers: readonly PlannedConsumer[],
-): Promise<void> {
-  await deleteAllocationsOfConsumers(
+function writeAllocations(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
+  deleteAllocationsOfConsumers(
     tx,
     consumers.filter((consumer) => consumer.hasStoredAllocations).map(({ uuid }) => uuid),
   );
-  await insertAllocations(
+  insertAllocations(
     tx,
     consumers.flatMap((consumer) =>
       consumer.allocations.map((allocation) => ({
@@ -283,23 +293,20 @@ function updateIndex(index: ProviderIndex, providers: readonly PlannedProvider[]
   }
 }
 
-function idOf<Id>(ids: ReadonlyMap<string, Id>, name: string | undefined): Id {
-  const id = name === undefined ? undefined : ids.get(name);
-  if (id === undefined) throw new Error(`${name} is not there right after it was made`);
-  return id;
+function idOf<Id>(name: string | undefined, ...known: readonly ReadonlyMap<string, Id>[]): Id {
+  for (const ids of known) {
+    const id = name === undefined ? undefined : ids.get(name);
+    if (id !== undefined) return id;
+  }
+  throw new Error(`${name} is not there right after it was made`);
 }
 
-/** Each name once; without those that have none. */
-function distinct<Item>(
+/** Each name of which no id is known, once; without those that have none. */
+function unknown<Item>(
   items: readonly Item[],
+  ids: ReadonlyMap<string, unknown>,
   nameOf: (item: Item) => string | undefined,
 ): string[] {
-  return [...new Set(items.flatMap((item) => nameOf(item) ?? []))];
-}
-
-function joined<Id>(
-  known: ReadonlyMap<string, Id>,
-  added: ReadonlyMap<string, Id>,
-): ReadonlyMap<string, Id> {
-  return added.size === 0 ? known : new Map([...known, ...added]);
+  const names = new Set(items.flatMap((item) => nameOf(item) ?? []));
+  return [...names].filter((name) => !ids.has(name));
 }

@@ -33,7 +33,7 @@ beforeEach(async () => {
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });
-  index = await service.freshIndex();
+  index = await service.freshIndex(context());
   await provide(PROVIDER, { VCPU: 10, MEMORY_MB: 1000 });
   await provide(OTHER_PROVIDER, { VCPU: 10 });
 });

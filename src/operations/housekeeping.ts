@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { deleteChangesBefore } from "../db/change-feed.ts";
+import { DatabaseUnavailable } from "../db/errors.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { Service } from "./service.ts";
 
@@ -16,7 +17,8 @@ const HOUSEKEEPING: DatabaseContext = {
 
 /**
  * Every minute, deletes changes that are older than `[stowage] change_retention`, until `signal`
- * is aborted. A failure is reported, and tried again the next time.
+ * is aborted. A failure is reported, and tried again the next time; that the database is away is
+ * said elsewhere.
  */
 export async function keepHouse(
   service: Service,
@@ -27,7 +29,7 @@ export async function keepHouse(
     try {
       await deleteOldChanges(service, new Date());
     } catch (error) {
-      report(error);
+      if (!(error instanceof DatabaseUnavailable)) report(error);
     }
     await sleep(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {});
   }
@@ -38,7 +40,8 @@ export async function deleteOldChanges(service: Service, now: Date): Promise<num
   const limit = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
   let total = 0;
   for (;;) {
-    const deleted = await service.database.writer(HOUSEKEEPING, (tx) =>
+    const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
+    const deleted = await service.database.writer({ ...HOUSEKEEPING, deadlineMs }, (tx) =>
       deleteChangesBefore(tx, limit, BATCH),
     );
     total += deleted;

@@ -1,10 +1,12 @@
 import {
+  findSettledChangeId,
   listChangesAfter,
-  listNewestChangeIds,
   summarizeChangesAfter,
   type FeedEntry,
 } from "../db/change-feed.ts";
 import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable } from "../db/errors.ts";
+import { inTime } from "../db/in-time.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import type {
@@ -16,14 +18,13 @@ import type {
 import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
 import { FeedPosition } from "./feed-position.ts";
+import { OwnChanges } from "./own-changes.ts";
 
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
-/** So many of the newest changes are remembered as seen when the read model is built. */
-const REMEMBERED_CHANGES = 10_000;
 
-/** Replicas that are asked more often than this never need to build the read model anew. */
-const MIN_STALE_AFTER_MS = 60_000;
+/** Up to so many entries of the feed are listed without counting them first. */
+const LISTED_AT_ONCE = 100;
 
 /** Following the feed belongs to no request: one query serves all that wait. */
 const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectId: undefined };
@@ -42,11 +43,23 @@ export class IndexKeeper {
   #caughtUpAtMs = 0;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  #defect: Error | undefined;
+  #isStopped = false;
+  readonly #own = new OwnChanges();
+  /** Providers to be read again, by id. */
+  #doubted = new Set<number>();
+  /** How often the feed has told anything. */
+  #news = 0;
+  #onUnknownWriter: (() => void) | undefined;
 
-  /** @param changeRetentionMs how long changes stay in the feed */
-  constructor(database: Database, changeRetentionMs: number) {
+  /**
+   * @param changeRetentionMs how long changes stay in the feed
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  constructor(database: Database, changeRetentionMs: number, onUnknownWriter?: () => void) {
     this.#database = database;
-    this.#staleAfterMs = Math.max(changeRetentionMs / 2, MIN_STALE_AFTER_MS);
+    this.#onUnknownWriter = onUnknownWriter;
+    this.#staleAfterMs = changeRetentionMs / 2;
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */
@@ -66,21 +79,63 @@ export class IndexKeeper {
       }
       return readPosition(tx);
     });
+    // What is still being written knows the read model of before: the feed will tell of it.
+    this.#news += 1;
+    this.#own.clear();
     this.#index = index;
     this.#position = position;
     this.#caughtUpAtMs = performance.now();
   }
 
-  /** The read model with every change that was committed before the call. */
-  async fresh(): Promise<ProviderIndex> {
-    if (this.#database.adapter.isShared) await this.#catchUpForAll();
+  /**
+   * The read model with every change that was committed before the call.
+   *
+   * @throws DatabaseUnavailable when that is not known by the deadline
+   */
+  async fresh({
+    deadlineMs = Infinity,
+  }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
+    if (this.#database.adapter.isShared || this.#doubted.size > 0) {
+      await inTime(this.#catchUpForAll(), deadlineMs);
+    }
     return this.#index;
+  }
+
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Has providers read again, as they may have changed without a word in the feed. */
+  doubt(ids: Iterable<number>): void {
+    for (const id of ids) this.#doubted.add(id);
   }
 
   /** Reads what a transaction has changed, and puts it into the read model after the commit. */
   async followAfterCommit(tx: WriteTransaction): Promise<void> {
-    const apply = await readEffects(tx, tx.changes);
-    tx.afterCommit(() => apply(this.#index));
+    const apply = this.beginToFollow(tx);
+    const effects = await readEffects(
+      tx,
+      tx.recorded.map(({ change }) => change),
+    );
+    apply(effects);
+  }
+
+  /**
+   * To be called when a transaction begins to rely on what the read model knows. What is given to the
+   * result is put into the read model after the commit, unless the feed has told anything meanwhile:
+   * then what the transaction knew of providers may be older than what the read model knows by now,
+   * and the feed will tell of the transaction, too.
+   */
+  beginToFollow(tx: WriteTransaction): (apply: (index: ProviderIndex) => void) => void {
+    const news = this.#news;
+    return (apply) => {
+      tx.afterCommit(() => {
+        if (this.#news !== news) return;
+        apply(this.#index);
+        if (this.#database.adapter.isShared) this.#own.add(tx.recorded);
+      });
+    };
   }
 
   /**
@@ -95,6 +150,7 @@ export class IndexKeeper {
       .catch(() => {})
       .then(() => {
         this.#queued = undefined;
+        if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
         return this.#start();
       });
     return this.#queued;
@@ -113,18 +169,82 @@ export class IndexKeeper {
     // Changes that were never seen may be gone from the feed by now.
     if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();
     const position = this.#position;
-    await this.#database.reader(FOLLOW, async (tx) => {
-      const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-      if (count === position.count && lastId === position.lastId) return;
-      const entries = await listChangesAfter(tx, position.floor);
-      const fresh = entries.filter(({ id }) => !position.has(id));
-      const apply = await readEffects(tx, fresh);
-      apply(this.#index);
-      for (const { id } of fresh) position.add(id, startedAtMs);
-    });
+    const doubted = this.#doubted;
+    this.#doubted = new Set();
+    const isKnown = await this.#database
+      .reader(FOLLOW, async (tx) => {
+        const unseen = await listUnseenChanges(tx, position);
+        if (unseen.some(({ kind }) => kind === "everything")) return false;
+        const fresh = unseen.filter((entry) => !this.#own.take(entry));
+        const told = new Set(fresh.map(({ providerId }) => providerId));
+        const untold = [...doubted.difference(told)].map(
+          (providerId) => ({ kind: "provider", providerId }) as const,
+        );
+        if (fresh.length + untold.length === 0) {
+          remember(position, unseen);
+          return true;
+        }
+        const apply = await readEffects(tx, [...fresh, ...untold]);
+        const generations = untold.map(({ providerId }) => this.#generationOf(providerId));
+        apply(this.#index);
+        remember(position, unseen);
+        this.#news += 1;
+        if (untold.some(({ providerId }, i) => this.#generationOf(providerId) !== generations[i])) {
+          this.#reportUnknownWriter();
+        }
+        return true;
+      })
+      .catch((error: unknown) => {
+        this.doubt(doubted);
+        throw error;
+      });
+    if (!isKnown) return this.build();
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
+    this.#closeGaps(position);
   }
+
+  /**
+   * Nobody waits for it: that it is done is learnt from the feed. A failure that is a defect fails the
+   * next answer.
+   */
+  #closeGaps(position: FeedPosition): void {
+    if (this.#defect) throw this.#defect;
+    const gaps = position.takeGaps();
+    if (!gaps) return;
+    this.#database.closeGaps(gaps).catch((error: unknown) => {
+      this.#defect = error instanceof Error ? error : new Error(String(error));
+    });
+  }
+
+  #generationOf(providerId: number): number | undefined {
+    return this.#index.getById(providerId)?.generation;
+  }
+
+  #reportUnknownWriter(): void {
+    this.#onUnknownWriter?.();
+    this.#onUnknownWriter = undefined;
+  }
+}
+
+function remember(position: FeedPosition, entries: readonly FeedEntry[]): void {
+  for (const { id, settled } of entries) {
+    position.add(id);
+    if (settled !== undefined) position.close(settled);
+  }
+}
+
+async function listUnseenChanges(
+  tx: ReadTransaction,
+  position: FeedPosition,
+): Promise<FeedEntry[]> {
+  // Mostly there is so little to list that to count it first would only take longer.
+  if (position.count > LISTED_AT_ONCE) {
+    const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
+    if (count === position.count && lastId === position.lastId) return [];
+  }
+  const entries = await listChangesAfter(tx, position.floor);
+  return entries.filter(({ id }) => !position.has(id));
 }
 
 /**
@@ -172,8 +292,8 @@ function setNames(index: ProviderIndex, { resourceClasses, traits }: Names): voi
 }
 
 async function readPosition(tx: ReadTransaction): Promise<FeedPosition> {
-  const [oldest = 1, ...newer] = await listNewestChangeIds(tx, REMEMBERED_CHANGES);
-  const position = new FeedPosition(oldest - 1);
-  for (const id of [oldest, ...newer]) position.add(id, performance.now());
+  if (!tx.adapter.isShared) return new FeedPosition(0);
+  const position = new FeedPosition(await findSettledChangeId(tx));
+  remember(position, await listChangesAfter(tx, position.floor));
   return position;
 }

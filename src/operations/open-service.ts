@@ -9,7 +9,14 @@ import { Service } from "./service.ts";
 /** What is done at start belongs to no request. */
 const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
 
-export interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" | "counters"> {
+const UNKNOWN_WRITER =
+  "Another program writes to the database, perhaps Placement, and answers may be out of date: " +
+  'run "stowage db triggers install"';
+
+export interface OpenServiceOptions extends Pick<
+  DatabaseOptions,
+  "onStatement" | "counters" | "logger"
+> {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;
 }
@@ -24,13 +31,19 @@ export async function openService(
   config: Config,
   { mayMigrate, ...options }: OpenServiceOptions,
 ): Promise<Service> {
-  const { connection, connectionParameters } = config.placementDatabase;
+  const { placementDatabase, stowage } = config;
+  const { connection, connectionParameters } = placementDatabase;
   const settings = parseConnectionUrl(connection, connectionParameters);
-  const database = await Database.open(settings, { ...config.placementDatabase, ...options });
+  const { databaseTimeout } = stowage;
+  const database = await Database.open(settings, {
+    ...placementDatabase,
+    databaseTimeout,
+    ...options,
+  });
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
     await database.writer(START, ensureStandardNames);
-    return await Service.start(config, database);
+    return await Service.start(config, database, () => options.logger?.warn(UNKNOWN_WRITER));
   } catch (error) {
     await database.close();
     throw error;

@@ -6,6 +6,7 @@ import {
   insertName,
   listNames,
   maxResourceClassId,
+  MIN_CUSTOM_ID,
   renameResourceClass,
 } from "../db/names.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
@@ -19,9 +20,6 @@ import {
 import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "./service.ts";
-
-/** Ids below belong to the standard classes; the engines' own counters know nothing of that. */
-const MIN_CUSTOM_ID = 10_000;
 
 export function listResourceClasses(
   service: Service,
@@ -99,8 +97,9 @@ export function deleteResourceClass(
     const resourceClass = await findName(tx, "resource_classes", name);
     if (!resourceClass) throw new ResourceClassNotFound(name);
     if (resourceClass.id < MIN_CUSTOM_ID) throw new ResourceClassCannotDeleteStandard(name);
-    if (await isResourceClassInUse(tx, resourceClass.id)) throw new ResourceClassInUse(name);
+    // In this order: whoever makes an inventory of it has come before, or finds that it is gone.
     await deleteName(tx, "resource_classes", resourceClass.id);
+    if (await isResourceClassInUse(tx, resourceClass.id)) throw new ResourceClassInUse(name);
     tx.recordChange({ kind: "resource_class_deleted", subject: name });
   });
 }

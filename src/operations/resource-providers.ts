@@ -9,6 +9,7 @@ import {
   listProviders as listAllProviders,
   listProvidersById,
   listProvidersOfTree,
+  lockProvider,
   updateProvider as updateProviderRow,
   updateRootOfProviders,
 } from "../db/resource-providers.ts";
@@ -46,7 +47,7 @@ export async function listProviders(
   { name, uuid, filter }: ProviderListing,
 ): Promise<ResourceProvider[]> {
   if (!filter) return service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
-  const index = await service.freshIndex();
+  const index = await service.freshIndex(context);
   const ids = index.findProviders(filter);
   const providers = await service.read(context, (tx) => listProvidersById(tx, ids));
   return providers.filter(
@@ -121,6 +122,8 @@ export function deleteProvider(
 ): Promise<void> {
   return service.write(context, async (tx) => {
     const provider = await getProviderByUuid(tx, uuid);
+    // A claim that is under way is waited for, and one that comes later finds nothing.
+    await lockProvider(tx, provider);
     if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
     try {

@@ -1,9 +1,13 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
+import { ReferenceViolation, TransactionConflict } from "../db/errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "./claim-queue.ts";
 import { IndexKeeper } from "./index-keeper.ts";
+
+/** So often a write is done again because of what another process did at the same moment. */
+const MAX_SURPRISES = 3;
 
 /** Where operations find what they work on: the database, which is the truth, and the read model. */
 export class Service {
@@ -19,16 +23,25 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
   }
 
-  /** Builds the read model of a database whose schema is the newest. */
-  static async start(config: Config, database: Database): Promise<Service> {
-    const keeper = new IndexKeeper(database, config.stowage.changeRetention * 1000);
+  /**
+   * Builds the read model of a database whose schema is the newest.
+   *
+   * @param onUnknownWriter is called once when a program writes that does not write to the feed
+   */
+  static async start(
+    config: Config,
+    database: Database,
+    onUnknownWriter?: () => void,
+  ): Promise<Service> {
+    const retentionMs = config.stowage.changeRetention * 1000;
+    const keeper = new IndexKeeper(database, retentionMs, onUnknownWriter);
     await keeper.build();
     return new Service(config, database, keeper);
   }
 
   /** The read model with every change that was committed before the call. */
-  freshIndex(): Promise<ProviderIndex> {
-    return this.#keeper.fresh();
+  freshIndex(context: DatabaseContext): Promise<ProviderIndex> {
+    return this.#keeper.fresh(context);
   }
 
   /** Runs a function that sees one consistent snapshot of the tables. */
@@ -36,19 +49,38 @@ export class Service {
     context: DatabaseContext,
     work: (tx: ReadTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    const index = await this.#keeper.fresh();
+    const index = await this.#keeper.fresh(context);
     return this.database.reader(context, (tx) => work(tx, index));
   }
 
   /**
    * Writes, and lets the read model follow: what a transaction recorded as changed is read again
    * before its commit, and put into the read model right after it.
+   *
+   * What a foreign key refuses although it was looked for, another process has deleted since, or
+   * begun to use: then it is done again, on a fresh read model, and finds that out.
+   *
+   * @throws TransactionConflict others were first again and again
    */
   async write<Result>(
     context: DatabaseContext,
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    await this.#keeper.fresh();
+    for (let left = MAX_SURPRISES; ; left -= 1) {
+      await this.#keeper.fresh(context);
+      try {
+        return await this.#writeOnce(context, work);
+      } catch (error) {
+        if (!(error instanceof ReferenceViolation)) throw error;
+        if (left === 0) throw new TransactionConflict(error.message, { cause: error });
+      }
+    }
+  }
+
+  #writeOnce<Result>(
+    context: DatabaseContext,
+    work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
+  ): Promise<Result> {
     return this.database.writer(context, async (tx) => {
       const result = await work(tx, this.#keeper.current);
       await this.#keeper.followAfterCommit(tx);
@@ -58,6 +90,7 @@ export class Service {
 
   /** Waits for the transactions under way, then lets go of the database. */
   close(): Promise<void> {
+    this.#keeper.stop();
     return this.database.close();
   }
 }

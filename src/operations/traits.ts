@@ -10,12 +10,14 @@ import {
 import type { WriteTransaction } from "../db/transaction.ts";
 import {
   ProviderGenerationConflict,
+  ResourceProviderConcurrentUpdateDetected,
   TraitCannotDeleteStandard,
   TraitInUse,
   TraitNotFound,
 } from "../domain/errors.ts";
 import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
+import type { ResourceProvider } from "../domain/resource-provider.ts";
 import { recordProvider } from "./resource-providers.ts";
 import type { Service } from "./service.ts";
 
@@ -141,10 +143,22 @@ export function setProviderTraits(
       provider.id,
       traits.map(({ id }) => id),
     );
-    if (!isChanged) return { generation: provider.generation, traits };
+    if (!isChanged) {
+      await checkGeneration(tx, provider);
+      return { generation: provider.generation, traits };
+    }
     recordProvider(tx, provider);
-    return { generation: await incrementProviderGeneration(tx, provider), traits };
+    return { generation: incrementProviderGeneration(tx, provider), traits };
   });
+}
+
+/** @throws ResourceProviderConcurrentUpdateDetected another process has changed it since it was read */
+async function checkGeneration(
+  tx: WriteTransaction,
+  { uuid, generation }: ResourceProvider,
+): Promise<void> {
+  const { generation: present } = await getProviderByUuid(tx, uuid);
+  if (present !== generation) throw new ResourceProviderConcurrentUpdateDetected();
 }
 
 async function replaceTraits(

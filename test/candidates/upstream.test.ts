@@ -14,7 +14,7 @@ import type { Fleet } from "./plain-search.ts";
 import { queryString, writeFleets } from "./world.ts";
 
 if (!isPlacementInstalled) {
-  console.log("Answers are not compared: see scripts/install-placement-for-tests.sh");
+  console.log("Answers are not compared: see scripts/install-for-tests.sh");
 }
 
 /** More for a long run: `UPSTREAM_FLEETS=2000 npx vitest run test/candidates/upstream.test.ts`. */

@@ -1,16 +1,16 @@
 import { readFile } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import path from "node:path";
 
 import { CompiledQuery, sql } from "kysely";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
-import { DatabaseUnavailable } from "../../src/db/errors.ts";
+import { CommitOutcomeUnknown, DatabaseUnavailable } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
+import { CommitProxy } from "../support/commit-proxy.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 import { schemaFacts } from "./schema-facts.ts";
@@ -170,11 +170,11 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   });
 
   describe("a commit whose answer is lost", () => {
-    let proxy: CuttingProxy;
+    let proxy: CommitProxy;
 
     beforeEach(async () => {
       const { hostname, port } = new URL(place.connection);
-      proxy = await CuttingProxy.start(hostname, Number(port));
+      proxy = await CommitProxy.start(hostname, Number(port));
       await migrate(await open());
     });
 
@@ -182,8 +182,8 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
       await proxy.stop();
     });
 
-    it.each(["before", "after"] as const)(
-      "is made once when the connection breaks %s the server has done it",
+    it.each(["cut before", "cut after"] as const)(
+      "is made once when the connection is %s the server has done it",
       async (moment) => {
         const database = await open({}, proxy.port);
         const committed: number[] = [];
@@ -194,71 +194,47 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
           await insertTrait(tx, `attempt ${attempt}`);
           tx.recordChange({ kind: "trait", subject: `attempt ${attempt}` });
           tx.afterCommit(() => committed.push(attempt));
-          if (attempt === 1) proxy.cutAtCommit(moment);
+          if (attempt === 1) void proxy.meetCommit(moment);
         });
-        const last = moment === "before" ? 2 : 1;
+        const last = moment === "cut before" ? 2 : 1;
         expect(committed).toEqual([last]);
         expect(await readTraits(database)).toEqual([`attempt ${last}`]);
       },
     );
+
+    it("is made again where a crash made the server give the id of its change to another", async () => {
+      const database = await open({}, proxy.port);
+      const other = await open();
+      const isCut = Promise.withResolvers<void>();
+      let attempts = 0;
+      await database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "A" });
+        if (attempts > 1) return;
+        void proxy.meetCommit("cut before").then(isCut.resolve);
+        const reused = isCut.promise.then(() => insertChange(other, 1, "another request"));
+        proxy.redirect(Number(new URL(place.connection).port), reused);
+      });
+      expect(await readTraits(database)).toEqual(["attempt 2"]);
+    });
+
+    it("is not made again while the server itself does not know", { timeout: 40_000 }, async () => {
+      const database = await open({}, proxy.port);
+      let attempts = 0;
+      const writing = database.writer(CONTEXT, async (tx) => {
+        attempts += 1;
+        await insertTrait(tx, `attempt ${attempts}`);
+        tx.recordChange({ kind: "trait", subject: "A" });
+        void proxy.meetCommit("strand");
+      });
+      await expect(writing).rejects.toThrow(CommitOutcomeUnknown);
+      proxy.release();
+      await vi.waitFor(async () => expect(await readTraits(database)).toEqual(["attempt 1"]));
+      expect(attempts).toBe(1);
+    });
   });
 });
-
-/** Hands bytes on, until it is told to break a connection when a commit comes by. */
-class CuttingProxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #moment: "before" | "after" | undefined;
-
-  private constructor(host: string, port: number) {
-    this.#server = createServer((client) => {
-      const server = connect(port, host);
-      for (const socket of [client, server]) {
-        this.#sockets.add(socket);
-        socket.on("error", () => undefined);
-      }
-      client.on("close", () => server.destroy());
-      server.on("close", () => client.destroy());
-      server.on("data", (bytes) => client.write(bytes));
-      client.on("data", (bytes: Buffer) => this.#handOn(bytes, client, server));
-    });
-  }
-
-  static async start(host: string, port: number): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(host, port);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
-    return proxy;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Before the server gets to know of the commit, or after it is done and before anybody is told. */
-  cutAtCommit(moment: "before" | "after"): void {
-    this.#moment = moment;
-  }
-
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #handOn(bytes: Buffer, client: Socket, server: Socket): void {
-    if (!this.#moment || !bytes.includes("commit")) {
-      server.write(bytes);
-      return;
-    }
-    if (this.#moment === "before") {
-      client.destroy();
-    } else {
-      server.removeAllListeners("data");
-      server.on("data", () => client.destroy());
-      server.write(bytes);
-    }
-    this.#moment = undefined;
-  }
-}
 
 /** Ends the transaction's own connection, as an administrator or a restart of the server would. */
 async function killSession(tx: WriteTransaction): Promise<void> {
@@ -277,6 +253,17 @@ async function expectChangeToHaveMilliseconds(database: Database): Promise<void>
   expect(change.id).toBe(1);
   const madeAt = database.adapter.decodeDate(change.created_at)?.getTime() ?? 0;
   expect(Math.abs(Date.now() - madeAt)).toBeLessThan(10_000);
+}
+
+/** Under an id that has been given out already. */
+async function insertChange(database: Database, id: number, requestId: string): Promise<void> {
+  await database.writer(CONTEXT, async (tx) => {
+    const created_at = tx.adapter.encodeDate(tx.now);
+    await tx.query
+      .insertInto("stowage_changes")
+      .values({ id, created_at, kind: "trait", subject: "A", request_id: requestId })
+      .execute();
+  });
 }
 
 async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {

@@ -7,6 +7,7 @@ import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import { DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
+import { deferForRows, deferInsertion } from "../../src/db/row-statements.ts";
 import type {
   DatabaseContext,
   ReadTransaction,
@@ -185,24 +186,54 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     expect(attempts).toBe(10);
   });
 
-  it("undoes only the part that failed when a part may fail", async () => {
-    const called: string[] = [];
+  it("sends what is deferred in order, with the next statement or with the commit", async () => {
     await database.writer(CONTEXT, async (tx) => {
-      await insertTrait(tx, "CUSTOM_A");
-      tx.recordChange({ kind: "trait", subject: "CUSTOM_A" });
-      const part = tx.savepoint(async () => {
-        await insertTrait(tx, "CUSTOM_B");
-        tx.recordChange({ kind: "trait", subject: "CUSTOM_B" });
-        tx.afterCommit(() => called.push("B"));
-        await tx.savepoint(() => insertTrait(tx, "CUSTOM_C"));
-        await insertTrait(tx, "CUSTOM_A");
-      });
-      await expect(part).rejects.toThrow(DuplicateEntry);
-      await tx.savepoint(() => insertTrait(tx, "CUSTOM_D"));
+      deferTraits(tx, "CUSTOM_A", "CUSTOM_B");
+      expect(statements).toEqual([]);
+      expect(await selectTraits(tx)).toEqual(["CUSTOM_A", "CUSTOM_B"]);
+      deferTraits(tx, "CUSTOM_C");
+      tx.recordChange({ kind: "trait", subject: "CUSTOM_C" });
     });
+    expect(await readTraits(database)).toEqual(["CUSTOM_A", "CUSTOM_B", "CUSTOM_C"]);
+    expect(await readChanges(database)).toMatchObject([{ subject: "CUSTOM_C" }]);
+  });
+
+  it("undoes everything when something deferred fails, and says what it meant", async () => {
+    const called: string[] = [];
+    const writing = database.writer(CONTEXT, async (tx) => {
+      await insertTrait(tx, "CUSTOM_A");
+      deferTraits(tx, "CUSTOM_B", "CUSTOM_A");
+      tx.recordChange({ kind: "trait", subject: "CUSTOM_B" });
+      tx.afterCommit(() => called.push("committed"));
+    });
+    await expect(writing).rejects.toThrow(DuplicateEntry);
     expect(called).toEqual([]);
-    expect(await readTraits(database)).toEqual(["CUSTOM_A", "CUSTOM_D"]);
-    expect(await readChanges(database)).toMatchObject([{ subject: "CUSTOM_A" }]);
+    expect(await readTraits(database)).toEqual([]);
+    expect(await readChanges(database)).toEqual([]);
+  });
+
+  it("undoes everything when a guarded statement does not affect all its rows", async () => {
+    await database.writer(CONTEXT, (tx) => insertTrait(tx, "CUSTOM_A"));
+    const renaming = database.writer(CONTEXT, (tx) => {
+      deferForRows(tx, {
+        name: "rename",
+        rows: ["CUSTOM_A", "CUSTOM_B"],
+        lead: ["CUSTOM_C"],
+        parametersOf: (name) => [name],
+        build: (names) =>
+          tx.query.updateTable("traits").set({ name: "CUSTOM_C" }).where("name", "in", names),
+        isGuarded: true,
+        explain: () => new Error("one is missing"),
+      });
+    });
+    await expect(renaming).rejects.toThrow("one is missing");
+    expect(await readTraits(database)).toEqual(["CUSTOM_A"]);
+  });
+
+  it("sends nothing at all for a transaction that does nothing", async () => {
+    await database.writer(CONTEXT, () => "done");
+    await database.reader(CONTEXT, () => Promise.resolve("done"));
+    expect(statements).toEqual([]);
   });
 
   it("refuses a transaction inside another one instead of waiting for itself", async () => {
@@ -231,7 +262,7 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     await database.writer(CONTEXT, async (tx) => {
       escaped = tx;
     });
-    await expect(insertTrait(escaped as WriteTransaction, "CUSTOM_A")).rejects.toThrow("committed");
+    await expect(insertTrait(escaped as WriteTransaction, "CUSTOM_A")).rejects.toThrow("is over");
   });
 
   it("finishes what is under way before it closes", async () => {
@@ -330,6 +361,14 @@ async function insertTrait(tx: WriteTransaction, name: string): Promise<void> {
     .insertInto("traits")
     .values({ name, created_at: tx.adapter.encodeDate(tx.now), updated_at: null })
     .execute();
+}
+
+function deferTraits(tx: WriteTransaction, ...names: readonly string[]): void {
+  deferInsertion(
+    tx,
+    "traits",
+    names.map((name) => ({ name })),
+  );
 }
 
 async function selectTraits(tx: ReadTransaction): Promise<string[]> {

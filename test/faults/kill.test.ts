@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 import { Client } from "../support/client.ts";
-import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
+import { consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { makeFolder, startProcess, writeConfig, type StowageProcess } from "../support/stowage.ts";
-import { readTables, type Tables } from "./audit.ts";
-import { Journal, type Holdings, type JournalEntry } from "./journal.ts";
+import { compareAnswers } from "./answers.ts";
+import { readTablesOfFile, type Tables } from "./audit.ts";
+import { Journal } from "./journal.ts";
 import { Random } from "./random.ts";
+import { Choices, isBrokenConnection, prepareWrite, sendWrite } from "./writes.ts";
 
 /** How often the service is killed: a few times in every run of the tests, more when there is time. */
 const ROUNDS = Number(process.env["STOWAGE_FAULT_ROUNDS"] ?? 4);
@@ -41,6 +43,7 @@ class KillRun {
   readonly #file: string;
   readonly #journal: Journal;
   readonly #random = new Random(SEED);
+  readonly #choices: Choices;
   #isRunning = true;
   #highestGenerations: ReadonlyMap<string, number> = new Map();
 
@@ -48,6 +51,7 @@ class KillRun {
     this.#folder = folder;
     this.#file = join(folder, "placement.sqlite");
     this.#journal = journal;
+    this.#choices = new Choices(journal, this.#random, PROVIDERS);
   }
 
   async run(): Promise<void> {
@@ -58,12 +62,13 @@ class KillRun {
     });
     for (let round = 0; round < ROUNDS; round += 1) {
       await this.#playRound(round);
-      this.#check(readTables(this.#file));
+      this.#check(await readTablesOfFile(this.#file));
     }
     // Once more in peace: what the service says is what the tables say.
     const stowage = await startProcess(this.#folder);
     const client = new Client(stowage.url);
-    await this.#checkAnswers(client);
+    const { holdings } = await readTablesOfFile(this.#file);
+    expect(await compareAnswers(client, PROVIDERS, holdings)).toEqual([]);
     client.close();
     expect(await stowage.stop()).toBe(0);
     expect(
@@ -105,9 +110,9 @@ class KillRun {
       consumerUuid(number * CONSUMERS_PER_CLIENT + at),
     );
     while (this.#isRunning) {
-      const entry = this.#journal.begin({ client: number, ...this.#choose(consumers) });
+      const entry = this.#journal.begin({ client: number, ...this.#choices.next(consumers) });
       try {
-        const { status } = await this.#send(client, entry);
+        const { status } = await sendWrite(client, await prepareWrite(client, entry));
         this.#journal.finish(entry, status);
         expect([204, 404, 409], "an answer that is neither yes nor no").toContain(status);
       } catch (error) {
@@ -117,62 +122,6 @@ class KillRun {
         return;
       }
     }
-  }
-
-  #choose(consumers: readonly string[]): Pick<JournalEntry, "action" | "wanted"> {
-    const first = this.#random.pick(consumers);
-    const holdings = this.#journal.certainHoldings(first);
-    const holdsNothing = Object.keys(holdings).length === 0;
-    if (holdsNothing) return { action: "claim", wanted: new Map([[first, this.#someHoldings()]]) };
-    switch (this.#random.below(4)) {
-      case 0:
-        return { action: "delete", wanted: new Map([[first, {}]]) };
-      case 1: {
-        const second = this.#random.pick(consumers.filter((consumer) => consumer !== first));
-        const other = this.#journal.certainHoldings(second);
-        return {
-          action: "swap",
-          wanted: new Map([
-            [first, other],
-            [second, holdings],
-          ]),
-        };
-      }
-      default:
-        return { action: "move", wanted: new Map([[first, this.#someHoldings()]]) };
-    }
-  }
-
-  #someHoldings(): Holdings {
-    const providers = this.#random.below(4) === 0 ? 2 : 1;
-    const start = this.#random.below(PROVIDERS.length);
-    return Object.fromEntries(
-      Array.from({ length: providers }, (_, at) => {
-        const amount = 1 + this.#random.below(5);
-        const provider = PROVIDERS[(start + at) % PROVIDERS.length] ?? "";
-        return [provider, { VCPU: amount, MEMORY_MB: amount * 256 }];
-      }),
-    );
-  }
-
-  async #send(client: Client, { action, wanted }: JournalEntry): Promise<{ status: number }> {
-    const [[consumer, holdings] = ["", {}]] = wanted;
-    if (action === "delete") return client.delete(`/allocations/${consumer}`);
-    if (action !== "swap") {
-      const body = await this.#bodyOf(client, consumer, holdings);
-      return client.put(`/allocations/${consumer}`, body);
-    }
-    const bodies: Record<string, unknown> = {};
-    for (const [uuid, held] of wanted) bodies[uuid] = await this.#bodyOf(client, uuid, held);
-    return client.post("/allocations", bodies);
-  }
-
-  async #bodyOf(client: Client, consumer: string, holdings: Holdings): Promise<unknown> {
-    const reply = await client.expectSuccess("GET", `/allocations/${consumer}`);
-    const { consumer_generation: generation = null } = reply.json<{
-      consumer_generation?: number;
-    }>();
-    return claimBody(holdings, { generation });
   }
 
   #check({ holdings, providerGenerations, problems }: Tables): void {
@@ -185,35 +134,4 @@ class KillRun {
     }
     this.#highestGenerations = providerGenerations;
   }
-
-  /** Usages are the sums of the allocations, provider by provider, as the service itself has them. */
-  async #checkAnswers(client: Client): Promise<void> {
-    const { holdings } = readTables(this.#file);
-    for (const provider of PROVIDERS) {
-      const sums = { VCPU: 0, MEMORY_MB: 0 };
-      for (const held of holdings.values()) {
-        sums.VCPU += held[provider]?.["VCPU"] ?? 0;
-        sums.MEMORY_MB += held[provider]?.["MEMORY_MB"] ?? 0;
-      }
-      const usages = await client.expectSuccess("GET", `/resource_providers/${provider}/usages`);
-      expect(usages.json()).toMatchObject({ usages: sums });
-      const allocations = await client.expectSuccess(
-        "GET",
-        `/resource_providers/${provider}/allocations`,
-      );
-      expect(
-        Object.keys(allocations.json<{ allocations: object }>().allocations).toSorted(),
-      ).toEqual(
-        [...holdings]
-          .filter(([, held]) => held[provider])
-          .map(([consumer]) => consumer)
-          .toSorted(),
-      );
-    }
-  }
-}
-
-function isBrokenConnection(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ECONNRESET" || code === "ECONNREFUSED" || code === "EPIPE";
 }

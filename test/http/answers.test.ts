@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RouteTable } from "../../src/api/route.ts";
+import type { Handler, RouteTable } from "../../src/api/route.ts";
 import { ADMIN, closed, openSocket, serve, sleep, speaking } from "./support.ts";
 
 const REQUEST_ID = /^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -47,6 +47,16 @@ describe("every answer", () => {
 });
 
 describe("the request log", () => {
+  test("tells what the database had to begin again", async () => {
+    const handler: Handler = ({ context }) => {
+      if (context.effort) context.effort.retries += 2;
+      return { status: 204 };
+    };
+    const { url, log } = await serve({}, { "/": { GET: { handler } } });
+    await fetch(url, { headers: speaking("1.39") });
+    expect(log[0]).toContain("microversion: 1.39 retries: 2\n");
+  });
+
   test("has upstream's line for each request", async () => {
     const { url, log } = await serve();
     const response = await fetch(`${url}/things/a?x=1`, {

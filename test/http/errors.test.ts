@@ -83,6 +83,7 @@ text &amp; &quot;more&quot;
     ["exists", 409, "placement.undefined_code", "Resource class CUSTOM_A already exists."],
     ["transaction-conflict", 409, "placement.concurrent_update", "Please retry your update"],
     ["no-database", 503, "placement.undefined_code", "The database is not available."],
+    ["commit-unknown", 503, "placement.undefined_code", "look before you repeat it"],
   ])("that no handler translated (%s) is %i", async (kind, status, code, text) => {
     const { url } = await serve();
     const response = await fetch(`${url}/failures/${kind}`, { headers: speaking("1.39") });

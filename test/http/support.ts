@@ -5,7 +5,11 @@ import { empty, json } from "../../src/api/response.ts";
 import type { RouteTable } from "../../src/api/route.ts";
 import { defineSchema, readJson, validateQuery } from "../../src/api/validation/schema.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
-import { DatabaseUnavailable, TransactionConflict } from "../../src/db/errors.ts";
+import {
+  CommitOutcomeUnknown,
+  DatabaseUnavailable,
+  TransactionConflict,
+} from "../../src/db/errors.ts";
 import {
   ResourceClassExists,
   ResourceProviderConcurrentUpdateDetected,
@@ -121,6 +125,7 @@ const FAILURES: Readonly<Record<string, () => Error>> = {
   exists: () => new ResourceClassExists("CUSTOM_A"),
   "transaction-conflict": () => new TransactionConflict("deadlock in SELECT secret"),
   "no-database": () => new DatabaseUnavailable("connect to secret host"),
+  "commit-unknown": () => new CommitOutcomeUnknown("lost secret host"),
 };
 
 /** What came back over a raw socket. */

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import type { ConfigOverrides } from "../../src/config/config.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
+import { isClientInstalled, runClient } from "./openstack-client.ts";
 import { makeCloud, PERSONAS, type Cloud } from "./personas.ts";
 import {
   BRIEF_SECONDS,
@@ -12,9 +13,7 @@ import {
 } from "./real-keystone.ts";
 
 if (!isKeystoneInstalled) {
-  console.log(
-    "Tests against a real Keystone are skipped: see scripts/install-keystone-for-tests.sh",
-  );
+  console.log("Tests against a real Keystone are skipped: see scripts/install-for-tests.sh");
 }
 
 type KeystoneOverrides = NonNullable<ConfigOverrides["keystoneAuthtoken"]>;
@@ -255,6 +254,42 @@ describe.skipIf(!isKeystoneInstalled)("with a real Keystone", { timeout: 60_000 
       },
     );
   });
+
+  // Few commands: each takes seconds to start.
+  test.skipIf(!isClientInstalled)("the OpenStack client gets what its user may have", async () => {
+    const region = "of-the-client";
+    await offerIn(region, stowage.client.url);
+    const run = (user: string, project: string, version: string, ...command: string[]) =>
+      runClient({ authUrl: keystone.url, region, user, project, version }, command);
+    const outcomes = await Promise.all([
+      run("admin", "admin", "1.0", "resource", "provider", "list"),
+      run("nova", "service", "1.39", "resource", "provider", "list"),
+      run("reader", "demo", "1.39", "resource", "usage", "show", cloud.demoId),
+      run("reader", "demo", "1.39", "resource", "provider", "list"),
+      run("guest", "demo", "1.39", "resource", "usage", "show", cloud.demoId),
+    ]);
+    const refusal = (rule: string) => ({
+      code: 1,
+      errors: `Policy does not allow ${rule} to be performed. (HTTP 403)`,
+    });
+    expect(outcomes).toEqual([
+      { code: 0, errors: "" },
+      { code: 0, errors: "" },
+      { code: 0, errors: "" },
+      refusal("placement:resource_providers:list"),
+      refusal("placement:usages"),
+    ]);
+  });
+
+  async function offerIn(region: string, url: string): Promise<void> {
+    const { services } = await keystone.call<{ services: { id: string }[] }>(
+      "GET",
+      "/services?type=placement",
+    );
+    await keystone.call("POST", "/regions", { region: { id: region } });
+    const endpoint = { service_id: services[0]?.id, interface: "public", region_id: region, url };
+    await keystone.call("POST", "/endpoints", { endpoint });
+  }
 
   describe("the service itself", () => {
     test("can log in in every way that the options describe", async () => {

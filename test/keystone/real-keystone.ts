@@ -17,7 +17,7 @@ import {
 
 const MANAGE = "/usr/bin/keystone-manage";
 
-/** Whether Debian's packages are there; `scripts/install-keystone-for-tests.sh` installs them. */
+/** Whether Debian's packages are there; `scripts/install-for-tests.sh` installs them. */
 export const isKeystoneInstalled = existsSync(MANAGE) && isUwsgiInstalled;
 
 /** How to log in, as the body of `POST /v3/auth/tokens` has it. */

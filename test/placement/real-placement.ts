@@ -9,7 +9,7 @@ import { endProcess, freePorts, isUwsgiInstalled, startUwsgi } from "../support/
 
 const MANAGE = "/usr/bin/placement-manage";
 
-/** Whether Debian's packages are there; `scripts/install-placement-for-tests.sh` installs them. */
+/** Whether Debian's packages are there; `scripts/install-for-tests.sh` installs them. */
 export const isPlacementInstalled = existsSync(MANAGE) && isUwsgiInstalled;
 
 /** OpenStack Placement, the original. */

@@ -70,6 +70,8 @@ test("noauth2 listens on loopback addresses only, unless it is allowed", async (
   const allowed = serve(place);
   const { port } = new URL(await allowed.url());
   expect((await askAt(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  allowed.process.kill("SIGTERM");
+  await allowed.ended;
   await place.configure({ stowage: { host: "127.0.0.2" } });
   expect(await serve(place).url()).toMatch(/^http:\/\/127\.0\.0\.2:/);
 });
@@ -120,6 +122,20 @@ describe("sockets that systemd hands over", () => {
     });
     expect(await served.ended).toEqual([1, null]);
     expect(served.errors).toEqual([expect.stringContaining("not on 0.0.0.0")]);
+  });
+
+  test("do not let anybody in by them before noauth2 is refused", async () => {
+    const { fd, port, stop } = await listenOn("0.0.0.0");
+    const served = serve(await makePlace(), {
+      before: IS_MEANT_FOR_US,
+      env: { LISTEN_FDS: "1" },
+      descriptors: [fd],
+    });
+    stop();
+    // As systemd starts the service: the client is there first.
+    const answers = await Promise.allSettled([1, 2, 3].map(() => ask({ port, path: "/traits" })));
+    expect(await served.ended).toEqual([1, null]);
+    expect(answers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
   });
 });
 

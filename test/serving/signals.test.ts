@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 
-import { askAt, beginRequest, makePlace, serve, until } from "./support.ts";
+import { ask, askAt, beginRequest, makePlace, serve, until } from "./support.ts";
 
 describe("SIGTERM", () => {
   test("lets requests in flight finish, takes no others, and ends with 0", async () => {
@@ -72,6 +72,23 @@ describe("SIGHUP", () => {
       expect((await askAt(`${url}/one/resource_providers`)).status).toBe(200);
       expect((await askAt(`${url}/two/resource_providers`)).status).toBe(404);
     }
+  });
+
+  test("does not believe everybody on a socket that is open to other machines", async () => {
+    const keystone = { auth_url: "http://127.0.0.1:1", auth_type: "password", password: "p" };
+    const place = await makePlace({
+      api: { auth_strategy: "keystone" },
+      keystone_authtoken: { ...keystone, username: "placement", user_domain_id: "default" },
+      stowage: { host: "0.0.0.0" },
+    });
+    const served = serve(place);
+    const { port } = new URL(await served.url());
+    await place.configure({ api: { auth_strategy: "noauth2" }, stowage: { host: "127.0.0.1" } });
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("The configuration ")));
+    expect(complaintsOf(served.errors)).toEqual([expect.stringContaining("not on 0.0.0.0")]);
+    const path = "/resource_providers";
+    expect((await ask({ port, path, headers: { "x-auth-token": "" } })).status).toBe(401);
   });
 
   test("goes on with a log file that was moved away", async () => {

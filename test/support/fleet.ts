@@ -47,3 +47,18 @@ export function claimBody(
     consumer_type: "INSTANCE",
   };
 }
+
+/** How many VCPU of a provider are in use according to the read model. */
+export async function usedAccordingTo(
+  client: Client,
+  provider: string,
+): Promise<number | undefined> {
+  const answer = await client.expectSuccess(
+    "GET",
+    `/allocation_candidates?resources=VCPU:1&in_tree=${provider}`,
+  );
+  const { provider_summaries: summaries } = answer.json<{
+    provider_summaries: Record<string, { resources: { VCPU: { used: number } } }>;
+  }>();
+  return summaries[provider]?.resources.VCPU.used;
+}

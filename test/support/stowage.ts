@@ -59,6 +59,7 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
   const counters = new Counters();
   const service = await openService(config, {
     counters,
+    logger,
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });

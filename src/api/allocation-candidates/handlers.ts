@@ -15,7 +15,7 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
   request.authorize("placement:allocation_candidates:list");
   validateQuery(querySchema(request), request.query);
   const query = readCandidateQuery(request);
-  const listing = await translatingErrors(search(request.service, query), [
+  const listing = await translatingErrors(search(request.service, request.context, query), [
     when(ResourceClassNotFound, (error) =>
       badRequest(`Invalid resource class in resources parameter: ${error.message}`),
     ),

@@ -56,7 +56,8 @@ export class SummaryCache {
     const caches = SummaryCache.#caches.get(providers) ?? new Map<string, SummaryCache>();
     SummaryCache.#caches.set(providers, caches);
     const classes = form.resourceClasses && [...form.resourceClasses].sort();
-    const key = JSON.stringify([form.hasTraits, form.hasParents, classes]);
+    const { renames } = providers.resourceClasses;
+    const key = JSON.stringify([form.hasTraits, form.hasParents, classes, renames]);
     const cache = caches.get(key) ?? new SummaryCache(providers, form);
     cache.#refresh();
     caches.delete(key);

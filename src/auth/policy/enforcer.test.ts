@@ -183,6 +183,7 @@ describe("a policy file", () => {
     ["is no mapping", "- role:admin"],
     ["has a rule that is neither text nor a list", '"a": {"b": "role:c"}'],
     ["has a rule that a tag swallowed", '"a": !role:admin'],
+    ["is JSON with a comment, which would become part of a name", '{\n// mine\n"a": "role:a"\n}'],
     ["has several documents", "a: role:a\n---\nb: role:b"],
   ])("that %s keeps the service from starting", (_, content) => {
     write("policy.yaml", content);
@@ -227,6 +228,28 @@ describe("a policy file that changes", () => {
     expect(warnings[0]).toContain(join(folder, "policy.yaml"));
     write("policy.yaml", `"${LIST}": role:auditor`);
     expect(isAllowed(enforcer, READER)).toBe(false);
+  });
+
+  test("in a way that its time and size do not tell is read again if it was of no use", () => {
+    const enforcer = load();
+    const path = join(folder, "policy.yaml");
+    const time = new Date();
+    for (const content of [`"${LIST}": "role:reader`, `"${LIST}": "role:reader"`]) {
+      writeFileSync(path, content.padEnd(100));
+      utimesSync(path, time, time);
+      isAllowed(enforcer, READER);
+    }
+    expect(warnings).toEqual([expect.stringContaining("stay in force")]);
+    expect(isAllowed(enforcer, READER)).toBe(true);
+  });
+
+  test("into a folder leaves the last good rules in force", () => {
+    write("policy.yaml", `"${LIST}": role:reader`);
+    const enforcer = load();
+    rmSync(join(folder, "policy.yaml"));
+    mkdirSync(join(folder, "policy.yaml"));
+    expect(isAllowed(enforcer, READER)).toBe(true);
+    expect(warnings).toEqual([expect.stringMatching(/policy\.yaml: .*stay in force$/)]);
   });
 
   test("is not looked at with every request", () => {

@@ -163,8 +163,9 @@ export class PolicyEnforcer {
   #readChangedFiles(): void {
     const { paths, fingerprint } = findPolicyFiles(this.#options, this.#directories);
     if (fingerprint === this.#fingerprint) return;
-    this.#fingerprint = fingerprint;
     const fileRules = readPolicyFiles(paths);
+    // What could not be used is tried again: permissions may be mended without a trace in it.
+    this.#fingerprint = fingerprint;
     for (const path of this.#paths) {
       if (!paths.includes(path)) this.#warn(`${path} is gone; its rules are not in force any more`);
     }

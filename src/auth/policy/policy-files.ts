@@ -1,6 +1,6 @@
 import { type BigIntStats, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { parseDocument } from "yaml";
+import { isMap, isScalar, parseDocument } from "yaml";
 import { parseRule, type RuleSource } from "./rule-language.ts";
 import type { FileRule, FileRules } from "./rule-set.ts";
 
@@ -103,7 +103,17 @@ function parseYaml(text: string): unknown {
   // A tag that nobody knows is only a warning here, but it may have swallowed a whole rule.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw problem;
+  if (isMap(document.contents)) document.contents.items.forEach(({ key }) => checkName(key, text));
   return document.toJS({ mapAsMap: true });
+}
+
+/** In `{ // a comment` and a rule after it, both would be one name, and the rule would be lost. */
+function checkName(key: unknown, text: string): void {
+  if (!isScalar(key) || !key.range) return;
+  const [from, to] = key.range;
+  if (text.slice(from, to).includes("\n")) {
+    throw new Error(`the name of a rule, ${JSON.stringify(key.value)}, goes over several lines`);
+  }
 }
 
 /** Nothing behind the colon is an empty rule, as oslo.policy has it. */

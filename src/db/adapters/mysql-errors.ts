@@ -1,6 +1,8 @@
 import {
+  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
+  PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
@@ -14,11 +16,18 @@ const REFERENCE_VIOLATIONS = new Set([1216, 1217, 1451, 1452]);
 
 const CONFLICTS = new Set([
   1020, // record has changed since last read, MariaDB's snapshot isolation
-  1050, // table exists: another process creates the schema at the same time
   1180, // error during commit: what Galera says of some certification failures
   1205, // lock wait timeout
   1213, // deadlock, and Galera's certification failure, which may come with the commit
+  1359, // trigger exists: another process installs them at the same time
   1317, // query interrupted: Galera has aborted the transaction for one of another node
+  // What a change of the schema runs into that another process has just made:
+  1005, // a constraint of the name exists, says MariaDB
+  1050, // table exists
+  1060, // column exists
+  1061, // index exists
+  1091, // index to be dropped does not exist
+  1826, // a constraint of the name exists
 ]);
 
 /** Upstream's tables are often in `utf8mb3`, which has no room for emoji. */
@@ -32,6 +41,13 @@ const UNSTORABLE = new Set([
   3988, // conversion from collation is impossible
 ]);
 
+const DENIED = new Set([
+  1044, // no access to the database
+  1142, // no such right on the table, such as TRIGGER
+  1227, // no such right on the server
+  1419, // no right to make triggers while the binary log is on
+]);
+
 const UNAVAILABLE = new Set([
   1021, // disk full
   1040, // too many connections
@@ -40,8 +56,11 @@ const UNAVAILABLE = new Set([
   1114, // table full
   1203, // too many connections of this user
   1226, // the user's resources are used up
-  1290, // read only
-  1836, // read only
+]);
+
+const READ_ONLY = new Set([
+  1290, // an option of the server, such as read_only, forbids the statement
+  1836, // the server is in read-only mode
 ]);
 
 /** @param statement tells the table where the server does not */
@@ -51,7 +70,9 @@ export function translateMysqlError(error: unknown, statement: string): unknown 
   if (errno === DUPLICATE_ENTRY) return new DuplicateEntry(constraintOf(message, statement), error);
   if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
   if (UNSTORABLE.has(errno)) return new UnstorableValue(message, { cause: error });
+  if (DENIED.has(errno)) return new PermissionDenied(message, { cause: error });
   if (CONFLICTS.has(errno)) return new TransactionConflict(message, { cause: error });
+  if (READ_ONLY.has(errno)) return new DatabaseReadOnly(message, { cause: error });
   if (UNAVAILABLE.has(errno)) return new DatabaseUnavailable(message, { cause: error });
   return error;
 }

@@ -1,11 +1,15 @@
+import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 
 import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import { SESSION_MARK } from "./mysql-triggers.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import type { SessionLimits } from "./server-pools.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 export interface MysqlSessionSettings {
@@ -13,10 +17,12 @@ export interface MysqlSessionSettings {
   /** The value of `mysql_sql_mode`; empty for the server's own. */
   readonly sqlMode: string;
   readonly isolationLevel: "repeatable read" | "read committed";
+  readonly limits: SessionLimits;
 }
 
 /** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
 export class MysqlSession implements Session {
+  readonly runsInTurn = true;
   readonly #connection: mysql.Connection;
   #isBroken = false;
   #isRunning = false;
@@ -35,8 +41,8 @@ export class MysqlSession implements Session {
   /** @throws DatabaseUnavailable says why the server cannot be used */
   static async open(settings: MysqlSessionSettings): Promise<MysqlSession> {
     try {
-      const session = new MysqlSession(await connect(settings.connection));
-      await session.#setUp(settings);
+      const session = new MysqlSession(await connect(settings));
+      await setUpInTime(session, session.#setUp(settings), settings.limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -69,6 +75,11 @@ export class MysqlSession implements Session {
     }
   }
 
+  /** The protocol allows no statement before the one before it is answered. */
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runInTurn(this, statements);
+  }
+
   /** All rows at once. */
   async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
     const { rows } = await this.run(text, parameters);
@@ -78,23 +89,43 @@ export class MysqlSession implements Session {
   async close(): Promise<void> {
     const canSayGoodbye = !this.#isBroken && !this.#isRunning;
     this.#isBroken = true;
-    if (canSayGoodbye) await endInTime(this.#connection.end());
-    else this.#connection.destroy();
+    if (canSayGoodbye) await endInTime(this.#connection.end(), socketOf(this.#connection));
+    else socketOf(this.#connection).destroy();
   }
 
-  async #setUp({ sqlMode, isolationLevel }: MysqlSessionSettings): Promise<void> {
+  async #setUp({ sqlMode, isolationLevel, limits }: MysqlSessionSettings): Promise<void> {
+    const { lockTimeoutS, idleTransactionTimeoutS } = limits;
     // An id of 0 is the id 0: the resource class VCPU has it.
     await this.run(
       "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
-        "innodb_lock_wait_timeout = ?",
-      [sqlMode, sqlMode, LOCK_TIMEOUT_S],
+        `innodb_lock_wait_timeout = ?, lock_wait_timeout = ?, ${SESSION_MARK} = 1`,
+      [sqlMode, sqlMode, lockTimeoutS, lockTimeoutS],
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
-    const { rows } = await this.run("show variables like 'wsrep_on'", []);
-    const [galera] = rows as { readonly Value: string }[];
-    // A node of Galera waits until it has what the others had committed when a transaction begins.
-    if (galera?.Value === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+    const { rows } = await this.run(
+      "show variables where variable_name in ('wsrep_on', 'idle_transaction_timeout')",
+      [],
+    );
+    const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
+    // MariaDB gives up a transaction whose client has gone away without a word; with MySQL, TCP has to
+    // find out that nobody is left.
+    if (has.has("idle_transaction_timeout")) {
+      await this.run("set session idle_transaction_timeout = ?", [idleTransactionTimeoutS]);
+    }
+    // A node of Galera waits until it has what the others had committed when a transaction begins,
+    // and when a statement outside of one does: what is read after a commit elsewhere shows it.
+    if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
   }
+}
+
+interface Variable {
+  readonly Variable_name: string;
+  readonly Value: string;
+}
+
+/** The driver's own way to hang up waits for the other end to do so, too. */
+function socketOf(connection: mysql.Connection): Socket {
+  return (connection as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** Whether the driver has lost the server, or the server says that it is about to hang up. */
@@ -118,13 +149,11 @@ function typed(value: unknown): mysql.ExecuteValues {
 
 type Result = mysql.RowDataPacket[] | mysql.ResultSetHeader;
 
-const DEFAULT_CONNECT_TIMEOUT_S = 10;
-
 /** How many statements a session keeps prepared; a server allows some 16,000 for all sessions. */
 const PREPARED_STATEMENTS = 250;
 
-async function connect(settings: MysqlConnection): Promise<mysql.Connection> {
-  const { tls } = settings;
+async function connect(settings: MysqlSessionSettings): Promise<mysql.Connection> {
+  const { tls } = settings.connection;
   try {
     return await connectWith(settings, tls && tlsOptions(tls));
   } catch (error) {
@@ -136,10 +165,10 @@ async function connect(settings: MysqlConnection): Promise<mysql.Connection> {
 }
 
 async function connectWith(
-  settings: MysqlConnection,
+  { connection: settings, limits }: MysqlSessionSettings,
   ssl: ConnectionOptions | undefined,
 ): Promise<mysql.Connection> {
-  const { connectTimeoutSeconds = DEFAULT_CONNECT_TIMEOUT_S } = settings;
+  const { connectTimeoutSeconds } = settings;
   const options = {
     host: settings.host,
     port: settings.port,
@@ -149,10 +178,12 @@ async function connectWith(
     password: settings.password,
     database: settings.database,
     charset: settings.charset ?? "utf8mb4",
-    connectTimeout: connectTimeoutSeconds * 1000,
+    connectTimeout:
+      connectTimeoutSeconds === undefined ? limits.connectTimeoutMs : connectTimeoutSeconds * 1000,
     ssl: ssl as mysql.SslOptions | undefined,
     dateStrings: true,
     decimalNumbers: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     maxPreparedStatements: PREPARED_STATEMENTS,
   };
   // The driver tells options that are undefined from those that are not given.

@@ -4,21 +4,22 @@ import {
   MysqlQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
-import { TransactionConflict } from "../errors.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
@@ -27,7 +28,9 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
+  readonly comparesTextLoosely = true;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;
@@ -43,31 +46,42 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
+  readonly triggerDialect = MYSQL_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
 
   constructor(connection: MysqlConnection, options: ConnectionOptions) {
     const sqlMode = options.mysqlSqlMode ?? DEFAULT_SQL_MODE;
-    this.#pools = serverPools(options, (access) =>
-      MysqlSession.open({ connection, sqlMode, isolationLevel: ISOLATION_LEVELS[access] }),
+    this.#pools = serverPools(options, (access, limits) =>
+      MysqlSession.open({
+        connection,
+        sqlMode,
+        isolationLevel: ISOLATION_LEVELS[access],
+        limits,
+      }),
     );
   }
 
-  createDialect(access: "read" | "write"): Dialect {
-    const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /**
-   * The lock belongs to the session, as each change of the schema commits the transaction. It holds
-   * on one node of a Galera cluster only: a process on another node may find that a table is there
-   * already, begins anew, and finds less to do.
+   * The lock belongs to the session, as each change of the schema commits the transaction. Galera has
+   * no lock that holds on all nodes, and some releases refuse to take one: there, a process finds that
+   * a table or index has just been made, begins anew, and finds less to do.
    */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,
     work: () => Promise<Result>,
   ): Promise<Result> {
+    const { rows: clusters } = await sql`
+      show variables where variable_name = 'wsrep_on' and value = 'ON'
+    `.execute(query);
+    if (clusters.length > 0) return work();
     const name = sql`concat('stowage ', md5(database()))`;
     const { rows } = await sql<{ taken: number | null }>`
       select get_lock(${name}, ${SCHEMA_LOCK_TIMEOUT_S}) as taken
@@ -101,9 +115,14 @@ const PARTS: EngineParts = {
   createQueryCompiler: () => new MysqlQueryCompiler(),
 };
 
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-  translateError: translateMysqlError,
+  translateError: (error, statement) => {
+    const translated = translateMysqlError(error, statement);
+    // Not the lock of a row: a node of Galera does not get what the others have committed.
+    return translated instanceof TransactionConflict && statement.startsWith("start transaction")
+      ? new DatabaseUnavailable("the node cannot catch up with the cluster", { cause: error })
+      : translated;
+  },
 };

@@ -1,6 +1,8 @@
 import {
+  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
+  PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
@@ -10,6 +12,7 @@ import {
 
 const UNIQUE_VIOLATION = "23505";
 const FOREIGN_KEY_VIOLATION = "23503";
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 const CONFLICTS = new Set([
   "40001", // serialization_failure
@@ -25,8 +28,10 @@ const UNSTORABLE = new Set([
   "22P05", // untranslatable_character
 ]);
 
+/** read_only_sql_transaction: a standby, or `default_transaction_read_only`. */
+const READ_ONLY = "25006";
+
 const UNAVAILABLE = new Set([
-  "25006", // read_only_sql_transaction: a standby, or a server that protects itself
   "53100", // disk_full
   "53200", // out_of_memory
   "53300", // too_many_connections
@@ -38,8 +43,10 @@ export function translatePostgresError(error: unknown): unknown {
   const { code, constraint = "", message } = error;
   if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (code === INSUFFICIENT_PRIVILEGE) return new PermissionDenied(message, { cause: error });
   if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });
+  if (code === READ_ONLY) return new DatabaseReadOnly(message, { cause: error });
   if (UNAVAILABLE.has(code)) return new DatabaseUnavailable(message, { cause: error });
   return error;
 }

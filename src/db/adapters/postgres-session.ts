@@ -4,12 +4,16 @@ import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import { endInTime, LOCK_TIMEOUT_S } from "./server-pools.ts";
-import type { Session, SessionResult } from "./session.ts";
+import { SESSION_MARK } from "./postgres-triggers.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import type { SessionLimits } from "./server-pools.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runPipelined } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
 /** A connection to PostgreSQL. */
 export class PostgresSession implements Session {
+  readonly runsInTurn = false;
   readonly #client: Client;
   #isBroken = false;
   #cursors = 0;
@@ -26,10 +30,10 @@ export class PostgresSession implements Session {
   }
 
   /** @throws DatabaseUnavailable says why the server cannot be used */
-  static async open(settings: PostgresConnection): Promise<PostgresSession> {
+  static async open(settings: PostgresConnection, limits: SessionLimits): Promise<PostgresSession> {
     try {
-      const session = new PostgresSession(await connect(settings));
-      await session.#client.query(SESSION_SETTINGS);
+      const session = new PostgresSession(await connect(settings, limits));
+      await setUpInTime(session, session.#client.query(sessionSettings(limits)), limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -52,6 +56,10 @@ export class PostgresSession implements Session {
     }
   }
 
+  runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    return runPipelined(this, statements);
+  }
+
   /** In batches, from a cursor, so inside of a transaction. */
   async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
     this.#cursors += 1;
@@ -67,39 +75,42 @@ export class PostgresSession implements Session {
 
   async close(): Promise<void> {
     this.#isBroken = true;
-    await endInTime(this.#client.end());
+    await endInTime(this.#client.end(), this.#client.connection.stream);
   }
 }
 
 /** How many rows are held in memory of a result that is read row by row. */
 const FETCHED_ROWS = 1000;
 
-const DEFAULT_CONNECT_TIMEOUT_S = 10;
-
 /**
  * Nothing waits for a lock without end, and the server gives up a transaction whose client has gone
  * away without a word. Changes of the schema may take their time, so statements have no limit here.
  */
-const SESSION_SETTINGS =
-  `set lock_timeout = '${LOCK_TIMEOUT_S}s'; ` +
-  "set idle_in_transaction_session_timeout = '60s'; set client_min_messages = warning";
+function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimits): string {
+  return (
+    `set lock_timeout = '${lockTimeoutS}s'; ` +
+    `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
+    `set client_min_messages = warning; set ${SESSION_MARK} = on`
+  );
+}
 
-async function connect(settings: PostgresConnection): Promise<Client> {
+async function connect(settings: PostgresConnection, limits: SessionLimits): Promise<Client> {
   const { tls } = settings;
   try {
-    return await connectWith(settings, tls && tlsOptions(tls));
+    return await connectWith(settings, limits, tls && tlsOptions(tls));
   } catch (error) {
     const isRefused = error instanceof Error && error.message.includes("does not support SSL");
     if (!isRefused || tls?.isRequired !== false) throw error;
-    return connectWith(settings, undefined);
+    return connectWith(settings, limits, undefined);
   }
 }
 
 async function connectWith(
   settings: PostgresConnection,
+  { connectTimeoutMs }: SessionLimits,
   ssl: ConnectionOptions | undefined,
 ): Promise<Client> {
-  const { connectTimeoutSeconds = DEFAULT_CONNECT_TIMEOUT_S } = settings;
+  const { connectTimeoutSeconds } = settings;
   const client = new Client({
     host: settings.socketPath ?? settings.host,
     port: settings.port,
@@ -108,11 +119,16 @@ async function connectWith(
     database: settings.database,
     application_name: settings.applicationName ?? "stowage",
     options: settings.options,
-    connectionTimeoutMillis: connectTimeoutSeconds * 1000,
+    connectionTimeoutMillis:
+      connectTimeoutSeconds === undefined ? connectTimeoutMs : connectTimeoutSeconds * 1000,
     keepAlive: true,
+    pipeline: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     ssl: ssl ?? false,
     types: { getTypeParser: parserOf },
   });
+  // A server that shuts down can say so in one breath with its welcome, before anybody listens.
+  client.on("error", () => undefined);
   await client.connect();
   return client;
 }

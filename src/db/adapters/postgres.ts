@@ -4,7 +4,7 @@ import {
   PostgresQueryCompiler,
   sql,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -14,10 +14,11 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { translatePostgresError } from "./postgres-errors.ts";
 import { PostgresSession } from "./postgres-session.ts";
-import { serverPools, STATEMENT_TIMEOUT_MS } from "./server-pools.ts";
+import { POSTGRES_TRIGGERS } from "./postgres-triggers.ts";
+import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 
 /** PostgreSQL, through `pg`. */
@@ -26,7 +27,9 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = true;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
+  readonly rowsPerStatement = 1000;
   readonly insertedId = "returned";
+  readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))
@@ -43,17 +46,19 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     remakesTables: false,
     dropIndex: (name) => `DROP INDEX ${name}`,
   };
+  readonly triggerDialect = POSTGRES_TRIGGERS;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
 
   constructor(settings: PostgresConnection, options: ConnectionOptions) {
-    this.#pools = serverPools(options, () => PostgresSession.open(settings));
+    this.#pools = serverPools(options, (_, limits) => PostgresSession.open(settings, limits));
   }
 
-  createDialect(access: "read" | "write"): Dialect {
-    const { readers, writer } = this.#pools;
-    return sessionDialect(PARTS, access === "write" ? writer : readers, RULES);
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
+    const { readers, writer, statementTimeoutMs } = this.#pools;
+    const rules = { ...RULES, statementTimeoutMs };
+    return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
   /** The lock goes with the transaction, as all changes of the schema do. */
@@ -80,9 +85,9 @@ const PARTS: EngineParts = {
  * they guard by a generation in the statement that changes it, so a stricter level would add nothing
  * but transactions that have to be begun anew.
  */
-const RULES: SessionRules = {
+const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "begin isolation level repeatable read read only",
-  beginToWrite: "begin isolation level read committed read write",
-  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  // Not "read write": that would override what an administrator has set to keep writers out.
+  beginToWrite: "begin isolation level read committed",
   translateError: translatePostgresError,
 };

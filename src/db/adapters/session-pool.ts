@@ -1,4 +1,5 @@
 import { DatabaseUnavailable } from "../errors.ts";
+import { inTime } from "../in-time.ts";
 import type { Session } from "./session.ts";
 
 export interface PoolLimits {
@@ -12,14 +13,25 @@ export interface PoolLimits {
   readonly maxAgeMs: number;
 }
 
+/** What is known of a session. */
+interface SessionRecord {
+  readonly openedAtMs: number;
+  /** When it was seen to work. */
+  soundAtMs: number;
+}
+
 /** Hands out sessions, first come, first served; opens them when they are first needed. */
 export class SessionPool {
   readonly #limits: PoolLimits;
   readonly #open: () => Promise<Session>;
-  readonly #openedAtMs = new WeakMap<Session, number>();
+  readonly #records = new WeakMap<Session, SessionRecord>();
   readonly #idle: Session[] = [];
   readonly #waiting: PromiseWithResolvers<Session>[] = [];
+  /** Idle, in use, or being opened. */
   #count = 0;
+  #opening = 0;
+  #brokeAtMs = -Infinity;
+  #closing: Promise<void> | undefined;
 
   /** @param open what it throws is thrown to whoever needs the session */
   constructor(limits: PoolLimits, open: () => Promise<Session>) {
@@ -27,76 +39,121 @@ export class SessionPool {
     this.#open = open;
   }
 
-  /** @throws DatabaseUnavailable when none becomes free in time */
-  async acquire(): Promise<Session> {
+  /**
+   * @param deadlineMs by when it is of use at all, on the clock of `performance.now()`
+   * @throws DatabaseUnavailable when none becomes free in time
+   */
+  async acquire(deadlineMs = Infinity): Promise<Session> {
     const idle = this.#takeIdle();
     if (idle) return idle;
-    if (this.#count < this.#limits.most) return this.#openAnother();
-    return this.#wait();
+    const waiting = this.#wait(deadlineMs);
+    this.#openIfAllowed();
+    return waiting;
   }
 
   release(session: Session): void {
     if (session.isBroken) {
+      this.#brokeAtMs = performance.now();
       this.#discard(session);
-      this.#openForNext();
+      if (this.#waiting.length > 0) this.#openIfAllowed();
       return;
     }
+    const record = this.#records.get(session);
+    if (record) record.soundAtMs = performance.now();
+    this.#handOut(session);
+  }
+
+  /**
+   * Closes the sessions as they come back.
+   *
+   * @throws DatabaseUnavailable when one does not
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    const closing: Promise<void>[] = [];
+    while (this.#isInUse || this.#idle.length > 0) {
+      const session = this.#idle.pop() ?? (await this.#waitForLast());
+      if (!session) continue;
+      this.#count -= 1;
+      closing.push(Promise.resolve(session.close()));
+    }
+    await Promise.all(closing);
+  }
+
+  /** Whether someone has a session, or is still to get one. */
+  get #isInUse(): boolean {
+    return this.#waiting.length > 0 || this.#count > this.#opening + this.#idle.length;
+  }
+
+  async #waitForLast(): Promise<Session | undefined> {
+    try {
+      return await this.#wait(Infinity);
+    } catch (error) {
+      if (this.#isInUse) throw error;
+      // It broke, or there is no server to open it.
+      return undefined;
+    }
+  }
+
+  #handOut(session: Session): void {
     const next = this.#waiting.shift();
     if (next) next.resolve(session);
     else if (this.#count > this.#limits.kept) this.#discard(session);
     else this.#idle.push(session);
   }
 
-  /** Closes the sessions as they come back. */
-  async close(): Promise<void> {
-    while (this.#count > 0) {
-      const session = this.#idle.pop() ?? (await this.#wait());
-      this.#count -= 1;
-      await session.close();
-    }
-  }
-
   /** The one that was used last, so that those that are not needed grow old. */
   #takeIdle(): Session | undefined {
     for (let session = this.#idle.pop(); session; session = this.#idle.pop()) {
-      const ageMs = performance.now() - (this.#openedAtMs.get(session) ?? 0);
-      if (!session.isBroken && ageMs < this.#limits.maxAgeMs) return session;
+      if (this.#isOfUse(session)) return session;
       this.#discard(session);
     }
     return undefined;
   }
 
-  async #openAnother(): Promise<Session> {
+  /**
+   * What broke one session has mostly broken all: the others would be found out one by one, by
+   * waiting for an answer.
+   */
+  #isOfUse(session: Session): boolean {
+    const { openedAtMs, soundAtMs } = this.#records.get(session) ?? NEVER;
+    const isYoung = performance.now() - openedAtMs < this.#limits.maxAgeMs;
+    return !session.isBroken && isYoung && soundAtMs > this.#brokeAtMs;
+  }
+
+  #openIfAllowed(): void {
+    if (this.#count >= this.#limits.most) return;
     this.#count += 1;
-    try {
-      const session = await this.#open();
-      this.#openedAtMs.set(session, performance.now());
-      return session;
-    } catch (error) {
-      this.#count -= 1;
-      this.#openForNext();
-      throw error;
-    }
+    this.#opening += 1;
+    this.#open().then(
+      (session) => {
+        this.#opening -= 1;
+        const nowMs = performance.now();
+        this.#records.set(session, { openedAtMs: nowMs, soundAtMs: nowMs });
+        this.#handOut(session);
+      },
+      (error: unknown) => {
+        this.#count -= 1;
+        this.#opening -= 1;
+        // While there are others, one of them will be free some time.
+        if (this.#count > 0) return;
+        for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+      },
+    );
   }
 
-  /** Who waits would wait forever for a session that is not there any more. */
-  #openForNext(): void {
-    const next = this.#waiting.shift();
-    if (next) this.#openAnother().then(next.resolve, next.reject);
-  }
-
-  async #wait(): Promise<Session> {
+  async #wait(deadlineMs: number): Promise<Session> {
     const waiting = Promise.withResolvers<Session>();
     this.#waiting.push(waiting);
-    const timer = setTimeout(() => {
+    const timeoutAtMs = performance.now() + this.#limits.acquireTimeoutMs;
+    return inTime(waiting.promise, Math.min(timeoutAtMs, deadlineMs), () => {
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
       waiting.reject(new DatabaseUnavailable("no connection to the database became free in time"));
-    }, this.#limits.acquireTimeoutMs);
-    try {
-      return await waiting.promise;
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 
   #discard(session: Session): void {
@@ -105,3 +162,5 @@ export class SessionPool {
     void Promise.resolve(session.close()).catch(() => undefined);
   }
 }
+
+const NEVER: SessionRecord = { openedAtMs: -Infinity, soundAtMs: -Infinity };

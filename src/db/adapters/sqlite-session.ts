@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { runAtOnce } from "./statement-series.ts";
 
 export interface SqliteOptions {
   /** The path of the database file; `:memory:` for a database that lives as long as its session. */
@@ -28,6 +29,7 @@ interface PreparedStatement {
 /** A connection in this thread: each call blocks the thread until it is done. */
 export class LocalSqliteSession implements Session {
   readonly isBroken = false;
+  readonly runsInTurn = true;
   readonly #database: DatabaseSync;
   /** By text, the least recently used first. */
   readonly #prepared = new Map<string, PreparedStatement>();
@@ -46,6 +48,10 @@ export class LocalSqliteSession implements Session {
     if (returnsRows) return { ...NOTHING, rows: statement.all(...(parameters as SqliteValue[])) };
     const { changes, lastInsertRowid } = statement.run(...(parameters as SqliteValue[]));
     return { rows: [], affectedRows: changes, insertId: lastInsertRowid };
+  }
+
+  runSeries(statements: readonly Statement[]): SeriesOutcome {
+    return runAtOnce(this, statements);
   }
 
   iterate(text: string, parameters: readonly unknown[]): Iterable<unknown> {

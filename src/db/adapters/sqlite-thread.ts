@@ -1,14 +1,9 @@
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 
-import type { Session, SessionResult } from "./session.ts";
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
-import type { SqliteRequest, SqliteResponse } from "./sqlite-worker.ts";
-
-interface PendingRequest {
-  readonly resolve: (result: SessionResult | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
+import type { PlainError, SqliteRequest, SqliteResponse } from "./sqlite-worker.ts";
 
 /**
  * A connection to SQLite in a thread of its own, so that nobody but who asked waits while a commit
@@ -18,22 +13,32 @@ interface PendingRequest {
  */
 export class SqliteThread implements Session {
   readonly isBroken = false;
+  readonly runsInTurn = true;
   readonly #worker: Worker;
   /** The thread answers in the order in which it was asked. */
-  readonly #pending: PendingRequest[] = [];
+  readonly #pending: ((response: SqliteResponse) => void)[] = [];
 
   /** The database is opened with the first request, which fails when that fails. */
   constructor(options: SqliteOptions) {
     // Compiled or not, the other end is beside this file.
     const worker = `./sqlite-worker${path.extname(import.meta.filename)}`;
     this.#worker = new Worker(new URL(worker, import.meta.url), { workerData: options });
-    this.#worker.on("message", (response: SqliteResponse) => this.#receive(response));
+    this.#worker.on("message", (response: SqliteResponse) => this.#pending.shift()?.(response));
   }
 
   async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
-    const result = await this.#ask({ text, parameters });
+    const { results, failure } = await this.runSeries([{ text, parameterSets: [parameters] }]);
+    if (failure) throw failure.error;
+    const [result] = results;
     if (!result) throw new Error("the thread of SQLite answered without a result");
     return result;
+  }
+
+  /** One message there and one back, however many statements: that is most of what a short one costs. */
+  async runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    const { results, failure } = await this.#ask(statements.map(sendable));
+    if (!failure) return { results };
+    return { results, failure: { error: failure.error && revive(failure.error) } };
   }
 
   async *iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
@@ -49,17 +54,20 @@ export class SqliteThread implements Session {
     }
   }
 
-  #ask(request: SqliteRequest): Promise<SessionResult | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ resolve, reject });
+  #ask(request: SqliteRequest): Promise<SqliteResponse> {
+    return new Promise((resolve) => {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       this.#worker.postMessage(request);
+      this.#pending.push(resolve);
     });
   }
+}
 
-  #receive(response: SqliteResponse): void {
-    const pending = this.#pending.shift();
-    if ("result" in response) pending?.resolve(response.result);
-    else pending?.reject(Object.assign(new Error(response.message), { errcode: response.errcode }));
-  }
+/** Functions do not travel, and whoever asks may know a statement by more than what is sent. */
+function sendable({ text, parameterSets, mustAffect }: Statement): Statement {
+  return mustAffect === undefined ? { text, parameterSets } : { text, parameterSets, mustAffect };
+}
+
+function revive({ message, errcode }: PlainError): Error {
+  return Object.assign(new Error(message), { errcode });
 }

@@ -1,19 +1,22 @@
 import { parentPort, workerData } from "node:worker_threads";
 
-import type { SessionResult } from "./session.ts";
+import type { SeriesOutcome, Statement } from "./session.ts";
 import { LocalSqliteSession } from "./sqlite-session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
 
 // What runs in the thread of a `SqliteThread`.
 
-export type SqliteRequest =
-  | { readonly text: string; readonly parameters: readonly unknown[] }
-  | "close";
+export type SqliteRequest = readonly Statement[] | "close";
 
-/** Errors do not travel with what makes them errors of SQLite. */
-export type SqliteResponse =
-  | { readonly result: SessionResult | undefined }
-  | { readonly message: string; readonly errcode: number | undefined };
+export type SqliteResponse = Pick<SeriesOutcome, "results"> & {
+  /** Errors do not travel with what makes them errors of SQLite. */
+  readonly failure?: { readonly error: PlainError | undefined };
+};
+
+export interface PlainError {
+  readonly message: string;
+  readonly errcode: number | undefined;
+}
 
 let session: LocalSqliteSession | undefined;
 
@@ -26,11 +29,19 @@ function answer(request: SqliteRequest): SqliteResponse {
   try {
     // Opened here, so that a failure is the answer to a request.
     session ??= new LocalSqliteSession(workerData as SqliteOptions);
-    if (request !== "close") return { result: session.run(request.text, request.parameters) };
+    if (request !== "close") {
+      const { results, failure } = session.runSeries(request);
+      return failure ? { results, failure: { error: plain(failure.error) } } : { results };
+    }
     session.close();
-    return { result: undefined };
+    return { results: [] };
   } catch (error) {
-    const { message, errcode } = error as Error & { readonly errcode?: number };
-    return { message, errcode };
+    return { results: [], failure: { error: plain(error) } };
   }
+}
+
+function plain(error: unknown): PlainError | undefined {
+  if (error === undefined) return undefined;
+  const { message, errcode } = error as Error & { readonly errcode?: number };
+  return { message, errcode };
 }

@@ -10,7 +10,7 @@ import { parseConnectionUrl } from "../../config/connection-url.ts";
 import { Database } from "../database.ts";
 import { DatabaseUnavailable } from "../errors.ts";
 import { migrate } from "../migrations/migrate.ts";
-import type { DatabaseContext } from "../transaction.ts";
+import type { DatabaseContext, WriteTransaction } from "../transaction.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 
@@ -30,9 +30,11 @@ describe("a database file", () => {
   it("is said to be unavailable when another process does not stop writing", async () => {
     const database = await openMigrated(file);
     const impatient = await Database.open(parseConnectionUrl(`sqlite:///${file}?timeout=0`));
+    const write = (tx: WriteTransaction) =>
+      tx.query.insertInto("traits").values({ name: "CUSTOM_A" }).execute();
     await database.writer(CONTEXT, async (tx) => {
-      tx.recordChange({ kind: "trait", subject: "A" });
-      const writing = outside(() => impatient.writer(CONTEXT, () => Promise.resolve()));
+      await write(tx);
+      const writing = outside(() => impatient.writer(CONTEXT, write));
       await expect(writing).rejects.toThrow(DatabaseUnavailable);
     });
     await Promise.all([database.close(), impatient.close()]);

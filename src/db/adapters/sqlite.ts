@@ -4,7 +4,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import type { Dialect, Kysely } from "kysely";
+import type { Kysely } from "kysely";
 
 import type { SqliteConnection } from "../../config/connection-url.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
@@ -13,8 +13,8 @@ import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import { isLocked, translateSqliteError } from "./sqlite-errors.ts";
-import { sessionDialect } from "./session-dialect.ts";
-import type { EngineParts, SessionRules } from "./session-dialect.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import { TransactionPool } from "./transaction-pool.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session, TableList } from "./session.ts";
 import { LocalSqliteSession } from "./sqlite-session.ts";
@@ -33,7 +33,10 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly isShared = false;
   /** SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32. */
   readonly maxParameters = 32_766;
+  /** 33 µs of CPU a claim, and 40 µs with all the rows of fifty in one statement. */
+  readonly rowsPerStatement = 1;
   readonly insertedId = "last";
+  readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`select name from sqlite_master where type = 'table'`;
   readonly schemaDialect: SchemaDialect = {
     types: {
@@ -47,6 +50,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     remakesTables: true,
     dropIndex: (name) => `DROP INDEX ${name}`,
   };
+  readonly triggerDialect = undefined;
   readonly encodeDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #writer: SessionPool;
@@ -69,8 +73,9 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     }
   }
 
-  createDialect(access: "read" | "write"): Dialect {
-    return sessionDialect(PARTS, access === "write" ? this.#writer : this.#readers, RULES);
+  createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
+    const sessions = access === "write" ? this.#writer : this.#readers;
+    return new TransactionPool(sessions, PARTS, RULES, observe);
   }
 
   /** Every write transaction excludes all others, and the schema is changed within one. */

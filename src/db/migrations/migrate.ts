@@ -69,14 +69,15 @@ export async function stamp(database: Database, revision: string): Promise<void>
   });
 }
 
-/** What the migration of a schema is done as: it belongs to no request. */
-const CONTEXT: DatabaseContext = {
+/** What the schema is changed as: it belongs to no request. */
+export const CONTEXT: DatabaseContext = {
   requestId: "schema",
   userId: undefined,
   projectId: undefined,
 };
 
-async function changeSchema(
+/** Changes the schema while no other process does. */
+export async function changeSchema(
   database: Database,
   work: (tx: WriteTransaction) => Promise<void>,
 ): Promise<void> {

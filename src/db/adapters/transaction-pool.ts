@@ -1,0 +1,55 @@
+import { currentDeadlineMs } from "../in-time.ts";
+import { SessionTransaction } from "./session-transaction.ts";
+import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import type { SessionPool } from "./session-pool.ts";
+
+/** Runs transactions on the sessions of a pool. */
+export class TransactionPool {
+  readonly #sessions: SessionPool;
+  readonly #parts: EngineParts;
+  readonly #rules: SessionRules;
+  readonly #observe: ((text: string) => void) | undefined;
+
+  /** @param observe sees the text of every statement */
+  constructor(
+    sessions: SessionPool,
+    parts: EngineParts,
+    rules: SessionRules,
+    observe: ((text: string) => void) | undefined,
+  ) {
+    this.#sessions = sessions;
+    this.#parts = parts;
+    this.#rules = rules;
+    this.#observe = observe;
+  }
+
+  /**
+   * Runs a function in a transaction, which is rolled back unless the function has committed it.
+   *
+   * @throws DatabaseUnavailable when there is no session in time
+   */
+  async run<Result>(
+    access: "read" | "write",
+    work: (transaction: SessionTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    const session = await this.#sessions.acquire(currentDeadlineMs());
+    const transaction = new SessionTransaction(
+      session,
+      this.#parts,
+      this.#rules,
+      access,
+      this.#observe,
+    );
+    try {
+      return await work(transaction);
+    } finally {
+      await transaction.rollback();
+      this.#sessions.release(session);
+    }
+  }
+
+  /** Waits until the sessions are free, and closes them. */
+  async close(): Promise<void> {
+    await this.#sessions.close();
+  }
+}

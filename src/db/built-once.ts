@@ -1,0 +1,54 @@
+import { CompiledQuery, type Compilable } from "kysely";
+
+import { inChunks } from "./chunks.ts";
+import type { DatabaseAdapter } from "./adapter.ts";
+import type { ReadTransaction } from "./transaction.ts";
+
+const texts = new WeakMap<DatabaseAdapter, Map<string, string>>();
+
+/** So many texts are kept for each database. */
+const MAX_TEXTS = 300;
+
+/**
+ * The text of a query that the query builder has built before, or builds now: to build one costs more
+ * than to run it (`bench/sql-builder.ts`).
+ *
+ * @param name tells the text from all others; whatever the text depends on has to be part of it
+ * @param parameters those that it is run with, in the order of the text
+ */
+export function textOf(
+  adapter: DatabaseAdapter,
+  name: string,
+  parameters: readonly unknown[],
+  build: () => Compilable,
+): string {
+  const known = texts.get(adapter) ?? new Map<string, string>();
+  texts.set(adapter, known);
+  const text = known.get(name);
+  if (text !== undefined) return text;
+  const built = build().compile();
+  if (!isSame(parameters, built.parameters)) {
+    throw new Error(`parameters in another order than in the text: ${name}`);
+  }
+  if (known.size >= MAX_TEXTS) known.clear();
+  known.set(name, built.sql);
+  return built.sql;
+}
+
+/** The rows of a query for a list of values, of which the text depends on their number only. */
+export function selectFor<Value, Row>(
+  tx: ReadTransaction,
+  name: string,
+  values: readonly Value[],
+  build: (values: readonly Value[]) => Compilable<Row>,
+): Promise<Row[]> {
+  return inChunks(values, async (chunk) => {
+    const text = textOf(tx.adapter, `${name} ${chunk.length}`, chunk, () => build(chunk));
+    const { rows } = await tx.query.executeQuery<Row>(CompiledQuery.raw(text, [...chunk]));
+    return rows;
+  });
+}
+
+function isSame(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return left.length === right.length && left.every((value, place) => value === right[place]);
+}

@@ -1,0 +1,52 @@
+import type { Database } from "../database.ts";
+import type { ReadTransaction } from "../transaction.ts";
+import { CHANGE_TRIGGERS, type TriggerDialect } from "./change-triggers.ts";
+import { adopt, changeSchema, CONTEXT } from "./migrate.ts";
+import { runAll } from "./revisions.ts";
+
+/**
+ * Installs the triggers, in place of those that are there, and has all read models built anew: they
+ * know nothing of what was written before.
+ *
+ * A trigger is made when no transaction is writing to its table, so that none is missed. One table
+ * is waited for at a time: other programs are never kept waiting for each other.
+ *
+ * @throws SchemaMismatch, PermissionDenied
+ * @returns how many
+ */
+export async function installTriggers(
+  database: Database,
+  dialect: TriggerDialect,
+): Promise<number> {
+  await adopt(database);
+  for (const trigger of CHANGE_TRIGGERS) {
+    await changeSchema(database, (tx) => runAll(tx, dialect.create(trigger)));
+  }
+  await database.writer(CONTEXT, async (tx) => {
+    tx.recordChange({ kind: "everything", subject: "triggers" });
+  });
+  return CHANGE_TRIGGERS.length;
+}
+
+/**
+ * Removes the triggers that are there.
+ *
+ * @throws PermissionDenied
+ * @returns how many there were
+ */
+export async function removeTriggers(database: Database, dialect: TriggerDialect): Promise<number> {
+  const present = await database.reader(CONTEXT, (tx) => listTriggers(tx, dialect));
+  const removed = CHANGE_TRIGGERS.filter(({ name }) => present.has(name));
+  for (const trigger of removed) {
+    await changeSchema(database, (tx) => runAll(tx, [dialect.drop(trigger)]));
+  }
+  return removed.length;
+}
+
+async function listTriggers(
+  tx: ReadTransaction,
+  dialect: TriggerDialect,
+): Promise<ReadonlySet<string>> {
+  const { rows } = await dialect.list.execute(tx.query);
+  return new Set(rows.map(({ name }) => name));
+}

@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+
+import { ROOT } from "./source-files.ts";
+
+function start(args: readonly string[]) {
+  return spawn(join(ROOT, "bin", "stowage"), args, { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Exit code, standard output and standard error. */
+async function run(...args: string[]): Promise<[number, string, string]> {
+  const child = start(args);
+  const [[code], output, errors] = await Promise.all([
+    once(child, "close"),
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  return [code as number, output, errors];
+}
+
+test("db without a command tells which there are, and is no mistake, as of placement-manage", async () => {
+  const [code, output, errors] = await run("db");
+  expect([code, errors]).toEqual([0, ""]);
+  expect(output).toContain("online_data_migrations");
+});
+
+test.each([
+  [["db", "nosuch"], "unknown command 'nosuch'"],
+  [["db", "stamp"], "missing required argument 'version'"],
+  [["status"], "upgrade"],
+  [["status", "upgrade"], "check"],
+  [["nosuch"], "unknown command 'nosuch'"],
+  [["serve", "--port", "x"], "whole number"],
+])("a command line that is wrong ends with 2, as of argparse: %j", async (args, message) => {
+  const [code, output, errors] = await run(...args);
+  expect([code, output]).toEqual([2, ""]);
+  expect(errors).toContain(message);
+});
+
+test("a reader that has seen enough, such as head, is no error", async () => {
+  const child = start(["policy", "sample"]);
+  child.stdout.destroy();
+  const [[code], errors] = await Promise.all([once(child, "close"), text(child.stderr)]);
+  expect([code, errors]).toEqual([0, ""]);
+});

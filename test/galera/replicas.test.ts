@@ -1,0 +1,305 @@
+import { PassThrough } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { CompiledQuery } from "kysely";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
+import { installDatabaseTriggers } from "../../src/cli/triggers.ts";
+import { defaultConfig } from "../../src/config/config.ts";
+import { parseConnectionUrl } from "../../src/config/connection-url.ts";
+import { Database } from "../../src/db/database.ts";
+import { migrate } from "../../src/db/migrations/migrate.ts";
+import { CommitProxy } from "../support/commit-proxy.ts";
+import { schemaFacts } from "../db/schema-facts.ts";
+import { eachSecond, recordManyChanges } from "../support/change-feed.ts";
+import {
+  claimBody,
+  consumerUuid,
+  makeProvider,
+  providerUuid,
+  usedAccordingTo as usedOf,
+} from "../support/fleet.ts";
+import { startHere, type LocalStowage } from "../support/stowage.ts";
+import { GaleraCluster } from "./cluster.ts";
+import { isUsable } from "./usable.ts";
+
+const PROVIDER = providerUuid(1);
+const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
+
+/** From the newest schema to one of three revisions before. */
+const DOWNGRADE = [
+  "alter table consumers drop foreign key consumers_consumer_type_id_fkey",
+  "drop index consumers_consumer_type_id_idx on consumers",
+  "alter table consumers drop column consumer_type_id",
+  "drop table consumer_types",
+  "create index inventories_resource_provider_id_idx on inventories (resource_provider_id)",
+  "create index inventories_resource_provider_resource_class_idx " +
+    "on inventories (resource_provider_id, resource_class_id)",
+  "create index ix_placement_aggregates_uuid on placement_aggregates (uuid)",
+  "create index resource_providers_name_idx on resource_providers (name)",
+  "create index resource_providers_uuid_idx on resource_providers (uuid)",
+  "update alembic_version set version_num = 'b5c396305c25'",
+];
+
+describe.runIf(isUsable)("three replicas, each on another node of a Galera cluster", () => {
+  let cluster: GaleraCluster;
+  let database: string;
+  let replicas: readonly LocalStowage[] = [];
+
+  beforeAll(async () => {
+    cluster = await GaleraCluster.start();
+  }, 120_000);
+
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  /** The first thing that they do is to make the schema, all at once. */
+  beforeEach(async () => {
+    database = await cluster.createDatabase();
+    replicas = await Promise.all(cluster.nodes.map((node) => startOn(node.connection(database))));
+  });
+
+  afterEach(async () => {
+    await Promise.all(replicas.map((each) => each.stop()));
+  });
+
+  test("make the schema at once", async () => {
+    for (const { client } of replicas) await client.expectSuccess("GET", "/resource_classes");
+    const revisions = await cluster.node(2).query("select * from alembic_version", database);
+    expect(revisions).toHaveLength(1);
+  });
+
+  test("upgrade an older schema at once", async () => {
+    const databases = await openOnEach(await cluster.createDatabase());
+    const [first] = databases;
+    if (!first) throw new Error("there are three nodes");
+    await migrate(first);
+    const newest = (await schemaFacts(first)).toSorted();
+    await first.writer(CONTEXT, async (tx) => {
+      for (const statement of DOWNGRADE) await tx.query.executeQuery(CompiledQuery.raw(statement));
+    });
+    expect((await schemaFacts(first)).toSorted()).not.toEqual(newest);
+
+    await Promise.all(databases.map(migrate));
+
+    expect((await schemaFacts(first)).toSorted()).toEqual(newest);
+    await Promise.all(databases.map((each) => each.close()));
+  });
+
+  test("give the last unit to one of three that claim it at the same time", async () => {
+    const rounds = 30;
+    for (let round = 0; round < rounds; round += 1) {
+      const provider = providerUuid(round);
+      await makeProvider(replica(round).client, provider, { VCPU: 1 });
+      const answers = await Promise.all(
+        replicas.map(({ client }, at) =>
+          client.put(
+            `/allocations/${consumerUuid(round * 3 + at)}`,
+            claimBody({ [provider]: { VCPU: 1 } }),
+          ),
+        ),
+      );
+      expect(countByStatus(answers)).toEqual({ 204: 1, 409: 2 });
+    }
+    const [{ used }] = (await cluster
+      .node(1)
+      .query<{ used: string }>("select sum(used) as used from allocations", database)) as [
+      { used: string },
+    ];
+    expect(Number(used)).toBe(rounds);
+  });
+
+  test("give out exactly the units that are there, however many clients want them", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 50 });
+    const answers = await Promise.all(
+      Array.from({ length: 150 }, (_, number) => claim(replica(number), number)),
+    );
+    expect(countByStatus(answers)).toEqual({ 204: 50, 409: 100 });
+    for (const { client } of replicas) {
+      const usages = await client.get(`/resource_providers/${PROVIDER}/usages`);
+      expect(usages.json()).toMatchObject({ usages: { VCPU: 50 } });
+    }
+  });
+
+  test("show on each what was written through another, at once", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 1000 });
+    for (let number = 1; number <= 60; number += 1) {
+      expect((await claim(replica(number), number)).status).toBe(204);
+      const reader = replica(number + 1 + (number % 2));
+      expect(await usedAccordingTo(reader)).toBe(number);
+      const held = await reader.client.get(`/allocations/${consumerUuid(number)}`);
+      expect(held.json()).toMatchObject({
+        allocations: { [PROVIDER]: { resources: { VCPU: 1 } } },
+      });
+    }
+  });
+
+  test("show what another program writes on any node, once each has installed the triggers", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 1000 });
+    // Not at the same time: MariaDB cannot do that, see docs/migrating-from-placement.md.
+    for (const node of cluster.nodes) {
+      const placementDatabase = { connection: node.connection(database) };
+      await installDatabaseTriggers(defaultConfig({ placementDatabase }), new PassThrough());
+    }
+    const on = (number: number) => cluster.node(number % cluster.nodes.length);
+    for (let number = 1; number <= 30; number += 1) {
+      await on(number).query(
+        "insert into allocations (resource_provider_id, resource_class_id, consumer_id, used) " +
+          `select id, 0, 'consumer ${number}', 1 from resource_providers`,
+        database,
+      );
+      expect(await usedAccordingTo(replica(number + 1))).toBe(number);
+    }
+    await on(0).query("delete from allocations", database);
+    for (const each of replicas) expect(await usedAccordingTo(each)).toBe(0);
+  });
+
+  test("make what has a name and is missing once, and give each another id", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const answers = await Promise.all(
+        replicas.flatMap(({ client }, at) => [
+          client.put(`/resource_classes/CUSTOM_OWN_${round}_${at}`, undefined),
+          client.put(`/resource_classes/CUSTOM_SAME_${round}`, undefined),
+          client.put(`/traits/CUSTOM_OWN_${round}_${at}`, undefined),
+          client.put(`/traits/CUSTOM_SAME_${round}`, undefined),
+        ]),
+      );
+      expect(
+        answers.filter(({ status }) => status !== 201 && status !== 204).map(({ text }) => text),
+      ).toEqual([]);
+    }
+    const classes = await cluster
+      .node(0)
+      .query<{ id: number }>("select id from resource_classes where id >= 10000", database);
+    expect(classes).toHaveLength(40);
+  });
+
+  test("show a change whose commit came after others had given up waiting for it", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 100 });
+    const proxy = await proxyTo(0);
+    const stranded = await startOn(proxy.route(cluster.node(0).connection(database)));
+    try {
+      const held = proxy.meetCommit("hold");
+      const claiming = claim(stranded, 1);
+      await held;
+      await recordManyChanges(replica(1).service);
+      // Both look on until one has closed the gap.
+      await eachSecond(60, async () => {
+        expect(await usedAccordingTo(replica(1))).toBe(0);
+        expect(await usedAccordingTo(replica(2))).toBe(0);
+        return (await settledChanges()).length > 0;
+      });
+      proxy.release();
+      expect((await claiming).status).toBe(204);
+      for (const each of replicas) expect(await usedAccordingTo(each)).toBe(1);
+      expect(stranded.counters.get("retries")).toBe(1);
+    } finally {
+      proxy.release();
+      await stranded.stop();
+      await proxy.stop();
+    }
+  });
+
+  test("keep the part of the feed short that they look at, though two of three ids are never used", async () => {
+    await recordManyChanges(replica(1).service);
+    await eachSecond(120, async () => {
+      await Promise.all(replicas.map(usedAccordingTo));
+      return false;
+    });
+    const settled = await settledChanges();
+    expect(settled.length).toBeGreaterThan(0);
+    expect(settled.length, "once is enough").toBeLessThanOrEqual(replicas.length);
+  });
+
+  describe("a commit whose answer is lost, asked about on another node", () => {
+    test.each(["cut before", "cut after"] as const)(
+      "is made once when the connection is %s the node has done it",
+      async (meeting) => {
+        await makeProvider(replica(0).client, PROVIDER, { VCPU: 100 });
+        const proxy = await proxyTo(0);
+        const routed = await startOn(proxy.route(cluster.node(0).connection(database)));
+        try {
+          void proxy.meetCommit(meeting).then(() => proxy.redirect(cluster.node(1).ports.sql));
+          expect((await claim(routed, 1)).status).toBe(204);
+          for (const each of [...replicas, routed]) expect(await usedAccordingTo(each)).toBe(1);
+          const changes = await cluster
+            .node(2)
+            .query(`select id from stowage_changes where subject = '${consumerUuid(1)}'`, database);
+          expect(changes).toHaveLength(1);
+        } finally {
+          await routed.stop();
+          await proxy.stop();
+        }
+      },
+    );
+
+    test("cannot be made any more once it was said that it was not", async () => {
+      const proxy = await proxyTo(0);
+      const connection = proxy.route(cluster.node(0).connection(database));
+      const routed = await Database.open(parseConnectionUrl(connection));
+      try {
+        let attempts = 0;
+        await routed.writer(CONTEXT, async (tx) => {
+          attempts += 1;
+          if (attempts === 1) {
+            void proxy.meetCommit("strand").then(() => proxy.redirect(cluster.node(1).ports.sql));
+          } else {
+            proxy.release();
+            await sleep(500);
+          }
+          const name = `CUSTOM_ATTEMPT_${attempts}`;
+          await tx.query.insertInto("traits").values({ name }).execute();
+          tx.recordChange({ kind: "trait", subject: name });
+        });
+        const made = await cluster
+          .node(2)
+          .query("select name from traits where name like 'CUSTOM_ATTEMPT%'", database);
+        expect(made).toEqual([{ name: "CUSTOM_ATTEMPT_2" }]);
+      } finally {
+        await routed.close();
+        await proxy.stop();
+      }
+    });
+  });
+
+  function proxyTo(node: number): Promise<CommitProxy> {
+    return CommitProxy.start("127.0.0.1", cluster.node(node).ports.sql);
+  }
+
+  function settledChanges() {
+    return cluster.node(0).query("select * from stowage_changes where kind = 'settled'", database);
+  }
+
+  function openOnEach(name: string): Promise<Database[]> {
+    return Promise.all(
+      cluster.nodes.map((node) => Database.open(parseConnectionUrl(node.connection(name)))),
+    );
+  }
+
+  function replica(number: number): LocalStowage {
+    const found = replicas[number % replicas.length];
+    if (!found) throw new Error("there are three replicas");
+    return found;
+  }
+
+  function claim({ client }: LocalStowage, number: number) {
+    return client.put(
+      `/allocations/${consumerUuid(number)}`,
+      claimBody({ [PROVIDER]: { VCPU: 1 } }),
+    );
+  }
+});
+
+function startOn(connection: string): Promise<LocalStowage> {
+  return startHere({ placementDatabase: { connection } });
+}
+
+function countByStatus(answers: readonly { readonly status: number }[]): Record<number, number> {
+  const groups = Object.entries(Object.groupBy(answers, ({ status }) => status));
+  return Object.fromEntries(groups.map(([status, group]) => [status, group?.length ?? 0]));
+}
+
+function usedAccordingTo({ client }: LocalStowage): Promise<number | undefined> {
+  return usedOf(client, PROVIDER);
+}
