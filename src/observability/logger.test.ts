@@ -85,6 +85,16 @@ test("lines are appended to a file, which may be relative to log_dir", async () 
   expect(lines).toMatch(/ first\n.* second\n$/);
 });
 
+test.each([false, true])(
+  "lines go to the file also when standard error gets them",
+  async (useJson) => {
+    const logDir = mkdtempSync(join(tmpdir(), "stowage-log-"));
+    onTestFinished(() => rmSync(logDir, { recursive: true }));
+    createLogger({ ...OPTIONS, useJson, logDir, logFile: "x.log", useStderr: true }).info("both");
+    await vi.waitFor(() => expect(readFileSync(join(logDir, "x.log"), "utf8")).toContain("both"));
+  },
+);
+
 test("what a client sent cannot begin a new line", () => {
   expect(printable("a\r\nb\u2028c\u0085d\te")).toBe("a??b?c?d?e");
 });

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { destination, multistream, pino, type DestinationStream, type Logger } from "pino";
+import { destination, pino, type DestinationStream, type Logger } from "pino";
 
 import type { Config } from "../config/config.ts";
 
@@ -35,15 +35,40 @@ export function createLogger(options: LogOptions, stream = openLog(options)): Lo
  * is killed, and a request never waits for the disk.
  */
 function openLog({ useStderr, logFile, logDir }: LogOptions): DestinationStream {
-  const file =
-    logFile === undefined
-      ? undefined
-      : destination({ dest: resolve(logDir ?? "", logFile), append: true, sync: false });
-  // logrotate has moved the file away, and the service manager passes the signal on.
-  if (file) process.on("SIGHUP", () => file.reopen());
-  if (file && !useStderr) return file;
-  const standardError = destination({ dest: 2, sync: false });
-  return file ? multistream([{ stream: standardError }, { stream: file }]) : standardError;
+  const streams: DestinationStream[] = [];
+  if (logFile !== undefined) {
+    const file = destination({ dest: resolve(logDir ?? "", logFile), append: true, sync: false });
+    // logrotate has moved the file away, and the service manager passes the signal on.
+    process.on("SIGHUP", () => file.reopen());
+    streams.push(file);
+  }
+  if (useStderr || logFile === undefined) streams.push(destination({ dest: 2, sync: false }));
+  const log = new TurnBuffer(streams);
+  // Before the destinations write what they hold themselves.
+  process.prependListener("exit", () => log.flush());
+  return log;
+}
+
+/** Writes the lines of one turn of the event loop together, with one call of the system for all. */
+class TurnBuffer implements DestinationStream {
+  readonly #streams: readonly DestinationStream[];
+  #lines = "";
+
+  constructor(streams: readonly DestinationStream[]) {
+    this.#streams = streams;
+  }
+
+  write(line: string): void {
+    if (this.#lines === "") setImmediate(() => this.flush());
+    this.#lines += line;
+  }
+
+  flush(): void {
+    const lines = this.#lines;
+    if (lines === "") return;
+    this.#lines = "";
+    for (const stream of this.#streams) stream.write(lines);
+  }
 }
 
 /** What pino leaves on a stream that asks for it, so that the JSON need not be parsed again. */
