@@ -191,9 +191,12 @@ export class IndexKeeper {
         this.#own.forgetAdded();
         remember(position, unseen);
         this.#news += 1;
-        if (untold.some(({ providerId }, i) => this.#generationOf(providerId) !== generations[i])) {
-          this.#reportUnknownWriter();
-        }
+        // What this process has committed meanwhile may be newer than what was read, and is told later.
+        const isAhead = untold.some(({ providerId }, i) => {
+          const [before, after] = [generations[i], this.#generationOf(providerId)];
+          return before !== undefined && (after === undefined || after > before);
+        });
+        if (isAhead) this.#reportUnknownWriter();
         return true;
       })
       .catch((error: unknown) => {
