@@ -29,12 +29,31 @@ export async function summarizeChangesAfter(
   return { count: Number(row.count), lastId: row.last_id ?? id };
 }
 
+/** The changes after an id, in the order of their ids. */
 export async function listChangesAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
+  const entries: FeedEntry[] = [];
+  for (let after = id; ;) {
+    const page = await listPageAfter(tx, after);
+    for (const entry of page) entries.push(entry);
+    const last = page.at(-1);
+    if (!last || page.length < PAGE) return entries;
+    after = last.id;
+  }
+}
+
+/**
+ * More than a group of claims writes, and so few that PostgreSQL looks at the end of the index even where
+ * it knows nothing of the table yet: of a new one it read all 35,000 rows, in 4.2 ms instead of 0.4 ms.
+ */
+const PAGE = 250;
+
+async function listPageAfter(tx: ReadTransaction, id: number): Promise<FeedEntry[]> {
   const rows = await tx.query
     .selectFrom("stowage_changes as sc")
     .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject", "sc.request_id"])
     .where("sc.id", ">", id)
     .orderBy("sc.id")
+    .limit(PAGE)
     .execute();
   return rows.map((row) => ({
     id: row.id,
