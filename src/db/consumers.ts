@@ -22,8 +22,9 @@ export async function findConsumers(
   const rows = await selectFor(tx, "consumers", uuids, (chunk) =>
     tx.query
       .selectFrom("consumers as c")
-      .innerJoin("projects as p", "p.id", "c.project_id")
-      .innerJoin("users as u", "u.id", "c.user_id")
+      // Not inner joins: from few projects, MySQL reads all of their consumers to find fifty.
+      .leftJoin("projects as p", "p.id", "c.project_id")
+      .leftJoin("users as u", "u.id", "c.user_id")
       .select([
         "c.id",
         "c.uuid",
@@ -36,16 +37,18 @@ export async function findConsumers(
       ])
       .where("c.uuid", "in", chunk),
   );
-  return new Map(
-    rows.map((row) => [
-      row.uuid,
-      new Consumer(row.id, row.uuid, row.generation, {
-        project: { id: row.project_id, externalId: row.project_external_id },
-        user: { id: row.user_id, externalId: row.user_external_id },
-        consumerTypeId: row.consumer_type_id,
-      }),
-    ]),
-  );
+  const consumers = new Map<string, Consumer>();
+  for (const { id, uuid, generation, ...row } of rows) {
+    const { project_external_id: project, user_external_id: user } = row;
+    if (project === null || user === null) continue;
+    const attributes = {
+      project: { id: row.project_id, externalId: project },
+      user: { id: row.user_id, externalId: user },
+      consumerTypeId: row.consumer_type_id,
+    };
+    consumers.set(uuid, new Consumer(id, uuid, generation, attributes));
+  }
+  return consumers;
 }
 
 export interface NewConsumer {
