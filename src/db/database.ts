@@ -43,7 +43,7 @@ const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectI
 const PROBE_TIMEOUT_MS = 2000;
 
 /**
- * The way into the database: `reader` and `writer` are the only ones.
+ * The way into the database: `reader`, `readOnce` and `writer` are the only ones.
  *
  * A transaction cannot be begun inside another one of the same database: pass the transaction on.
  */
@@ -84,14 +84,18 @@ export class Database {
     context: DatabaseContext,
     work: (tx: ReadTransaction) => Promise<Result>,
   ): Promise<Result> {
-    return this.#repeatOnConflict("read", context, () =>
-      this.#readers.run("read", async (transaction) => {
-        const tx = { query: transaction.query, adapter: this.adapter, context };
-        const result = await this.#enclose(() => work(tx));
-        await transaction.commit();
-        return result;
-      }),
-    );
+    return this.#read("read", context, work);
+  }
+
+  /**
+   * Runs a function that reads with one statement. That sees one snapshot by itself, and is one message
+   * to a server where a transaction is three.
+   */
+  async readOnce<Result>(
+    context: DatabaseContext,
+    work: (tx: ReadTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#read("read once", context, work);
   }
 
   /**
@@ -113,6 +117,21 @@ export class Database {
   async close(): Promise<void> {
     this.#availability?.stop();
     await Promise.all([this.#readers.close(), this.#writers.close()]);
+  }
+
+  #read<Result>(
+    access: "read" | "read once",
+    context: DatabaseContext,
+    work: (tx: ReadTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#repeatOnConflict("read", context, () =>
+      this.#readers.run(access, async (transaction) => {
+        const tx = { query: transaction.query, adapter: this.adapter, context };
+        const result = await this.#enclose(() => work(tx));
+        await transaction.commit();
+        return result;
+      }),
+    );
   }
 
   async #write<Result>(

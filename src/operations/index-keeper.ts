@@ -1,6 +1,7 @@
 import {
   findSettledChangeId,
   listChangesAfter,
+  listFirstChangesAfter,
   summarizeChangesAfter,
   type FeedEntry,
 } from "../db/change-feed.ts";
@@ -169,10 +170,33 @@ export class IndexKeeper {
     // Changes that were never seen may be gone from the feed by now.
     if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();
     const position = this.#position;
+    this.#own.beginToLook();
+    if (this.#doubted.size > 0 || !(await this.#hasNothingToRead(position))) {
+      const isKnown = await this.#readNews(position);
+      if (!isKnown) return this.build();
+    }
+    position.settle(startedAtMs);
+    this.#caughtUpAtMs = startedAtMs;
+    this.#closeGaps(position);
+  }
+
+  /** One statement, so that asking costs little when there is nothing new, which is mostly so. */
+  #hasNothingToRead(position: FeedPosition): Promise<boolean> {
+    return this.#database.readOnce(FOLLOW, async (tx) => {
+      if (position.count > LISTED_AT_ONCE) return isUpToDate(tx, position);
+      const { entries, isComplete } = await listFirstChangesAfter(tx, position.floor);
+      const unseen = entries.filter(({ id }) => !position.has(id));
+      if (!isComplete || !this.#own.takeAll(unseen)) return false;
+      remember(position, unseen);
+      return true;
+    });
+  }
+
+  /** @returns false when the feed does not tell what has changed */
+  #readNews(position: FeedPosition): Promise<boolean> {
     const doubted = this.#doubted;
     this.#doubted = new Set();
-    this.#own.beginToLook();
-    const isKnown = await this.#database
+    return this.#database
       .reader(FOLLOW, async (tx) => {
         const unseen = await listUnseenChanges(tx, position);
         if (unseen.some(({ kind }) => kind === "everything")) return false;
@@ -203,10 +227,6 @@ export class IndexKeeper {
         this.doubt(doubted);
         throw error;
       });
-    if (!isKnown) return this.build();
-    position.settle(startedAtMs);
-    this.#caughtUpAtMs = startedAtMs;
-    this.#closeGaps(position);
   }
 
   /**
@@ -239,15 +259,15 @@ function remember(position: FeedPosition, entries: readonly FeedEntry[]): void {
   }
 }
 
+async function isUpToDate(tx: ReadTransaction, position: FeedPosition): Promise<boolean> {
+  const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
+  return count === position.count && lastId === position.lastId;
+}
+
 async function listUnseenChanges(
   tx: ReadTransaction,
   position: FeedPosition,
 ): Promise<FeedEntry[]> {
-  // Mostly there is so little to list that to count it first would only take longer.
-  if (position.count > LISTED_AT_ONCE) {
-    const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-    if (count === position.count && lastId === position.lastId) return [];
-  }
   const entries = await listChangesAfter(tx, position.floor);
   return entries.filter(({ id }) => !position.has(id));
 }

@@ -14,7 +14,7 @@ export class OwnChanges {
   add(recorded: readonly RecordedChange[]): void {
     for (const { change, by } of recorded) {
       const key = keyOf(by.requestId, change);
-      this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+      this.#count(key);
       this.#added.push(key);
     }
   }
@@ -33,9 +33,23 @@ export class OwnChanges {
     this.#added = [];
   }
 
+  /** Whether the feed tells of nothing else; if it does, nothing is taken. */
+  takeAll(entries: readonly FeedEntry[]): boolean {
+    for (const [position, entry] of entries.entries()) {
+      if (this.take(entry)) continue;
+      for (const taken of entries.slice(0, position)) this.#count(keyOf(taken.requestId, taken));
+      return false;
+    }
+    return true;
+  }
+
   /** Whether the feed tells of one of them. It does so once for each. */
   take(entry: FeedEntry): boolean {
     return this.#takeKey(keyOf(entry.requestId, entry));
+  }
+
+  #count(key: string): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
   #takeKey(key: string): boolean {

@@ -42,6 +42,9 @@ export interface DeferredStatement extends Statement {
   readonly explain?: (error: unknown) => unknown;
 }
 
+/** What a transaction does; `"read once"` is one statement, which needs no beginning and no end. */
+export type Access = "read" | "read once" | "write";
+
 /**
  * A transaction on a session, with the query builder bound to it.
  *
@@ -52,7 +55,7 @@ export class SessionTransaction implements KyselyConnection {
   readonly query: Kysely<Schema>;
   readonly #session: Session;
   readonly #rules: SessionRules;
-  readonly #access: "read" | "write";
+  readonly #access: Access;
   readonly #observe: (text: string) => void;
   /** By when whoever has the session now must be done with it. */
   readonly #deadlineMs = currentDeadlineMs();
@@ -65,14 +68,14 @@ export class SessionTransaction implements KyselyConnection {
     session: Session,
     parts: EngineParts,
     rules: SessionRules,
-    access: "read" | "write",
+    access: Access,
     observe: (text: string) => void = () => {},
   ) {
     this.#session = session;
     this.#rules = rules;
     this.#access = access;
     this.#observe = observe;
-    this.#unsent = [constant(access === "read" ? rules.beginToRead : rules.beginToWrite)];
+    this.#unsent = beginningOf(access, rules);
     this.query = new Kysely<Schema>({
       dialect: { ...parts, createDriver: () => new BoundDriver(this) },
     });
@@ -88,7 +91,7 @@ export class SessionTransaction implements KyselyConnection {
     this.#checkIsOpen();
     const isEmpty = !this.#isBegun && this.#unsent.length === 1;
     if (this.#access === "read") this.#endReading();
-    else if (!isEmpty) {
+    else if (this.#access === "write" && !isEmpty) {
       if (!this.#session.runsInTurn && this.#unsent.length > 0) await this.#send();
       await this.#sendCommit();
     }
@@ -100,7 +103,7 @@ export class SessionTransaction implements KyselyConnection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unsent = [];
-    if (!this.#isBegun || this.#session.isBroken) return;
+    if (!this.#isBegun || this.#access === "read once" || this.#session.isBroken) return;
     try {
       await this.#send(ROLLBACK);
     } catch {
@@ -110,6 +113,7 @@ export class SessionTransaction implements KyselyConnection {
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     this.#checkIsOpen();
+    if (this.#access === "read once" && this.#isBegun) throw new Error("a second statement");
     const result = await this.#send({ text: query.sql, parameterSets: [query.parameters] });
     return {
       rows: result.rows as Row[],
@@ -222,6 +226,11 @@ class BoundDriver implements Driver {
 
 function notOurs(): Error {
   return new Error("transactions are begun by Database.reader and Database.writer only");
+}
+
+function beginningOf(access: Access, rules: SessionRules): DeferredStatement[] {
+  if (access === "read once") return [];
+  return [constant(access === "read" ? rules.beginToRead : rules.beginToWrite)];
 }
 
 function constant(text: string): Statement {

@@ -1,6 +1,6 @@
 import { currentDeadlineMs } from "../in-time.ts";
 import { SessionTransaction } from "./session-transaction.ts";
-import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import type { Access, EngineParts, SessionRules } from "./session-transaction.ts";
 import type { SessionPool } from "./session-pool.ts";
 
 /** Runs transactions on the sessions of a pool. */
@@ -29,7 +29,7 @@ export class TransactionPool {
    * @throws DatabaseUnavailable when there is no session in time
    */
   async run<Result>(
-    access: "read" | "write",
+    access: Access,
     work: (transaction: SessionTransaction) => Promise<Result>,
   ): Promise<Result> {
     const session = await this.#sessions.acquire(currentDeadlineMs());
