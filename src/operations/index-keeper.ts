@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers/promises";
+
 import {
   findSettledChangeId,
   listChangesAfter,
@@ -144,17 +146,18 @@ export class IndexKeeper {
    * at once: the older one could put back what the newer one has brought up to date.
    */
   #catchUpForAll(): Promise<void> {
-    // One that is queued has not begun, even if the one before it has just come to its end.
-    if (this.#queued) return this.#queued;
-    if (!this.#running) return this.#start();
-    this.#queued = this.#running
-      .catch(() => {})
-      .then(() => {
-        this.#queued = undefined;
-        if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
-        return this.#start();
-      });
+    this.#queued ??= this.#catchUpNext();
     return this.#queued;
+  }
+
+  async #catchUpNext(): Promise<void> {
+    await this.#running?.catch(() => {});
+    // Requests that can be read already are to share it: let the event loop read them.
+    await setImmediate();
+    // From here on it has begun: who comes now waits for the next one.
+    this.#queued = undefined;
+    if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
+    return this.#start();
   }
 
   #start(): Promise<void> {
