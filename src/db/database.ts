@@ -216,7 +216,7 @@ export class Database {
       this.#availability?.succeeded(access);
       return result;
     } catch (error) {
-      this.#count("rollbacks", context);
+      if (access === "write") this.#count("rollbacks", context);
       this.#availability?.failed(access, error, performance.now() - startedAtMs);
       throw error;
     }

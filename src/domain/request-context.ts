@@ -26,6 +26,6 @@ export interface RequestContext {
 export interface Effort {
   /** Transactions begun again because another one was first. */
   retries: number;
-  /** Transactions that were rolled back for good. */
+  /** Transactions that were to write and were rolled back for good. */
   rollbacks: number;
 }

@@ -6,7 +6,7 @@ export type CounterName =
   | "conflicts"
   /** Transactions begun again because another one was first. */
   | "retries"
-  /** Transactions that were rolled back for good. */
+  /** Transactions that were to write and were rolled back for good. */
   | "rollbacks"
   /** Defects: errors that nobody foresaw, answered 500. */
   | "unexpectedErrors";
