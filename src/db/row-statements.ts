@@ -43,7 +43,7 @@ export function deferInsertion<Table extends keyof Schema>(
   explain?: DeferredStatement["explain"],
 ): void {
   deferForRows(tx, {
-    name: `rows of ${table}`,
+    name: `rows of ${table} with ${Object.keys(rows[0] ?? {}).join()}`,
     rows,
     build: (chunk) => tx.query.insertInto(table).values(chunk),
     parametersOf: (row) => Object.values(row),
