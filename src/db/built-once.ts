@@ -35,16 +35,22 @@ export function textOf(
   return built.sql;
 }
 
-/** The rows of a query for a list of values, of which the text depends on their number only. */
+/**
+ * The rows of a query for a list of values, of which the text depends on their number only.
+ *
+ * @param parametersOf what is bound, in the order of the text, where that is not each value once
+ */
 export function selectFor<Value, Row>(
   tx: ReadTransaction,
   name: string,
   values: readonly Value[],
   build: (values: readonly Value[]) => Compilable<Row>,
+  parametersOf: (values: readonly Value[]) => readonly unknown[] = (chunk) => chunk,
 ): Promise<Row[]> {
   return inChunks(values, async (chunk) => {
-    const text = textOf(tx.adapter, `${name} ${chunk.length}`, chunk, () => build(chunk));
-    const { rows } = await tx.query.executeQuery<Row>(CompiledQuery.raw(text, [...chunk]));
+    const parameters = parametersOf(chunk);
+    const text = textOf(tx.adapter, `${name} ${chunk.length}`, parameters, () => build(chunk));
+    const { rows } = await tx.query.executeQuery<Row>(CompiledQuery.raw(text, [...parameters]));
     return rows;
   });
 }

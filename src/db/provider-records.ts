@@ -1,4 +1,5 @@
 import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
+import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
@@ -11,25 +12,13 @@ export async function loadProviderRecords(
   ids: readonly number[],
 ): Promise<ProviderRecord[]> {
   return inChunks(ids, async (chunk) => {
-    const providers = await tx.query
-      .selectFrom("resource_providers as rp")
-      .select([
-        "rp.id",
-        "rp.uuid",
-        "rp.name",
-        "rp.generation",
-        "rp.parent_provider_id",
-        "rp.root_provider_id",
-      ])
-      .where("rp.id", "in", chunk)
-      .orderBy("rp.root_provider_id")
-      .orderBy("rp.id")
-      .execute();
-    const [inventories, traits, aggregates] = [
-      await loadInventoryRecords(tx, chunk),
-      await loadTraitIds(tx, chunk),
-      await loadAggregates(tx, chunk),
-    ];
+    // Asked at once: where statements can be sent without waiting for each other, they are.
+    const [providers, inventories, traits, aggregates] = await Promise.all([
+      loadProviders(tx, chunk),
+      loadInventoryRecords(tx, chunk),
+      loadTraitIds(tx, chunk),
+      loadAggregates(tx, chunk),
+    ]);
     return providers.map((row) => ({
       id: row.id,
       uuid: row.uuid,
@@ -54,41 +43,66 @@ export async function listProviderIds(tx: ReadTransaction): Promise<number[]> {
   return rows.map((row) => row.id);
 }
 
+function loadProviders(tx: ReadTransaction, ids: readonly number[]) {
+  return selectFor(tx, "providers", ids, (chunk) =>
+    tx.query
+      .selectFrom("resource_providers as rp")
+      .select([
+        "rp.id",
+        "rp.uuid",
+        "rp.name",
+        "rp.generation",
+        "rp.parent_provider_id",
+        "rp.root_provider_id",
+      ])
+      .where("rp.id", "in", chunk)
+      .orderBy("rp.root_provider_id")
+      .orderBy("rp.id"),
+  );
+}
+
 async function loadInventoryRecords(
   tx: ReadTransaction,
   ids: readonly number[],
 ): Promise<Map<number, InventoryRecord[]>> {
-  const rows = await tx.query
-    .selectFrom("inventories as i")
-    .leftJoin(
-      (eb) =>
-        eb
-          .selectFrom("allocations as a")
-          .select(["a.resource_provider_id", "a.resource_class_id"])
-          .select((sub) => sub.fn.sum<number | string>("a.used").as("used"))
-          .where("a.resource_provider_id", "in", ids)
-          .groupBy(["a.resource_provider_id", "a.resource_class_id"])
-          .as("u"),
-      (join) =>
-        join
-          .onRef("u.resource_provider_id", "=", "i.resource_provider_id")
-          .onRef("u.resource_class_id", "=", "i.resource_class_id"),
-    )
-    .select([
-      "i.resource_provider_id",
-      "i.resource_class_id",
-      "i.total",
-      "i.reserved",
-      "i.min_unit",
-      "i.max_unit",
-      "i.step_size",
-      "i.allocation_ratio",
-      "u.used",
-    ])
-    .where("i.resource_provider_id", "in", ids)
-    .orderBy("i.resource_provider_id")
-    .orderBy("i.resource_class_id")
-    .execute();
+  const rows = await selectFor(
+    tx,
+    "inventories of providers",
+    ids,
+    (chunk) =>
+      tx.query
+        .selectFrom("inventories as i")
+        .leftJoin(
+          (eb) =>
+            eb
+              .selectFrom("allocations as a")
+              .select(["a.resource_provider_id", "a.resource_class_id"])
+              .select((sub) => sub.fn.sum<number | string>("a.used").as("used"))
+              .where("a.resource_provider_id", "in", chunk)
+              .groupBy(["a.resource_provider_id", "a.resource_class_id"])
+              .as("u"),
+          (join) =>
+            join
+              .onRef("u.resource_provider_id", "=", "i.resource_provider_id")
+              .onRef("u.resource_class_id", "=", "i.resource_class_id"),
+        )
+        .select([
+          "i.resource_provider_id",
+          "i.resource_class_id",
+          "i.total",
+          "i.reserved",
+          "i.min_unit",
+          "i.max_unit",
+          "i.step_size",
+          "i.allocation_ratio",
+          "u.used",
+        ])
+        .where("i.resource_provider_id", "in", chunk)
+        .orderBy("i.resource_provider_id")
+        .orderBy("i.resource_class_id"),
+    // Those of which allocations are added up, and those whose inventories are wanted.
+    (chunk) => [...chunk, ...chunk],
+  );
   return groupBy(
     rows,
     (row) => row.resource_provider_id,
@@ -109,13 +123,14 @@ async function loadTraitIds(
   tx: ReadTransaction,
   ids: readonly number[],
 ): Promise<Map<number, number[]>> {
-  const rows = await tx.query
-    .selectFrom("resource_provider_traits as rpt")
-    .select(["rpt.resource_provider_id", "rpt.trait_id"])
-    .where("rpt.resource_provider_id", "in", ids)
-    .orderBy("rpt.resource_provider_id")
-    .orderBy("rpt.trait_id")
-    .execute();
+  const rows = await selectFor(tx, "traits of providers", ids, (chunk) =>
+    tx.query
+      .selectFrom("resource_provider_traits as rpt")
+      .select(["rpt.resource_provider_id", "rpt.trait_id"])
+      .where("rpt.resource_provider_id", "in", chunk)
+      .orderBy("rpt.resource_provider_id")
+      .orderBy("rpt.trait_id"),
+  );
   return groupBy(
     rows,
     (row) => row.resource_provider_id,
@@ -127,16 +142,17 @@ async function loadAggregates(
   tx: ReadTransaction,
   ids: readonly number[],
 ): Promise<Map<number, string[]>> {
-  const rows = await tx.query
-    .selectFrom("resource_provider_aggregates as rpa")
-    .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
-    .select(["rpa.resource_provider_id", "pa.uuid"])
-    .where("rpa.resource_provider_id", "in", ids)
-    .where("pa.uuid", "is not", null)
-    .$narrowType<{ uuid: string }>()
-    .orderBy("rpa.resource_provider_id")
-    .orderBy("pa.id")
-    .execute();
+  const rows = await selectFor(tx, "aggregates of providers", ids, (chunk) =>
+    tx.query
+      .selectFrom("resource_provider_aggregates as rpa")
+      .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
+      .select(["rpa.resource_provider_id", "pa.uuid"])
+      .where("rpa.resource_provider_id", "in", chunk)
+      .where("pa.uuid", "is not", null)
+      .$narrowType<{ uuid: string }>()
+      .orderBy("rpa.resource_provider_id")
+      .orderBy("pa.id"),
+  );
   return groupBy(
     rows,
     (row) => row.resource_provider_id,
