@@ -1,5 +1,3 @@
-import { sql } from "kysely";
-
 import { selectFor } from "./built-once.ts";
 import { SETTLED } from "./changes.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -48,13 +46,18 @@ export async function listFirstChangesAfter(
   tx: ReadTransaction,
   id: number,
 ): Promise<{ readonly entries: readonly FeedEntry[]; readonly isComplete: boolean }> {
-  const rows = await selectFor(tx, "changes", [id], ([after = 0]) =>
-    tx.query
-      .selectFrom("stowage_changes as sc")
-      .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject", "sc.request_id"])
-      .where("sc.id", ">", after)
-      .orderBy("sc.id")
-      .limit(sql.lit(PAGE)),
+  const rows = await selectFor(
+    tx,
+    "changes",
+    [id],
+    ([after = 0]) =>
+      tx.query
+        .selectFrom("stowage_changes as sc")
+        .select(["sc.id", "sc.resource_provider_id", "sc.kind", "sc.subject", "sc.request_id"])
+        .where("sc.id", ">", after)
+        .orderBy("sc.id")
+        .limit(PAGE),
+    (after) => [...after, PAGE],
   );
   const entries = rows.map((row) => ({
     id: row.id,
