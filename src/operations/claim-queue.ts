@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
@@ -16,6 +16,9 @@ import { KnownNames } from "./known-names.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
+
+/** How long to wait at most before claims are tried again. */
+const MAX_DELAY_MS = 100;
 
 interface WaitingClaim {
   readonly claim: Claim;
@@ -112,7 +115,8 @@ export class ClaimQueue {
     claims: readonly Claim[],
     context: RequestContext,
   ): Promise<ClaimOutcome[]> {
-    for (let left = context.config.placement.allocationConflictRetryCount; left > 0; left -= 1) {
+    const attempts = context.config.placement.allocationConflictRetryCount;
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
       try {
         await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) =>
@@ -134,6 +138,8 @@ export class ClaimQueue {
         }
         this.#database.countRetry(context);
         await this.#doubt(claims);
+        // Replicas that contend for a provider must not meet again and again.
+        if (attempt > 1) await sleep(Math.random() * Math.min(2 ** attempt, MAX_DELAY_MS));
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();

@@ -122,12 +122,20 @@ export class Load {
     own.used += 1;
     await this.#look(client, consumer, own);
     if (number % 2 === 0) return true;
-    const deleted = await this.#write(client, consumer, wanted, {});
+    const deleted = await this.#giveBack(client, consumer, wanted);
     if (deleted === "refused") this.problems.push(`${consumer} could not be deleted`);
     if (deleted !== "granted") return false;
     own.used -= 1;
     await this.#look(client, consumer, own);
     return true;
+  }
+
+  /** Whoever is told that others were first, again and again, tries once more: there is room for all. */
+  async #giveBack(client: number, consumer: string, held: Holdings) {
+    for (let left = 5; ; left -= 1) {
+      const outcome = await this.#write(client, consumer, held, {});
+      if (outcome !== "refused" || left === 0) return outcome;
+    }
   }
 
   async #write(
