@@ -29,10 +29,10 @@ export interface DatabaseAdapter {
    */
   readonly rowsPerStatement: number;
   /**
-   * Which of the ids that an insertion of several rows has made is told: the first; the last, the
-   * others being just before it; or only those that the statement itself returns.
+   * Which of the ids that an insertion of several rows has made is told, where somebody needs to know,
+   * which is in a shared database: the first, or only those that the statement itself returns.
    */
-  readonly insertedId: "first" | "last" | "returned";
+  readonly insertedId?: "first" | "returned";
   /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
   readonly comparesTextLoosely: boolean;
   readonly schemaDialect: SchemaDialect;

@@ -143,7 +143,7 @@ async function insertRows(tx: WriteTransaction, rows: readonly NewChangeRow[]): 
     return id;
   }
   const { insertId } = await insertion.executeTakeFirstOrThrow();
-  return Number(insertId) - (tx.adapter.insertedId === "last" ? rows.length - 1 : 0);
+  return Number(insertId);
 }
 
 /** How many columns of `stowage_changes` are given. */

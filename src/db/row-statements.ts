@@ -57,14 +57,12 @@ function deferOne<Row>(
   rows: readonly Row[],
   parameterSets: readonly (readonly unknown[])[],
 ): void {
-  if (rows.length === 0) return;
+  const [parametersOfText] = parameterSets;
+  if (!parametersOfText || rows.length === 0) return;
   const affected = parameterSets.length * rows.length;
   tx.defer({
-    text: textOf(
-      tx.adapter,
-      `${statement.name} ${rows.length}`,
-      parametersFor(statement, rows),
-      () => statement.build(rows),
+    text: textOf(tx.adapter, `${statement.name} ${rows.length}`, parametersOfText, () =>
+      statement.build(rows),
     ),
     parameterSets,
     ...(statement.isGuarded && { mustAffect: affected }),

@@ -9,7 +9,6 @@ export class DatabaseProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #moment: "before" | "after" | undefined;
-  #onCut: () => Promise<void> = () => Promise.resolve();
   #isSilent = false;
   #delayMs = 0;
 
@@ -31,12 +30,9 @@ export class DatabaseProxy {
   /**
    * Breaks a connection once, when a commit comes by: before the server gets to know of it, or
    * after it is done and before anybody is told.
-   *
-   * @param onCut is waited for before the client learns that the connection is broken
    */
-  cutAtCommit(moment: "before" | "after", onCut = this.#onCut): void {
+  cutAtCommit(moment: "before" | "after"): void {
     this.#moment = moment;
-    this.#onCut = onCut;
   }
 
   /** From now on, nothing arrives anywhere, and nobody is told: connections are half open. */
@@ -86,7 +82,7 @@ export class DatabaseProxy {
       server.write(bytes);
       return;
     }
-    const cut = () => void this.#onCut().finally(() => client.destroy());
+    const cut = () => client.destroy();
     if (this.#moment === "before") {
       server.destroy();
       server.removeAllListeners("close");

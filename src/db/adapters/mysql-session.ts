@@ -25,7 +25,8 @@ export class MysqlSession implements Session {
   readonly runsInTurn = true;
   readonly #connection: mysql.Connection;
   #isBroken = false;
-  #isRunning = false;
+  /** How many statements are not answered yet. */
+  #running = 0;
 
   private constructor(connection: mysql.Connection) {
     this.#connection = connection;
@@ -55,7 +56,7 @@ export class MysqlSession implements Session {
   }
 
   async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
-    this.#isRunning = true;
+    this.#running += 1;
     try {
       // What begins and ends transactions cannot be prepared, and nothing else is without parameters.
       const [result, fields] =
@@ -71,7 +72,7 @@ export class MysqlSession implements Session {
       if (endsConnection(error)) this.#isBroken = true;
       throw error;
     } finally {
-      this.#isRunning = false;
+      this.#running -= 1;
     }
   }
 
@@ -87,7 +88,7 @@ export class MysqlSession implements Session {
   }
 
   async close(): Promise<void> {
-    const canSayGoodbye = !this.#isBroken && !this.#isRunning;
+    const canSayGoodbye = !this.#isBroken && this.#running === 0;
     this.#isBroken = true;
     if (canSayGoodbye) await endInTime(this.#connection.end(), socketOf(this.#connection));
     else socketOf(this.#connection).destroy();
