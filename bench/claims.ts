@@ -24,6 +24,7 @@ import {
 } from "./claims/callers.ts";
 import { BENCH_ENGINES, RoundTripCounter, type BenchEngine, type Floor } from "./claims/engines.ts";
 import { makeFleet } from "./claims/fleet.ts";
+import { median } from "./median.ts";
 
 const options = new Command("claims")
   .description(
@@ -220,10 +221,4 @@ function statementsRowOf(counted: Statements) {
     "claims/transaction": Number(counted.claimsPerTransaction.toFixed(1)),
     "round trips/transaction": Number(counted.roundTripsPerTransaction.toFixed(1)),
   };
-}
-
-function median(values: readonly number[]): number {
-  return (
-    values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN
-  );
 }

@@ -19,6 +19,7 @@ import {
   type StowageProcess,
 } from "../test/support/stowage.ts";
 import { load } from "./candidates/load.ts";
+import { median } from "./median.ts";
 import { makeProviders } from "./replicas/fleet.ts";
 
 const options = new Command("replicas")
@@ -145,8 +146,4 @@ async function fill(connection: string, providers: number): Promise<void> {
 function open(connection: string) {
   const config = defaultConfig({ placementDatabase: { connection } });
   return openService(config, { mayMigrate: true });
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? NaN;
 }

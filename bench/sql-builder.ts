@@ -11,6 +11,7 @@ import { parseConnectionUrl } from "../src/config/connection-url.ts";
 import { Database } from "../src/db/database.ts";
 import { migrate } from "../src/db/migrations/migrate.ts";
 import type { WriteTransaction } from "../src/db/transaction.ts";
+import { median } from "./median.ts";
 
 const RUNS = 20_000;
 const ROUNDS = 5;
@@ -35,7 +36,7 @@ await database.writer(CONTEXT, async (tx) => {
       times.set(name, [...(times.get(name) ?? []), await microseconds(run)]);
     }
   }
-  const floor = median(times.get("prepared by hand"));
+  const floor = median(times.get("prepared by hand") ?? []);
   for (const [name, values] of times) {
     const time = median(values);
     console.log(`${name}: ${time.toFixed(1)} µs = ${(time / floor).toFixed(1)} times the floor`);
@@ -72,8 +73,4 @@ async function microseconds(run: () => unknown): Promise<number> {
   const start = performance.now();
   for (let i = 0; i < RUNS; i += 1) await run();
   return ((performance.now() - start) * 1000) / RUNS;
-}
-
-function median(values: readonly number[] = []): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -16,6 +16,7 @@ import { SqliteThread } from "../src/db/adapters/sqlite-thread.ts";
 import { createTable } from "../src/db/migrations/ddl.ts";
 import { PLACEMENT_TABLES, STOWAGE_TABLES } from "../src/db/migrations/tables.ts";
 import { SqliteDatabaseAdapter } from "../src/db/adapters/sqlite.ts";
+import { median } from "./median.ts";
 
 const ROUNDS = 4;
 const ROUND_MS = 2000;
@@ -182,10 +183,6 @@ async function hopUs(session: Session): Promise<string> {
   const start = performance.now();
   for (let i = 0; i < count; i += 1) await session.run("select 1", []);
   return (((performance.now() - start) * 1000) / count).toFixed(0);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function quantile(sorted: readonly number[], fraction: number): string {

@@ -24,6 +24,7 @@ import {
 import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
+import { randomDelayMs } from "./random-delay.ts";
 import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -38,6 +39,7 @@ export interface DatabaseOptions extends ConnectionOptions {
 
 /** How often a transaction is run at most when it conflicts with those of other processes. */
 const MAX_ATTEMPTS = 10;
+const DELAY = { unitMs: 5, mostMs: 500 };
 
 const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
 const PROBE_TIMEOUT_MS = 2000;
@@ -229,7 +231,7 @@ export class Database {
     const { deadlineMs = Infinity } = context;
     let conflict: TransactionConflict | DuplicateEntry | undefined;
     for (let count = 1; ; count += 1) {
-      const delayMs = delayBeforeNextAttemptMs(count);
+      const delayMs = randomDelayMs(count, DELAY);
       try {
         return await attempt();
       } catch (error) {
@@ -336,9 +338,4 @@ class OpenWriteTransaction implements WriteTransaction {
   afterCommit(callback: () => void): void {
     this.callbacks.push(callback);
   }
-}
-
-/** Doubles from attempt to attempt; random, so that two that conflict do not meet again. */
-function delayBeforeNextAttemptMs(attempt: number): number {
-  return Math.random() * Math.min(5 * 2 ** attempt, 500);
 }

@@ -3,6 +3,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
+import { randomDelayMs } from "../db/random-delay.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
@@ -17,8 +18,8 @@ import { KnownNames } from "./known-names.ts";
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
 
-/** How long to wait at most before claims are tried again. */
-const MAX_DELAY_MS = 100;
+/** Before claims are tried again. */
+const DELAY = { unitMs: 1, mostMs: 100 };
 
 interface WaitingClaim {
   readonly claim: Claim;
@@ -139,7 +140,7 @@ export class ClaimQueue {
         this.#database.countRetry(context);
         await this.#doubt(claims);
         // Replicas that contend for a provider must not meet again and again.
-        if (attempt > 1) await sleep(Math.random() * Math.min(2 ** attempt, MAX_DELAY_MS));
+        if (attempt > 1) await sleep(randomDelayMs(attempt, DELAY));
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();
