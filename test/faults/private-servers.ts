@@ -2,12 +2,12 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { chown } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
 import mysql from "mysql2/promise";
 import { Client } from "pg";
 
+import { freePort } from "../support/free-ports.ts";
 import { makeFolder } from "../support/stowage.ts";
 
 // Database servers that a test has to itself, and may kill, pause and misconfigure: with a data
@@ -358,15 +358,6 @@ async function findPlace(user: SystemUser): Promise<Place> {
   const { uid, gid } = user;
   if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
   return { folder: folder.path, port: await freePort(), user, remove: () => folder.remove() };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

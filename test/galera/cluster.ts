@@ -2,7 +2,6 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +9,7 @@ import { promisify } from "node:util";
 
 import mysql from "mysql2/promise";
 
+import { freePorts } from "../support/free-ports.ts";
 import { makeFolder } from "../support/stowage.ts";
 
 const run = promisify(execFile);
@@ -62,7 +62,7 @@ export class GaleraCluster {
   static async start(size = 3): Promise<GaleraCluster> {
     const folder = await makeFolder();
     if (isRoot) await run("chown", [SERVER_USER, folder.path]);
-    const ports = await freePorts(size);
+    const ports = await portsOf(size);
     const peers = ports.map(({ group }) => `127.0.0.1:${group}`).join(",");
     const nodes = ports.map((own, at) => new GaleraNode(`node${at + 1}`, folder.path, own, peers));
     const cluster = new GaleraCluster(nodes, folder);
@@ -326,16 +326,8 @@ function firstThatExists(...paths: readonly string[]): string | undefined {
   return paths.find((path) => existsSync(path));
 }
 
-/** Listens on all of them at once, so that no two are the same. */
-async function freePorts(nodes: number): Promise<Ports[]> {
-  const servers = Array.from({ length: nodes * 4 }, () => createServer().listen(0, "127.0.0.1"));
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await once(server, "listening");
-      return (server.address() as AddressInfo).port;
-    }),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+async function portsOf(nodes: number): Promise<Ports[]> {
+  const ports = await freePorts(nodes * 4);
   return Array.from({ length: nodes }, (_, at) => {
     const [sql = 0, group = 0, transfer = 0, snapshot = 0] = ports.slice(at * 4, at * 4 + 4);
     return { sql, group, transfer, snapshot };

@@ -6,14 +6,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 
+import { freePort } from "../support/free-ports.ts";
 import { makeFolder } from "../support/stowage.ts";
-import {
-  endProcess,
-  freePorts,
-  isUwsgiInstalled,
-  optionsOf,
-  startUwsgi,
-} from "../support/uwsgi.ts";
+import { endProcess, isUwsgiInstalled, optionsOf, startUwsgi } from "../support/uwsgi.ts";
 
 const MANAGE = "/usr/bin/keystone-manage";
 
@@ -72,7 +67,7 @@ const ADMIN = passwordLogin("admin", inProject("admin"));
 
 export async function startKeystone(): Promise<RealKeystone> {
   const folder = await makeFolder();
-  const [port, briefPort] = await freePorts(2);
+  const [port, briefPort] = [await freePort(), await freePort()];
   const url = `http://127.0.0.1:${port}/v3`;
   const config = await writeConfig(folder.path, "keystone", 3600);
   const briefConfig = await writeConfig(folder.path, "brief", BRIEF_SECONDS);

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { Client } from "../support/client.ts";
+import { freePort } from "../support/free-ports.ts";
 import { makeFolder, writeConfig } from "../support/stowage.ts";
-import { endProcess, freePorts, isUwsgiInstalled, startUwsgi } from "../support/uwsgi.ts";
+import { endProcess, isUwsgiInstalled, startUwsgi } from "../support/uwsgi.ts";
 
 const MANAGE = "/usr/bin/placement-manage";
 
@@ -56,7 +57,7 @@ export async function startPlacement(
     return stdout;
   };
   if (!hasSchema) await manage("db", "sync");
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const server = await startUwsgi({
     name: "Placement",
     module: "placement.wsgi:init_application()",

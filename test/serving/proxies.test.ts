@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { ROOT } from "../source-files.ts";
+import { freePort } from "../support/free-ports.ts";
 import { makeFolder, startHere } from "../support/stowage.ts";
 import { askAt, until } from "./support.ts";
 
@@ -80,7 +80,7 @@ async function startBehind({ program, sample, frame, args }: Proxy) {
   onTestFinished(() => stowage.stop());
   const folder = await makeFolder();
   onTestFinished(() => folder.remove());
-  const port = await freePort();
+  const port = String(await freePort());
   const fill = (text: string) =>
     text.replaceAll("127.0.0.1:8778", new URL(stowage.client.url).host).replaceAll("8080", port);
   const sampleFile = join(folder.path, sample);
@@ -101,15 +101,6 @@ async function startBehind({ program, sample, frame, args }: Proxy) {
     ),
   );
   return { stowage, url };
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return String(port);
 }
 
 for (const proxy of PROXIES) {
