@@ -81,6 +81,7 @@ async function open(
     file,
     isSynchronous: true,
     busyTimeoutMs: 1000,
+    checkpointAfterPages: 1000,
     isReadOnly: false,
   });
   await session.run("pragma journal_mode = wal", []);

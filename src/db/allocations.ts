@@ -1,7 +1,8 @@
 import type { Allocation } from "../domain/allocation.ts";
+import { ConcurrentUpdateDetected } from "../domain/errors.ts";
 import { selectFor } from "./built-once.ts";
 import { createdNow } from "./created-now.ts";
-import { deferForRows, deferInsertion } from "./row-statements.ts";
+import { deferForRows, deferInsertion, type RowStatement } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One row of the table, without the joins. */
@@ -74,11 +75,15 @@ export function deleteAllocationsOfConsumers(
   tx: WriteTransaction,
   consumerUuids: readonly string[],
 ): void {
+  deferForRows(tx, deletion(tx, consumerUuids));
+}
+
+/** @throws ConcurrentUpdateDetected one of the consumers holds something, which shows when this is sent */
+export function expectNoAllocations(tx: WriteTransaction, consumerUuids: readonly string[]): void {
   deferForRows(tx, {
-    name: "delete allocations of consumers",
-    rows: consumerUuids,
-    build: (uuids) => tx.query.deleteFrom("allocations").where("consumer_id", "in", uuids),
-    parametersOf: (uuid) => [uuid],
+    ...deletion(tx, consumerUuids),
+    mustAffect: 0,
+    explain: (error) => error ?? new ConcurrentUpdateDetected(),
   });
 }
 
@@ -108,6 +113,15 @@ export async function listAllocatedClassIds(
     .orderBy("a.resource_class_id")
     .execute();
   return rows.map((row) => row.resource_class_id);
+}
+
+function deletion(tx: WriteTransaction, consumerUuids: readonly string[]): RowStatement<string> {
+  return {
+    name: "delete allocations of consumers",
+    rows: consumerUuids,
+    build: (uuids) => tx.query.deleteFrom("allocations").where("consumer_id", "in", uuids),
+    parametersOf: (uuid) => [uuid],
+  };
 }
 
 function selectAllocations(tx: ReadTransaction) {

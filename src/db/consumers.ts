@@ -133,7 +133,7 @@ function updateAlike(tx: WriteTransaction, updates: readonly ConsumerUpdate[]): 
         .where((eb) =>
           eb.or(rows.map(({ consumer: { id, generation } }) => eb.and({ id, generation }))),
         ),
-    isGuarded: true,
+    mustAffect: 1,
     explain: (error) => error ?? new ConcurrentUpdateDetected(),
   });
 }

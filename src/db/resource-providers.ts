@@ -167,7 +167,7 @@ export function incrementProviderGenerations(
           .updateTable("resource_providers")
           .set((eb) => ({ generation: eb("generation", "+", steps), updated_at: now }))
           .where((eb) => eb.or(rows.map(({ id, generation }) => eb.and({ id, generation })))),
-      isGuarded: true,
+      mustAffect: 1,
       explain: (error) => error ?? new ResourceProviderConcurrentUpdateDetected(),
     });
   }

@@ -15,8 +15,8 @@ export interface RowStatement<Row> {
   readonly lead?: readonly unknown[];
   /** The parameters of a row, in the order of the text. */
   readonly parametersOf: (row: Row) => readonly unknown[];
-  /** Whether the transaction fails unless each row affects one of the table. */
-  readonly isGuarded?: boolean;
+  /** How many rows of the table each must affect, or the transaction fails; any number if not given. */
+  readonly mustAffect?: 0 | 1;
   readonly explain?: DeferredStatement["explain"];
 }
 
@@ -59,13 +59,15 @@ function deferOne<Row>(
 ): void {
   const [parametersOfText] = parameterSets;
   if (!parametersOfText || rows.length === 0) return;
-  const affected = parameterSets.length * rows.length;
+  const { mustAffect } = statement;
   tx.defer({
     text: textOf(tx.adapter, `${statement.name} ${rows.length}`, parametersOfText, () =>
       statement.build(rows),
     ),
     parameterSets,
-    ...(statement.isGuarded && { mustAffect: affected }),
+    ...(mustAffect !== undefined && {
+      mustAffect: mustAffect * parameterSets.length * rows.length,
+    }),
     ...(statement.explain && { explain: statement.explain }),
   });
 }

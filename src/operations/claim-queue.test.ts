@@ -11,6 +11,7 @@ import { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
 import type { Claim } from "../domain/claim.ts";
+import { ConsumerGenerationConflict } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { claim } from "./allocations.ts";
 import { setInventories } from "./inventories.ts";
@@ -91,6 +92,50 @@ describe("a claim", () => {
     await claim(service, take(1, 7, null));
 
     expect(held(1)).toEqual([{ used: 7 }]);
+  });
+});
+
+describe("a claim of a consumer that is said to be new", () => {
+  test("is written without looking for it first", async () => {
+    await claim(service, take(1, 1, null));
+    statements.length = 0;
+    await claim(service, take(2, 1, null));
+
+    expect(statements.filter((text) => text.startsWith("select"))).toEqual([]);
+    expect(held(2)).toEqual([{ used: 1 }]);
+  });
+
+  test("is told that it is not, whatever else is wrong", async () => {
+    await claim(service, take(1, 1, null));
+
+    for (const amount of [1, 1000]) {
+      await expect(claim(service, take(1, amount, null))).rejects.toThrow(
+        ConsumerGenerationConflict,
+      );
+    }
+    expect(held(1)).toEqual([{ used: 1 }]);
+  });
+
+  test("does not fail those that are written with it when it is not", async () => {
+    await claim(service, take(1, 1, null));
+    const outcomes = await Promise.allSettled(
+      [1, 2, 3].map((consumer) => claim(service, take(consumer, 1, null))),
+    );
+
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
+    expect(used()).toBe(3);
+  });
+
+  test("takes the place of allocations that have no consumer", async () => {
+    outside
+      .prepare(
+        `INSERT INTO allocations (resource_provider_id, consumer_id, resource_class_id, used)
+         SELECT id, ?, 0, 60 FROM resource_providers WHERE uuid = ?`,
+      )
+      .run(consumerUuid(1), PROVIDER);
+    await claim(service, take(1, 90, null));
+
+    expect(held(1)).toEqual([{ used: 90 }]);
   });
 });
 

@@ -11,7 +11,12 @@ import {
   ConsumerExists,
   ResourceProviderConcurrentUpdateDetected,
 } from "../domain/errors.ts";
-import { loadClaimedState, writeClaims, type ClaimOutcome } from "./claim-writer.ts";
+import {
+  areOfNewConsumers,
+  loadClaimedState,
+  writeClaims,
+  type ClaimOutcome,
+} from "./claim-writer.ts";
 import type { IndexKeeper } from "./index-keeper.ts";
 import { KnownNames } from "./known-names.ts";
 
@@ -117,13 +122,14 @@ export class ClaimQueue {
     context: RequestContext,
   ): Promise<ClaimOutcome[]> {
     const attempts = context.config.placement.allocationConflictRetryCount;
-    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    // To presume what can be looked up is no attempt yet.
+    for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
       try {
         await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) =>
-          loadClaimedState(tx, claims, this.#known),
+          loadClaimedState(tx, claims, this.#known, attempt === 0),
         );
-        return await this.#database.writer(context, (tx) =>
+        const outcomes = await this.#database.writer(context, (tx) =>
           writeClaims(
             tx,
             this.#keeper.current,
@@ -133,6 +139,7 @@ export class ClaimQueue {
             this.#keeper.beginToFollow(tx),
           ),
         );
+        if (outcomes) return outcomes;
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;

@@ -1,5 +1,6 @@
 import {
   deleteAllocationsOfConsumers,
+  expectNoAllocations,
   insertAllocations,
   listStoredAllocations,
   type StoredAllocation,
@@ -35,6 +36,21 @@ export interface ClaimedState {
   readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
   /** Those that are there and were not known to be. */
   readonly names: ConsumerNames;
+  /** Whether nobody has looked for the consumers, because they are said to be new. */
+  readonly arePresumed: boolean;
+}
+
+/**
+ * Whether claims are of consumers that are said not to exist, as most are: that need not be looked up,
+ * because to make them fails if it is not so. Each has to be made, and named once.
+ */
+export function areOfNewConsumers(claims: readonly Claim[]): boolean {
+  const claimed = claims.flatMap(({ consumers }) => consumers);
+  const uuids = new Set(claimed.map(({ consumerUuid }) => consumerUuid));
+  return (
+    uuids.size === claimed.length &&
+    claimed.every(({ generation, allocations }) => generation === null && allocations.length > 0)
+  );
 }
 
 /**
@@ -42,14 +58,16 @@ export interface ClaimedState {
  * misses. So it is read before the transaction that writes, which is kept short.
  *
  * @param known names that need not be looked up
+ * @param arePresumed whether to take the consumers for new, see `areOfNewConsumers`
  */
 export async function loadClaimedState(
   tx: ReadTransaction,
   claims: readonly Claim[],
   known: ConsumerNames,
+  arePresumed: boolean,
 ): Promise<ClaimedState> {
   const claimed = claims.flatMap(({ consumers }) => consumers);
-  const uuids = [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
+  const uuids = arePresumed ? [] : [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
   const present = claimed.filter((consumer) => consumer.allocations.length > 0);
   // Asked at once: where statements can be sent without waiting for each other, they are.
   const [allocations, consumers, projects, users, types] = await Promise.all([
@@ -74,6 +92,7 @@ export async function loadClaimedState(
     consumers,
     allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
     names: { projects, users, types },
+    arePresumed,
   };
 }
 
@@ -86,7 +105,8 @@ export async function loadClaimedState(
  * @param follow takes what is to be done to the read model after the commit
  * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
  *   since it was read; nothing was written, and the batch can be tried again on fresh data
- * @returns the outcomes, in the order of the claims
+ * @returns the outcomes, in the order of the claims; nothing when one is refused that was judged on what
+ *   is presumed: why it has to be refused may show when its consumer is looked up
  */
 export async function writeClaims(
   tx: WriteTransaction,
@@ -95,11 +115,14 @@ export async function writeClaims(
   state: ClaimedState,
   known: KnownNames,
   follow: (apply: (index: ProviderIndex) => void) => void,
-): Promise<ClaimOutcome[]> {
+): Promise<ClaimOutcome[] | undefined> {
   const plan = new ClaimPlan(index);
   addConsumers(plan, claims, state);
-  const outcomes = claims.map((claim) => addToPlan(tx, plan, claim));
-  if (outcomes.every((outcome) => outcome !== undefined)) return outcomes;
+  const judgements = claims.map((claim) => judge(plan, claim));
+  const outcomes = judgements.map(({ refusal }) => refusal);
+  if (state.arePresumed && outcomes.some((outcome) => outcome)) return undefined;
+  if (outcomes.every((outcome) => outcome)) return outcomes;
+  for (const { claim, changed } of judgements) recordChanges(tx, plan, claim, changed);
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
@@ -107,6 +130,7 @@ export async function writeClaims(
   const made = await ensureNames(tx, consumers, known);
   writeConsumers(tx, consumers, known, made);
   await writeProviders(tx, plan.providers);
+  if (state.arePresumed) expectNoAllocations(tx, [...plan.consumers.keys()]);
   writeAllocations(tx, consumers);
   deleteConsumersWithoutAllocations(
     tx,
@@ -132,13 +156,18 @@ function addConsumers(
   }
 }
 
-function addToPlan(tx: WriteTransaction, plan: ClaimPlan, claim: Claim): ClaimOutcome {
+interface Judgement {
+  readonly claim: Claim;
+  readonly refusal: ClaimOutcome;
+  /** The UUIDs of the providers that it changes; none where it is refused. */
+  readonly changed: ReadonlySet<string> | undefined;
+}
+
+function judge(plan: ClaimPlan, claim: Claim): Judgement {
   try {
-    const providers = plan.add(claim);
-    recordChanges(tx, plan, claim, providers);
-    return undefined;
+    return { claim, refusal: undefined, changed: plan.add(claim) };
   } catch (error) {
-    if (error instanceof PlacementError) return error;
+    if (error instanceof PlacementError) return { claim, refusal: error, changed: undefined };
     throw error;
   }
 }
@@ -147,16 +176,16 @@ function recordChanges(
   tx: WriteTransaction,
   plan: ClaimPlan,
   claim: Claim,
-  providerUuids: ReadonlySet<string>,
+  providerUuids: ReadonlySet<string> | undefined,
 ): void {
+  if (!providerUuids) return;
   for (const { record } of plan.providers) {
     if (!providerUuids.has(record.uuid)) continue;
     const change = { kind: "provider", providerId: record.id, subject: record.uuid } as const;
     tx.recordChange(change, claim.context);
   }
-  for (const { consumerUuid } of claim.consumers) {
-    const exists = plan.consumers.get(consumerUuid)?.generation !== undefined;
-    const kind = exists ? "consumer" : "consumer_deleted";
+  for (const { consumerUuid, allocations } of claim.consumers) {
+    const kind = allocations.length > 0 ? "consumer" : "consumer_deleted";
     tx.recordChange({ kind, subject: consumerUuid }, claim.context);
   }
 }

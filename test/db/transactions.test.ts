@@ -222,7 +222,7 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
         parametersOf: (name) => [name],
         build: (names) =>
           tx.query.updateTable("traits").set({ name: "CUSTOM_C" }).where("name", "in", names),
-        isGuarded: true,
+        mustAffect: 1,
         explain: () => new Error("one is missing"),
       });
     });

@@ -11,6 +11,11 @@ export interface SqliteOptions {
   readonly isSynchronous: boolean;
   /** How long to block for a lock that another process holds. */
   readonly busyTimeoutMs: number;
+  /**
+   * After a commit that leaves so many pages in the write-ahead log, they are copied into the file and the
+   * log begins anew; 0 for never.
+   */
+  readonly checkpointAfterPages: number;
   /** Whether only to read. */
   readonly isReadOnly: boolean;
 }
@@ -38,6 +43,7 @@ export class LocalSqliteSession implements Session {
     this.#database = new DatabaseSync(options.file, { timeout: options.busyTimeoutMs });
     this.#database.exec(`PRAGMA synchronous = ${options.isSynchronous ? "FULL" : "OFF"}`);
     this.#database.exec("PRAGMA foreign_keys = ON");
+    this.#database.exec(`PRAGMA wal_autocheckpoint = ${options.checkpointAfterPages}`);
     if (options.isReadOnly) this.#database.exec("PRAGMA query_only = ON");
   }
 

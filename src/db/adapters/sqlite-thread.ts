@@ -7,7 +7,7 @@ import type { PlainError, SqliteRequest, SqliteResponse } from "./sqlite-worker.
 
 /**
  * A connection to SQLite in a thread of its own, so that nobody but who asked waits while a commit
- * reaches the disk; docs/decisions/0003-sqlite-driver.md tells what that costs and gains.
+ * reaches the disk.
  *
  * A failure of the thread itself ends the process: nobody would know how far it got.
  */
@@ -17,6 +17,7 @@ export class SqliteThread implements Session {
   readonly #worker: Worker;
   /** The thread answers in the order in which it was asked. */
   readonly #pending: ((response: SqliteResponse) => void)[] = [];
+  #lastTookMs = 0;
 
   /** The database is opened with the first request, which fails when that fails. */
   constructor(options: SqliteOptions) {
@@ -24,6 +25,11 @@ export class SqliteThread implements Session {
     const worker = `./sqlite-worker${path.extname(import.meta.filename)}`;
     this.#worker = new Worker(new URL(worker, import.meta.url), { workerData: options });
     this.#worker.on("message", (response: SqliteResponse) => this.#pending.shift()?.(response));
+  }
+
+  /** How long the last series to be answered took the database. */
+  get lastTookMs(): number {
+    return this.#lastTookMs;
   }
 
   async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
@@ -36,7 +42,8 @@ export class SqliteThread implements Session {
 
   /** One message there and one back, however many statements: that is most of what a short one costs. */
   async runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    const { results, failure } = await this.#ask(statements.map(sendable));
+    const { results, failure, tookMs } = await this.#ask(statements.map(sendable));
+    this.#lastTookMs = tookMs;
     if (!failure) return { results };
     return { results, failure: { error: failure.error && revive(failure.error) } };
   }

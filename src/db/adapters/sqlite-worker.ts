@@ -11,6 +11,8 @@ export type SqliteRequest = readonly Statement[] | "close";
 export type SqliteResponse = Pick<SeriesOutcome, "results"> & {
   /** Errors do not travel with what makes them errors of SQLite. */
   readonly failure?: { readonly error: PlainError | undefined };
+  /** How long it took the database. */
+  readonly tookMs: number;
 };
 
 export interface PlainError {
@@ -26,17 +28,24 @@ parentPort?.on("message", (request: SqliteRequest) => {
 });
 
 function answer(request: SqliteRequest): SqliteResponse {
+  const startedAtMs = performance.now();
+  const { results, failure } = outcomeOf(request);
+  return {
+    results,
+    ...(failure && { failure: { error: plain(failure.error) } }),
+    tookMs: performance.now() - startedAtMs,
+  };
+}
+
+function outcomeOf(request: SqliteRequest): SeriesOutcome {
   try {
     // Opened here, so that a failure is the answer to a request.
     session ??= new LocalSqliteSession(workerData as SqliteOptions);
-    if (request !== "close") {
-      const { results, failure } = session.runSeries(request);
-      return failure ? { results, failure: { error: plain(failure.error) } } : { results };
-    }
+    if (request !== "close") return session.runSeries(request);
     session.close();
     return { results: [] };
   } catch (error) {
-    return { results: [], failure: { error: plain(error) } };
+    return { results: [], failure: { error } };
   }
 }
 

@@ -1,0 +1,104 @@
+import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
+import { LocalSqliteSession } from "./sqlite-session.ts";
+import type { SqliteOptions } from "./sqlite-session.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
+
+/** When a transaction is run in this thread. */
+export interface SqliteWriterLimits {
+  /** A transaction that takes the database less is quick. */
+  readonly quickMs: number;
+  /** So many have to be quick, one after the other, for each millisecond that the last slow one took. */
+  readonly quickOnesPerMs: number;
+  /** So many times at most the statements of a transaction are run. */
+  readonly runs: number;
+  /** So many transactions are run here, and then one in the other thread, which looks after the log. */
+  readonly turn: number;
+}
+
+const LIMITS: SqliteWriterLimits = { quickMs: 1, quickOnesPerMs: 10, runs: 24, turn: 256 };
+
+/**
+ * The session that writes. A transaction is run in a thread of its own, so that nobody but who asked
+ * waits while a commit reaches the disk. Where the disk has been quick of late, a short one that comes as
+ * a whole is run in this thread: it takes less time than to wake the other one and to be woken by it.
+ * docs/decisions/0011-short-transactions-here.md has figures.
+ */
+export class SqliteWriter implements Session {
+  readonly isBroken = false;
+  readonly runsInTurn = true;
+  readonly #options: SqliteOptions;
+  readonly #limits: SqliteWriterLimits;
+  readonly #thread: SqliteThread;
+  #here: LocalSqliteSession | undefined;
+  /** So many have yet to be quick. */
+  #toProve: number;
+  #leftOfTurn: number;
+
+  constructor(options: SqliteOptions, limits = LIMITS) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#toProve = limits.quickOnesPerMs;
+    this.#leftOfTurn = limits.turn;
+    this.#thread = new SqliteThread(options);
+  }
+
+  run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
+    return this.#thread.run(text, parameters);
+  }
+
+  runSeries(statements: readonly Statement[]): SeriesOutcome | Promise<SeriesOutcome> {
+    if (!this.#isShortTransaction(statements)) return this.#thread.runSeries(statements);
+    if (this.#toProve > 0) return this.#prove(statements);
+    if (this.#leftOfTurn > 0) {
+      this.#leftOfTurn -= 1;
+      const outcome = this.#runHere(statements);
+      if (outcome) return outcome;
+    }
+    this.#leftOfTurn = this.#limits.turn;
+    return this.#thread.runSeries(statements);
+  }
+
+  iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
+    return this.#thread.iterate(text, parameters);
+  }
+
+  async close(): Promise<void> {
+    this.#here?.close();
+    await this.#thread.close();
+  }
+
+  async #prove(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    const outcome = await this.#thread.runSeries(statements);
+    this.#note(this.#thread.lastTookMs);
+    return outcome;
+  }
+
+  /** Returns nothing where another process has the lock, and nothing was done: here is no place to wait. */
+  #runHere(statements: readonly Statement[]): SeriesOutcome | undefined {
+    const startedAtMs = performance.now();
+    this.#here ??= new LocalSqliteSession({
+      ...this.#options,
+      busyTimeoutMs: 0,
+      checkpointAfterPages: 0,
+    });
+    const outcome = this.#here.runSeries(statements);
+    if (outcome.failure) this.#here.run("rollback", []);
+    this.#note(performance.now() - startedAtMs);
+    return outcome.results.length === 0 ? undefined : outcome;
+  }
+
+  #note(tookMs: number): void {
+    const { quickMs, quickOnesPerMs } = this.#limits;
+    if (tookMs < quickMs) this.#toProve = Math.max(0, this.#toProve - 1);
+    else this.#toProve = Math.ceil(tookMs * quickOnesPerMs);
+  }
+
+  #isShortTransaction(statements: readonly Statement[]): boolean {
+    const runs = statements.reduce((sum, { parameterSets }) => sum + parameterSets.length, 0);
+    return (
+      runs <= this.#limits.runs &&
+      statements[0]?.text === "begin immediate" &&
+      statements.at(-1)?.text === "commit"
+    );
+  }
+}
