@@ -26,19 +26,19 @@ const LIMITS: SqliteWriterLimits = { quickMs: 1, quickOnesPerMs: 10, runs: 24, t
 export class SqliteWriter implements Session {
   readonly isBroken = false;
   readonly runsInTurn = true;
-  readonly #options: SqliteOptions;
   readonly #limits: SqliteWriterLimits;
+  readonly #here: LocalSqliteSession;
   readonly #thread: SqliteThread;
-  #here: LocalSqliteSession | undefined;
   /** So many have yet to be quick. */
   #toProve: number;
   #leftOfTurn: number;
 
+  /** Throws what SQLite throws when the database cannot be opened. */
   constructor(options: SqliteOptions, limits = LIMITS) {
-    this.#options = options;
     this.#limits = limits;
     this.#toProve = limits.quickOnesPerMs;
     this.#leftOfTurn = limits.turn;
+    this.#here = new LocalSqliteSession({ ...options, busyTimeoutMs: 0, checkpointAfterPages: 0 });
     this.#thread = new SqliteThread(options);
   }
 
@@ -63,7 +63,7 @@ export class SqliteWriter implements Session {
   }
 
   async close(): Promise<void> {
-    this.#here?.close();
+    this.#here.close();
     await this.#thread.close();
   }
 
@@ -76,11 +76,6 @@ export class SqliteWriter implements Session {
   /** Returns nothing where another process has the lock, and nothing was done: here is no place to wait. */
   #runHere(statements: readonly Statement[]): SeriesOutcome | undefined {
     const startedAtMs = performance.now();
-    this.#here ??= new LocalSqliteSession({
-      ...this.#options,
-      busyTimeoutMs: 0,
-      checkpointAfterPages: 0,
-    });
     const outcome = this.#here.runSeries(statements);
     if (outcome.failure) this.#here.run("rollback", []);
     this.#note(performance.now() - startedAtMs);
