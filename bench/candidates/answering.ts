@@ -19,15 +19,45 @@ export function buildIndex(shape: FleetShape, seed: number): ProviderIndex {
 }
 
 /** Answers a query as the service does, without HTTP and without a database. */
-export function answerer(index: ProviderIndex, query: string): () => Promise<Uint8Array> {
+export interface Answerer {
+  /** As if nobody had asked before. */
+  first(): Promise<Uint8Array>;
+  /** As if it had been asked before, and a claim had been made since. */
+  again(): Promise<Uint8Array>;
+}
+
+export function answerer(index: ProviderIndex, query: string): Answerer {
   const request = requestFor(index, query);
-  return async () => {
-    const { body } = await listAllocationCandidates(request);
-    if (body instanceof Uint8Array) return body;
-    const slices: Uint8Array[] = [];
-    for await (const slice of body ?? []) slices.push(slice);
-    return Buffer.concat(slices);
+  let claims = 0;
+  let asked = 0;
+  return {
+    first() {
+      asked += 1;
+      // The first limit counts; the other one only makes a query of it that nobody has asked.
+      return answerTo({ ...request, query: parseQuery(`${query}&limit=${asked}`) });
+    },
+    again() {
+      claims += 1;
+      use(index, 1 + ((claims * 617) % 1000), claims);
+      return answerTo(request);
+    },
   };
+}
+
+async function answerTo(request: ApiRequest): Promise<Uint8Array> {
+  const { body } = await listAllocationCandidates(request);
+  if (body instanceof Uint8Array) return body;
+  const slices: Uint8Array[] = [];
+  for await (const slice of body ?? []) slices.push(slice);
+  return Buffer.concat(slices);
+}
+
+/** One unit more of a provider is in use, or one less. */
+function use(index: ProviderIndex, id: number, generation: number): void {
+  const [inventory] = index.getById(id)?.inventories ?? [];
+  if (!inventory) return;
+  const used = inventory.used > 0 ? inventory.used - 1 : 1;
+  index.applyUsage(id, generation, new Map([[inventory.resourceClassId, used]]));
 }
 
 /** Only the search: how many candidates it finds. */
@@ -50,14 +80,18 @@ export function writer(index: ProviderIndex, text: string): () => Promise<unknow
   const found: (readonly number[])[] = [];
   const budget = { left: Infinity };
   while (search.next(budget) === "found") found.push([...search.rows]);
+  let count = 0;
   return () => {
     const listing = new CandidateListing(index, search);
+    count += 1;
+    // Nothing is kept of what is asked once.
+    const asked = { ...request, query: parseQuery(`count=${count}`) };
     let next = -1;
     Object.defineProperty(listing, "rows", { get: () => found[next] });
     Object.defineProperty(listing, "next", {
       value: () => ((next += 1) < found.length ? "found" : "done"),
     });
-    return renderAnswer(listing, query, request);
+    return renderAnswer(listing, query, asked);
   };
 }
 

@@ -15,12 +15,13 @@ export interface ServedScenario {
 
 /**
  * Serves one scenario in a thread of its own: `/floor` sends the bytes of the first answer again and
- * again, as fast as `node:http` can; everything else makes the answer anew.
+ * again, as fast as `node:http` can; `/first` answers as if nobody had asked before, `/again` as if
+ * somebody had.
  */
 const { scenario, seed, port } = workerData as ServedScenario;
 
 const answer = answerer(buildIndex(scenario.fleet, seed), scenario.query);
-const bytes = Buffer.from(await answer());
+const bytes = Buffer.from(await answer.first());
 
 const server = createServer((request, response) => {
   const send = (body: Uint8Array) => {
@@ -33,7 +34,7 @@ const server = createServer((request, response) => {
     response.end(body);
   };
   if (request.url === "/floor") send(bytes);
-  else void answer().then(send);
+  else void (request.url === "/first" ? answer.first() : answer.again()).then(send);
 });
 server.listen(0, "127.0.0.1", () => {
   Atomics.store(port, 0, (server.address() as AddressInfo).port);

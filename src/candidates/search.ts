@@ -50,17 +50,42 @@ export class CandidateSearch {
   /** The anchors that take turns; just one when searching depth first. */
   readonly #open: AnchorSearch[] = [];
   #turn = 0;
+  readonly #options: SearchOptions;
   #count = 0;
   #rows: readonly number[] = [];
 
-  constructor(plan: SearchPlan, { strategy, maxCandidates, random }: SearchOptions) {
+  constructor(plan: SearchPlan, options: SearchOptions, trees?: TreeSource) {
+    const { strategy, maxCandidates, random } = options;
     this.plan = plan;
+    this.#options = options;
     this.#random = random;
     this.#isDepthFirst = strategy === "depth-first" && random === undefined;
     // Upstream compares after adding a candidate, so that the least it generates is one.
     const most = maxCandidates < 0 ? Infinity : Math.max(1, maxCandidates);
     this.#bound = Math.min(plan.query.limit ?? Infinity, most);
-    this.#trees = random === undefined ? plan.trees() : new DrawnTrees(plan.trees(), random);
+    this.#trees = trees ?? treesOf(plan, random);
+  }
+
+  /** Whether each tree yields its candidates by itself, and those of the next one come after them. */
+  get goesTreeByTree(): boolean {
+    return this.#isDepthFirst && this.plan.sharing.isEmpty && this.plan.choices.length > 0;
+  }
+
+  /** A search for what one tree yields, for those that go tree by tree. */
+  ofTree(tree: number): CandidateSearch {
+    const scan = this.plan.trees();
+    const trees = tree < scan.end && scan.has(tree) ? [tree] : [];
+    return new CandidateSearch(this.plan, this.#options, { next: () => trees.pop() ?? -1 });
+  }
+
+  /** How many candidates are looked for. */
+  get bound(): number {
+    return this.#bound;
+  }
+
+  /** Whether candidates were found up to the limit, so that there may be more. */
+  get isLimited(): boolean {
+    return this.#count >= this.#bound;
   }
 
   /** Per choice of the plan, the row of the provider, of the candidate found last. */
@@ -145,6 +170,10 @@ export class CandidateSearch {
       return "found";
     }
   }
+}
+
+function treesOf(plan: SearchPlan, random: (() => number) | undefined): TreeSource {
+  return random === undefined ? plan.trees() : new DrawnTrees(plan.trees(), random);
 }
 
 /** The only candidate of a tree of one provider: the common case, without a search. */

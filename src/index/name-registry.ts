@@ -6,15 +6,22 @@ export class NameRegistry {
   readonly #idByName = new Map<string, number>();
   #sorted: NamedRecord[] | undefined;
   #renames = 0;
+  #changes = 0;
 
   /** How often an id was given another name: what was written with the old one is out of date. */
   get renames(): number {
     return this.#renames;
   }
 
+  /** Increases whenever a name may mean something else than before. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Forgets everything else. */
   replaceAll(records: readonly NamedRecord[]): void {
     if (records.some(({ id, name }) => (this.nameOf(id) ?? name) !== name)) this.#renames += 1;
+    this.#changes += 1;
     this.#byId.clear();
     this.#idByName.clear();
     for (const record of records) this.put(record);
@@ -28,6 +35,7 @@ export class NameRegistry {
   }
 
   remove(id: number): void {
+    this.#changes += 1;
     this.#sorted = undefined;
     const record = this.#byId.get(id);
     if (record === undefined) return;

@@ -2,6 +2,7 @@ import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderSummary } from "../domain/provider-summary.ts";
 import { Bitset } from "./bitset.ts";
+import { ChangeJournal } from "./change-journal.ts";
 import { findProviders } from "./find-providers.ts";
 import { InventoryColumn } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
@@ -49,6 +50,8 @@ export class ProviderIndex {
   readonly classSets = new SetPool();
   readonly traitSets = new SetPool();
   readonly aggregateSets = new SetPool();
+  /** Each change of a tree or of a provider in it. */
+  readonly journal = new ChangeJournal();
 
   readonly #rowOfId = new Map<number, number>();
   readonly #rowOfUuid = new Map<string, number>();
@@ -106,7 +109,7 @@ export class ProviderIndex {
     this.#generation.set(row, record.generation);
     this.#parentId.set(row, record.parentId ?? NONE);
     if (previousTree !== tree) {
-      if (previousTree !== NONE) this.trees.unlink(previousTree, row);
+      if (previousTree !== NONE) this.#leaveTree(previousTree, row);
       this.#tree.set(row, tree);
       this.trees.link(tree, row, this.idOf);
     }
@@ -190,6 +193,11 @@ export class ProviderIndex {
   }
 
   // What a search reads.
+
+  /** Increases whenever the name of a resource class or of a trait may mean something else. */
+  get namings(): number {
+    return this.resourceClasses.changes + this.traits.changes;
+  }
 
   /** What a search that finishes before anything else happens sees. */
   get time(): number {
@@ -328,6 +336,11 @@ export class ProviderIndex {
 
   // Rows.
 
+  #leaveTree(tree: number, row: number): void {
+    this.trees.unlink(tree, row);
+    this.journal.note(tree);
+  }
+
   #allocateRow(id: number): number {
     const row = this.#freeRows.pop() ?? this.#rows++;
     for (const array of this.#arrays) array.reach(row);
@@ -355,12 +368,13 @@ export class ProviderIndex {
 
   #countChange(row: number): void {
     this.#changes.set(row, this.#changes.get(row) + 1);
+    this.journal.note(this.#tree.get(row));
   }
 
   /** Unlinks a row from its tree, forgets its contents and gives it back. */
   #freeRow(row: number): void {
     const tree = this.#tree.get(row);
-    this.trees.unlink(tree, row);
+    this.#leaveTree(tree, row);
     this.#setContents(row, EMPTY, tree);
     this.#giveBack(row);
   }
@@ -525,6 +539,7 @@ export class ProviderIndex {
     if (this.trees.createdAt(tree) > this.#newestViewTime) return;
     const rows = this.trees.rows(tree);
     this.trees.retire(tree, this.#time);
+    this.journal.note(tree);
     this.#retiredBytes += this.#sizeOf(rows);
     const copy = this.trees.create(this.trees.rootId(tree), this.#time);
     for (const row of rows) this.#copyRow(row, copy);

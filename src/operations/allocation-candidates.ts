@@ -1,12 +1,15 @@
 import type { Progress } from "../candidates/anchor-search.ts";
 import type { Budget } from "../candidates/budget.ts";
 import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
+import { FoundCandidates } from "../candidates/found-candidates.ts";
 import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
 import type { Service } from "./service.ts";
+
+export type { FoundCandidates };
 
 /**
  * The rows of the read model that candidates consist of. A row stands for the same provider as long
@@ -65,6 +68,21 @@ export class CandidateListing {
   /** Per choice, the row of the provider, of the candidate found last. */
   get rows(): readonly number[] {
     return this.#search.rows;
+  }
+
+  /** What is found from here on, to be told of it; undefined where `wouldFind` could not be told. */
+  beginToNote(): FoundCandidates | undefined {
+    return FoundCandidates.of(this.#search);
+  }
+
+  /** Whether more candidates than were asked for may be there. */
+  get isLimited(): boolean {
+    return this.#search.isLimited;
+  }
+
+  /** Before the first candidate: whether all of them are what was found for the same query before. */
+  wouldFind(found: FoundCandidates): boolean {
+    return found.isFoundBy(this.#search);
   }
 
   /** Looks for the next candidate; pauses when the budget is used up. */

@@ -1,9 +1,12 @@
+import { inspect } from "node:util";
+
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { renderAnswer } from "../../src/api/allocation-candidates/answer.ts";
 import { searchCandidates } from "../../src/candidates/search.ts";
 import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
 import { CandidatesOutdated } from "../../src/domain/errors.ts";
+import { parseQuery } from "../../src/http/query.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
 import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { RESOURCE_CLASSES, someFleet, someQuery, TRAITS, uuidOf } from "./arbitrary.ts";
@@ -57,6 +60,33 @@ test("an answer follows changes of providers", async () => {
   index.put({ ...index.getById(2)!, inventories: [inventoryOf(2 ** 31 - 1, 3e30)] });
   const last = await answerOf(index, query, 39);
   expect(last.provider_summaries[uuidOf(2)]!.resources["VCPU"]!.capacity).toBeGreaterThan(6e39);
+});
+
+test("an answer that is given again tells of what has changed since", async () => {
+  const index = indexOf(flatFleet(6));
+  const query = { ...vcpuQuery(), limit: 4 };
+  const told = async () => {
+    const answer = await answerOf(index, query, 39);
+    const uuids = answer.allocation_requests.map(({ allocations }) => Object.keys(allocations));
+    expect(Object.keys(answer.provider_summaries)).toEqual(uuids.flat());
+    return [uuids.flat(), usedOf(answer)];
+  };
+  const first = [1, 2, 3, 4].map(uuidOf);
+  for (let count = 0; count < 3; count += 1) expect(await told()).toEqual([first, [0, 0, 0, 0]]);
+  const use = (id: number, used: number) =>
+    index.applyUsage(id, 1, new Map([[RESOURCE_CLASSES.VCPU, used]]));
+  use(2, 3);
+  expect(await told(), "one of them is used").toEqual([first, [0, 3, 0, 0]]);
+  use(6, 1000);
+  expect(await told(), "one after the limit is full").toEqual([first, [0, 3, 0, 0]]);
+  use(1, 1000);
+  const others = [2, 3, 4, 5].map(uuidOf);
+  expect(await told(), "one of them is full").toEqual([others, [3, 0, 0, 0]]);
+  expect(await told()).toEqual([others, [3, 0, 0, 0]]);
+  use(1, 0);
+  expect(await told(), "it is empty again").toEqual([first, [0, 3, 0, 0]]);
+  index.remove(3);
+  expect(await told(), "one is gone").toEqual([[1, 2, 4, 5].map(uuidOf), [0, 3, 0, 0]]);
 });
 
 test("UUIDs of any form are told", async () => {
@@ -157,7 +187,12 @@ async function bodyOf(
   const options = { strategy: "depth-first", maxCandidates: -1 } as const;
   const search = searchCandidates(index, index.time, query, options);
   const listing = new CandidateListing(index, search);
-  return renderAnswer(listing, query, { microversion: { major: 1, minor }, signal });
+  const asked = parseQuery(new URLSearchParams({ asked: inspect(query, false, null) }).toString());
+  return renderAnswer(listing, query, {
+    microversion: { major: 1, minor },
+    query: asked,
+    signal,
+  });
 }
 
 async function answerOf(

@@ -1,5 +1,6 @@
-import type { CandidateListing } from "../../operations/allocation-candidates.ts";
+import type { CandidateListing, FoundCandidates } from "../../operations/allocation-candidates.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { RequestKeeper } from "./kept-requests.ts";
 import { NumberSet } from "./number-set.ts";
 import {
   type AllocationRequestForm,
@@ -16,7 +17,8 @@ export interface AnswerForm extends AllocationRequestForm, SummaryForm {
 /** A slice ends after so long, or so many bytes, so that others are served in between. */
 const SLICE_MS = 2;
 const SLICE_BYTES = 256 * 1024;
-/** So that an answer of usual size is one slice. */
+/** So that an answer of usual size is one slice, also where a thousand trees have to be searched. */
+const FIRST_SLICE_MS = 4;
 const FIRST_SLICE_BYTES = 1280 * 1024;
 /** The clock is looked at after so many steps of the search, or so many summaries. */
 const STEPS_BY_CLOCK = 512;
@@ -32,21 +34,37 @@ export class AnswerWriter {
   readonly #templates: RequestTemplates;
   readonly #summaries: SummaryCache;
   readonly #out = new ByteWriter();
+  readonly #query: string;
+  readonly #keeper: RequestKeeper;
+  /** What is found, where it is to be kept. */
+  #found: FoundCandidates | undefined;
   /** Trees, or rows where whole trees are not told about, in the order of the first candidate. */
-  readonly #inPlay = new NumberSet();
+  #inPlay = new NumberSet();
   #summarized = 0;
   /** Where to go on in the first tree that is not summarized; undefined at its begin. */
   #nextRow: number | undefined;
   #phase: "requests" | "summaries" | "done" = "requests";
   #isFirst = true;
+  #sliceMs = FIRST_SLICE_MS;
   #sliceBytes = FIRST_SLICE_BYTES;
 
-  constructor(listing: CandidateListing, form: AnswerForm) {
+  /** @param query all that the answer depends on, besides the providers */
+  constructor(listing: CandidateListing, form: AnswerForm, query: string) {
     this.#listing = listing;
     this.#form = form;
     this.#templates = new RequestTemplates(listing, form);
     this.#summaries = SummaryCache.for(listing.providers, form);
+    this.#query = query;
+    this.#keeper = RequestKeeper.for(listing.providers);
+    const kept = this.#keeper.find(query, listing);
+    if (kept) {
+      this.#out.copy(kept.bytes, 0, kept.bytes.length);
+      this.#inPlay = kept.inPlay;
+      this.#phase = "summaries";
+      return;
+    }
     this.#out.text('{"allocation_requests":');
+    if (this.#keeper.isWorthKeeping(query)) this.#found = listing.beginToNote();
   }
 
   get isDone(): boolean {
@@ -60,14 +78,17 @@ export class AnswerWriter {
 
   /** What was written since the last call. */
   take(): Uint8Array {
+    // What is taken before all requests are there is too large to be kept.
+    this.#found = undefined;
     return this.#out.take();
   }
 
   writeSlice(): void {
     const slice = {
       end: this.#out.length + this.#sliceBytes,
-      endsAtMs: performance.now() + SLICE_MS,
+      endsAtMs: performance.now() + this.#sliceMs,
     };
+    this.#sliceMs = SLICE_MS;
     this.#sliceBytes = SLICE_BYTES;
     if (this.#phase === "requests") this.#writeRequests(slice);
     if (this.#phase === "summaries") this.#writeSummaries(slice);
@@ -83,14 +104,24 @@ export class AnswerWriter {
         budget.left = STEPS_BY_CLOCK;
       } else if (progress === "found") {
         this.#writeRequest(listing.rows);
+        this.#found?.add(listing.rows);
       } else {
         this.#out.text(this.#isFirst ? "[]" : "]");
         this.#out.text(',"provider_summaries":');
         this.#phase = "summaries";
         this.#isFirst = true;
+        this.#keep();
         return;
       }
     }
+  }
+
+  #keep(): void {
+    if (!this.#found) return;
+    this.#found.end(this.#listing.isLimited);
+    const bytes = this.#out.written();
+    this.#keeper.keep(this.#query, { bytes, inPlay: this.#inPlay, found: this.#found });
+    this.#found = undefined;
   }
 
   #writeRequest(rows: readonly number[]): void {

@@ -9,7 +9,7 @@ import { nextTurn } from "./turns.ts";
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /** As much of a request as the form of its answer depends on. */
-type Asked = Pick<ApiRequest, "microversion" | "signal">;
+type Asked = Pick<ApiRequest, "microversion" | "query" | "signal">;
 
 /**
  * The answer as JSON: at once where it takes no longer than a slice, otherwise in slices with other
@@ -20,7 +20,8 @@ export async function renderAnswer(
   query: CandidateQuery,
   request: Asked,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  const writer = new AnswerWriter(listing, formOf(query, request));
+  const asked = JSON.stringify([request.microversion.minor, request.query.pairs]);
+  const writer = new AnswerWriter(listing, formOf(query, request), asked);
   writer.writeSlice();
   if (writer.isDone) return writer.take();
   return continueInSlices(writer, listing, request.signal);

@@ -1,5 +1,6 @@
 const INITIAL_BYTES = 16 * 1024;
-const MAX_EXPECTED_BYTES = 2 * 1024 * 1024;
+/** What is longer is sent in pieces. */
+const MAX_EXPECTED_BYTES = 5 * 1024 * 1024;
 
 const COPIES_AHEAD = 64;
 
@@ -72,6 +73,13 @@ export class ByteWriter {
     this.#buffer.write(text, position, "latin1");
   }
 
+  /** A copy of what was written since the last call of `take`. */
+  written(): Buffer {
+    const copy = Buffer.allocUnsafeSlow(this.#length);
+    this.#buffer.copy(copy, 0, 0, this.#length);
+    return copy;
+  }
+
   /** What was written since the last call. */
   take(): Uint8Array {
     const written = this.#buffer.subarray(0, this.#length);
@@ -80,7 +88,7 @@ export class ByteWriter {
     const taken = isSparse ? Buffer.from(written) : written;
     if (isSparse) release(this.#buffer);
     const wanted = Math.min(this.#length + this.#length / 8, MAX_EXPECTED_BYTES);
-    expectedBytes = Math.max(INITIAL_BYTES, Math.ceil(wanted));
+    expectedBytes = Math.max(INITIAL_BYTES, rounded(wanted));
     this.#replaceBuffer(EMPTY);
     this.#length = 0;
     return taken;
@@ -114,6 +122,12 @@ export class ByteWriter {
   }
 }
 
+/** Up, to one of four sizes between two powers of two: memory of an answer has to do for one as long. */
+function rounded(size: number): number {
+  const step = 2 ** (Math.floor(Math.log2(size)) - 2);
+  return Math.ceil(size / step) * step;
+}
+
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -121,13 +135,15 @@ const EMPTY = Buffer.alloc(0);
  * write the answer: the system hands it out page by page, and the collector has to take it back.
  */
 const free: Buffer[] = [];
-const MAX_FREE = 16;
+let freeBytes = 0;
+const MAX_FREE_BYTES = 48 * 1024 * 1024;
 /** The memory that this file has handed out; other memory may belong to anything. */
 const handedOut = new WeakSet<ArrayBufferLike>();
 
 function acquire(size: number): Buffer {
   const position = smallestFree(size);
   const [reused] = position === -1 ? [] : free.splice(position, 1);
+  if (reused) freeBytes -= reused.length;
   const buffer = reused ?? Buffer.allocUnsafeSlow(size);
   handedOut.add(buffer.buffer);
   return buffer;
@@ -146,9 +162,9 @@ function smallestFree(size: number): number {
 /** Takes memory back that nobody reads any more, such as that of an answer that has been sent. */
 export function release({ buffer }: Uint8Array): void {
   if (!handedOut.delete(buffer)) return;
-  if (free.length < MAX_FREE && buffer.byteLength <= MAX_EXPECTED_BYTES) {
-    free.push(Buffer.from(buffer));
-  }
+  if (freeBytes + buffer.byteLength > MAX_FREE_BYTES) return;
+  free.push(Buffer.from(buffer));
+  freeBytes += buffer.byteLength;
 }
 
 export function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
