@@ -7,7 +7,7 @@ import type { NumberSet } from "./number-set.ts";
 
 /** As much text is kept altogether, and for one query. */
 const MAX_BYTES = 16 * 1024 * 1024;
-const MAX_BYTES_OF_ONE = 1024 * 1024;
+const MAX_BYTES_OF_ONE = 2 * 1024 * 1024;
 /** So many queries are known to have been asked; long ones are not. */
 const MAX_KNOWN = 1024;
 const MAX_QUERY_LENGTH = 2048;
@@ -30,6 +30,8 @@ export class RequestKeeper {
 
   /** By query, the one that has not been asked for the longest time first. */
   readonly #kept = new Map<string, KeptRequests>();
+  /** Of these, those that were of use. */
+  readonly #used = new WeakSet<KeptRequests>();
   readonly #known = new Set<string>();
   #bytes = 0;
 
@@ -49,8 +51,11 @@ export class RequestKeeper {
     this.#kept.delete(query);
     if (!listing.wouldFind(kept.found)) {
       this.#bytes -= kept.bytes.length;
+      // To keep what changes all the time would cost more than it brings.
+      if (!this.#used.has(kept)) this.#known.delete(query);
       return undefined;
     }
+    this.#used.add(kept);
     this.#kept.set(query, kept);
     return kept;
   }
