@@ -18,7 +18,7 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
     place = await engine.createDatabase();
     const settings = parseConnectionUrl(place.connection);
     if (settings.engine !== "postgres") throw new Error("another engine");
-    session = await PostgresSession.open(settings, LIMITS);
+    session = await PostgresSession.open(settings, "write", LIMITS);
     await session.run("create table numbers (number integer primary key)", []);
   });
 
@@ -59,6 +59,50 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
     expect(failure?.error).toMatchObject({ code: "23505" });
     expect(await numbers()).toEqual([]);
   });
+
+  test("reads each text once on a connection", async () => {
+    for (const number of [1, 2, 3]) await session.runSeries([insertion(number)]);
+    const texts = await preparedTexts();
+    expect(texts.filter((text) => text.startsWith("insert"))).toHaveLength(1);
+    expect(await numbers()).toEqual([1, 2, 3]);
+  });
+
+  test("goes on after a statement that could not be read, or failed when it was run first", async () => {
+    const wrong = statement("select number from letters");
+    for (let time = 0; time < 2; time += 1) {
+      const { failure } = await session.runSeries([insertion(1, 1), wrong, statement("select 1")]);
+      expect(failure?.error).toMatchObject({ code: "23505" });
+      const { failure: second } = await session.runSeries([statement("select 1"), wrong]);
+      expect(second?.error).toMatchObject({ code: "42P01" });
+    }
+    await session.run("create table letters (number integer)", []);
+    const { failure } = await session.runSeries([insertion(1), wrong, statement("select 1")]);
+    expect(failure).toBeUndefined();
+    expect(await numbers()).toEqual([1]);
+  });
+
+  test("forgets texts that were not run for long", async () => {
+    for (let number = 0; number < 250; number += 1) {
+      await session.runSeries([statement(`select ${number}`)]);
+    }
+    expect((await preparedTexts()).length).toBeLessThanOrEqual(101);
+    const { results } = await session.runSeries([statement("select 0 as number")]);
+    expect(results[0]?.rows).toEqual([{ number: 0 }]);
+  });
+
+  test("reads a text anew whose result has become another one", async () => {
+    const all = statement("select * from numbers");
+    await session.runSeries([insertion(1), all]);
+    await session.run("alter table numbers add name text", []);
+    await session.runSeries([all]);
+    const { results } = await session.runSeries([all]);
+    expect(results[0]?.rows).toEqual([{ number: 1, name: null }]);
+  });
+
+  async function preparedTexts(): Promise<string[]> {
+    const { rows } = await session.run("select statement from pg_prepared_statements", []);
+    return (rows as { readonly statement: string }[]).map((row) => row.statement);
+  }
 
   test("does nothing outside of a transaction that could not be begun", async () => {
     const { failure } = await session.runSeries([statement("begin nonsense"), insertion(1)]);

@@ -5,6 +5,7 @@ import type { SeriesFailure, SessionResult } from "./session.ts";
 export interface PostgresStatement {
   readonly text: string;
   readonly parameters: readonly unknown[];
+  readonly isSteady?: boolean | undefined;
 }
 
 export interface PostgresSeries {
@@ -14,16 +15,48 @@ export interface PostgresSeries {
 }
 
 /**
+ * So many statements are kept prepared on a connection, the most recently used ones: to read and to plan a
+ * short one takes the server longer than to run it.
+ */
+const PREPARED = 100;
+
+/**
+ * A statement is prepared anew after so many uses: the plan that the server has kept may have been made
+ * when a table was small enough to be read as a whole.
+ */
+const MAX_USES = 1000;
+
+interface PreparedStatement {
+  readonly name: string;
+  uses: number;
+}
+
+/** What is prepared on a connection: statements by their texts, the oldest first. */
+interface Prepared {
+  readonly statements: Map<string, PreparedStatement>;
+  /** How many names were given: none is given twice, as nobody knows what became of one that failed. */
+  given: number;
+}
+
+const preparedOn = new WeakMap<Client, Prepared>();
+
+/**
  * Runs statements in one round trip: all are sent before the first is answered. PostgreSQL skips what
  * comes after one that fails, so that nothing is ever done outside of a transaction whose beginning
  * failed: they have one Sync message in common, which the driver's own pipelining does not.
  *
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+ *
+ * @param isPlannedEachTime whether the connection has all statements planned each time, so that each may
+ *   be prepared; elsewhere only those are for which one plan will do
  */
 export function runSeries(
   client: Client,
   statements: readonly PostgresStatement[],
+  isPlannedEachTime: boolean,
 ): Promise<PostgresSeries> {
+  const prepared: Prepared = preparedOn.get(client) ?? { statements: new Map(), given: 0 };
+  preparedOn.set(client, prepared);
   return new Promise((resolve) => {
     const query = new Query({ text: "series" }, (error?: Error) => {
       const results = doneOf(query).map(({ rows, rowCount }) => ({
@@ -31,23 +64,53 @@ export function runSeries(
         affectedRows: rowCount ?? 0,
         insertId: 0,
       }));
+      // What was prepared by the statement that failed, and by those after it, is not known.
+      for (const { text } of statements.slice(error ? results.length : statements.length)) {
+        prepared.statements.delete(text);
+      }
       resolve(error ? { results, failure: { error } } : { results });
     });
-    query.submit = (connection) => send(connection, statements);
+    query.submit = (connection) => send(connection, statements, prepared, isPlannedEachTime);
     client.query(query);
   });
 }
 
-function send(connection: Connection, statements: readonly PostgresStatement[]): void {
+function send(
+  connection: Connection,
+  statements: readonly PostgresStatement[],
+  prepared: Prepared,
+  isPlannedEachTime: boolean,
+): void {
   connection.stream.cork();
-  for (const { text, parameters } of statements) {
-    connection.parse({ text, name: "", types: [] }, true);
-    connection.bind({ values: parameters.map(asText) as string[] }, true);
+  for (const { text, parameters, isSteady = false } of statements) {
+    const isPrepared = isPlannedEachTime || isSteady;
+    const statement = isPrepared ? prepare(connection, text, prepared) : "";
+    if (!isPrepared) connection.parse({ text, name: statement, types: [] }, true);
+    connection.bind({ statement, values: parameters.map(asText) as string[] }, true);
     connection.describe({ type: "P", name: "" }, true);
     connection.execute({}, true);
   }
   connection.sync();
   connection.stream.uncork();
+}
+
+/** Returns the name under which a text is prepared; messages before those that use it see to that. */
+function prepare(connection: Connection, text: string, prepared: Prepared): string {
+  const { statements } = prepared;
+  const known = statements.get(text);
+  statements.delete(text);
+  const isWorn = known !== undefined && known.uses >= MAX_USES;
+  if (isWorn) connection.close({ type: "S", name: known.name }, true);
+  const statement = known && !isWorn ? known : { name: `s${(prepared.given += 1)}`, uses: 0 };
+  if (statement.uses === 0) connection.parse({ text, name: statement.name, types: [] }, true);
+  statement.uses += 1;
+  statements.set(text, statement);
+  for (const [oldest, { name }] of statements) {
+    if (statements.size <= PREPARED) break;
+    statements.delete(oldest);
+    connection.close({ type: "S", name }, true);
+  }
+  return statement.name;
 }
 
 /** As the server reads it; what a query builder binds are texts, numbers and booleans. */

@@ -16,11 +16,13 @@ import { tlsOptions } from "./tls.ts";
 export class PostgresSession implements Session {
   readonly runsInTurn = false;
   readonly #client: Client;
+  readonly #isPlannedEachTime: boolean;
   #isBroken = false;
   #cursors = 0;
 
-  private constructor(client: Client) {
+  private constructor(client: Client, access: "read" | "write") {
     this.#client = client;
+    this.#isPlannedEachTime = access === "write";
     // The query that is running is told as well; without a listener, the process would end.
     client.on("error", () => {
       this.#isBroken = true;
@@ -31,10 +33,15 @@ export class PostgresSession implements Session {
   }
 
   /** @throws DatabaseUnavailable says why the server cannot be used */
-  static async open(settings: PostgresConnection, limits: SessionLimits): Promise<PostgresSession> {
+  static async open(
+    settings: PostgresConnection,
+    access: "read" | "write",
+    limits: SessionLimits,
+  ): Promise<PostgresSession> {
     try {
-      const session = new PostgresSession(await connect(settings, limits));
-      await setUpInTime(session, session.#client.query(sessionSettings(limits)), limits);
+      const session = new PostgresSession(await connect(settings, limits), access);
+      const setUp = session.#client.query(sessionSettings(access, limits));
+      await setUpInTime(session, setUp, limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -59,9 +66,10 @@ export class PostgresSession implements Session {
   async runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
     const series = await runSeries(
       this.#client,
-      statements.flatMap(({ text, parameterSets }) =>
-        parameterSets.map((parameters) => ({ text, parameters })),
+      statements.flatMap(({ text, parameterSets, isSteady }) =>
+        parameterSets.map((parameters) => ({ text, parameters, isSteady })),
       ),
+      this.#isPlannedEachTime,
     );
     if (series.failure) this.#noticeShutdown(series.failure.error);
     return outcomeOf(statements, series);
@@ -97,11 +105,18 @@ const FETCHED_ROWS = 1000;
 /**
  * Nothing waits for a lock without end, and the server gives up a transaction whose client has gone
  * away without a word. Changes of the schema may take their time, so statements have no limit here.
+ *
+ * What writes is planned each time: a plan that was made while a table was small reads all of it when it
+ * has grown (a quarter of the claims a second, until the server had gathered statistics).
  */
-function sessionSettings({ lockTimeoutS, idleTransactionTimeoutS }: SessionLimits): string {
+function sessionSettings(
+  access: "read" | "write",
+  { lockTimeoutS, idleTransactionTimeoutS }: SessionLimits,
+): string {
   return (
     `set lock_timeout = '${lockTimeoutS}s'; ` +
     `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
+    (access === "write" ? "set plan_cache_mode = force_custom_plan; " : "") +
     `set client_min_messages = warning; set ${SESSION_MARK} = on`
   );
 }

@@ -52,7 +52,9 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly #pools: ServerPools;
 
   constructor(settings: PostgresConnection, options: ConnectionOptions) {
-    this.#pools = serverPools(options, (_, limits) => PostgresSession.open(settings, limits));
+    this.#pools = serverPools(options, (access, limits) =>
+      PostgresSession.open(settings, access, limits),
+    );
   }
 
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {

@@ -114,7 +114,11 @@ export class SessionTransaction implements KyselyConnection {
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     this.#checkIsOpen();
     if (this.#access === "read once" && this.#isBegun) throw new Error("a second statement");
-    const result = await this.#send({ text: query.sql, parameterSets: [query.parameters] });
+    const result = await this.#send({
+      text: query.sql,
+      parameterSets: [query.parameters],
+      isSteady: this.#access === "read once",
+    });
     return {
       rows: result.rows as Row[],
       numAffectedRows: BigInt(result.affectedRows),

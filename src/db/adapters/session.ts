@@ -26,6 +26,8 @@ export interface Statement {
   readonly parameterSets: readonly (readonly unknown[])[];
   /** How many rows it must affect altogether; any number if this is not given. */
   readonly mustAffect?: number;
+  /** Whether it is run all the time, and one plan suits it whatever its parameters are. */
+  readonly isSteady?: boolean;
 }
 
 export interface SessionResult {
