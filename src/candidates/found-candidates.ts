@@ -1,10 +1,11 @@
 import type { ProviderIndex } from "../index/provider-index.ts";
+import type { Budget } from "./budget.ts";
 import type { CandidateSearch } from "./search.ts";
 
 /** With more trees changed than this, searching anew costs no more than to look at each of them. */
 const MAX_CHANGED_TREES = 64;
-/** A tree with more to look at than this has everything searched anew. */
-const STEPS_PER_TREE = 10_000;
+/** If there is more to look at in them than this, everything is searched anew. */
+const MAX_STEPS = 10_000;
 
 /** Of one tree: rows and UUIDs of all choices of all its candidates, one after the other. */
 interface FoundInTree {
@@ -22,6 +23,7 @@ export class FoundCandidates {
   readonly #index: ProviderIndex;
   readonly #trees = new Map<number, FoundInTree>();
   readonly #bound: number;
+  readonly #wasHopeless: boolean;
   readonly #names: number;
   #position: number;
   /** Of the last candidate. Nothing after it was looked at, if the search was ended by its limit. */
@@ -33,9 +35,10 @@ export class FoundCandidates {
     return search.goesTreeByTree ? new FoundCandidates(search) : undefined;
   }
 
-  private constructor({ plan: { index }, bound }: CandidateSearch) {
+  private constructor({ plan: { index, isHopeless }, bound }: CandidateSearch) {
     this.#index = index;
     this.#bound = bound;
+    this.#wasHopeless = isHopeless;
     this.#names = index.namings;
     this.#position = index.journal.position;
   }
@@ -66,20 +69,20 @@ export class FoundCandidates {
     const index = this.#index;
     if (index !== search.plan.index || this.#bound !== search.bound) return false;
     if (!search.goesTreeByTree) return false;
-    if (this.#names !== index.namings) return false;
+    if (this.#names !== index.namings || this.#wasHopeless !== search.plan.isHopeless) return false;
     const { position } = index.journal;
     const changed = index.journal.since(this.#position);
     if (changed === undefined || changed.size > MAX_CHANGED_TREES) return false;
-    for (const tree of changed) if (!this.#yieldsTheSame(tree, search)) return false;
+    const budget = { left: MAX_STEPS };
+    for (const tree of changed) if (!this.#yieldsTheSame(tree, search, budget)) return false;
     this.#position = position;
     return true;
   }
 
-  #yieldsTheSame(tree: number, search: CandidateSearch): boolean {
+  #yieldsTheSame(tree: number, search: CandidateSearch, budget: Budget): boolean {
     if (this.#isLimited && tree > this.#lastTree) return true;
     const { rows, uuids } = this.#trees.get(tree) ?? NOTHING;
     const present = search.ofTree(tree);
-    const budget = { left: STEPS_PER_TREE };
     let position = 0;
     for (;;) {
       const isCut = this.#isLimited && tree === this.#lastTree && position === rows.length;

@@ -41,8 +41,9 @@ export class SearchPlan {
   readonly subtrees: readonly (readonly number[])[];
   readonly isIsolated: boolean;
   readonly sharing: SharingProviders;
+  /** Whether something that is named has no members, so that no tree can anchor candidates. */
+  readonly isHopeless: boolean;
 
-  readonly #isHopeless: boolean;
   readonly #rootTraits: SetCondition;
   readonly #rootRequiredTraits: ReadonlySet<number>;
   readonly #groups: readonly GroupConditions[];
@@ -65,7 +66,7 @@ export class SearchPlan {
     const groups = query.groups.map((group) => new GroupConditions(index, group));
     this.#groups = groups;
     const unsuffixed = groups.find(({ group }) => group.suffix === "");
-    this.#isHopeless = groups.some((group) => group.isHopeless || selectsNothing(group));
+    this.isHopeless = groups.some((group) => group.isHopeless || selectsNothing(group));
     this.choices = groups.flatMap<ProviderChoice>((group) =>
       group === unsuffixed
         ? group.needs.map((need) => new UnsuffixedChoice(index, group, need))
@@ -75,16 +76,16 @@ export class SearchPlan {
     this.isIsolated =
       query.groupPolicy === "isolate" &&
       this.choices.filter(({ suffix }) => suffix !== "").length > 1;
-    this.contestedClasses = this.#isHopeless ? [] : contestedClasses(this.choices);
+    this.contestedClasses = this.isHopeless ? [] : contestedClasses(this.choices);
     this.subtrees = query.sameSubtrees.map((suffixes) =>
       [...this.choices.keys()].filter((choice) => suffixes.has(this.choices[choice]!.suffix)),
     );
-    this.sharing = new SharingProviders(index, time, this.#isHopeless ? [] : this.choices);
+    this.sharing = new SharingProviders(index, time, this.isHopeless ? [] : this.choices);
   }
 
   /** The trees that may anchor candidates, by what can be said without looking at providers. */
   trees(): TreeScan {
-    if (this.#isHopeless) return new TreeScan([], 0);
+    if (this.isHopeless) return new TreeScan([], 0);
     const conditions = this.choices.flatMap((choice, number) => {
       const served = this.sharing.treesServed(number);
       return served === undefined ? [] : choice.conditions.map((anyOf) => [...anyOf, ...served]);

@@ -81,6 +81,15 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
     expect(await numbers()).toEqual([1]);
   });
 
+  test("prepares nothing more when the same statements fail again and again", async () => {
+    await session.runSeries([insertion(1), statement("select 1")]);
+    for (let time = 0; time < 20; time += 1) {
+      await session.runSeries([statement("begin"), insertion(1), statement("select 2")]);
+      await session.runSeries([statement("rollback")]);
+    }
+    expect((await preparedTexts()).length).toBeLessThanOrEqual(6);
+  });
+
   test("forgets texts that were not run for long", async () => {
     for (let number = 0; number < 250; number += 1) {
       await session.runSeries([statement(`select ${number}`)]);

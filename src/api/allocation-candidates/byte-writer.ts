@@ -136,6 +136,7 @@ const EMPTY = Buffer.alloc(0);
  */
 const free: Buffer[] = [];
 let freeBytes = 0;
+const MAX_FREE = 64;
 const MAX_FREE_BYTES = 48 * 1024 * 1024;
 /** The memory that this file has handed out; other memory may belong to anything. */
 const handedOut = new WeakSet<ArrayBufferLike>();
@@ -162,7 +163,7 @@ function smallestFree(size: number): number {
 /** Takes memory back that nobody reads any more, such as that of an answer that has been sent. */
 export function release({ buffer }: Uint8Array): void {
   if (!handedOut.delete(buffer)) return;
-  if (freeBytes + buffer.byteLength > MAX_FREE_BYTES) return;
+  if (free.length >= MAX_FREE || freeBytes + buffer.byteLength > MAX_FREE_BYTES) return;
   free.push(Buffer.from(buffer));
   freeBytes += buffer.byteLength;
 }

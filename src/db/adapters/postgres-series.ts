@@ -34,8 +34,10 @@ interface PreparedStatement {
 /** What is prepared on a connection: statements by their texts, the oldest first. */
 interface Prepared {
   readonly statements: Map<string, PreparedStatement>;
-  /** How many names were given: none is given twice, as nobody knows what became of one that failed. */
+  /** How many names were given; none is given twice. */
   given: number;
+  /** Names of which nobody knows whether there is a statement: to be closed, which never fails. */
+  readonly doubtful: string[];
 }
 
 const preparedOn = new WeakMap<Client, Prepared>();
@@ -55,7 +57,11 @@ export function runSeries(
   statements: readonly PostgresStatement[],
   isPlannedEachTime: boolean,
 ): Promise<PostgresSeries> {
-  const prepared: Prepared = preparedOn.get(client) ?? { statements: new Map(), given: 0 };
+  const prepared: Prepared = preparedOn.get(client) ?? {
+    statements: new Map(),
+    given: 0,
+    doubtful: [],
+  };
   preparedOn.set(client, prepared);
   return new Promise((resolve) => {
     const query = new Query({ text: "series" }, (error?: Error) => {
@@ -64,10 +70,7 @@ export function runSeries(
         affectedRows: rowCount ?? 0,
         insertId: 0,
       }));
-      // What was prepared by the statement that failed, and by those after it, is not known.
-      for (const { text } of statements.slice(error ? results.length : statements.length)) {
-        prepared.statements.delete(text);
-      }
+      if (error) doubt(prepared, statements.slice(results.length));
       resolve(error ? { results, failure: { error } } : { results });
     });
     query.submit = (connection) => send(connection, statements, prepared, isPlannedEachTime);
@@ -82,6 +85,7 @@ function send(
   isPlannedEachTime: boolean,
 ): void {
   connection.stream.cork();
+  for (const name of prepared.doubtful.splice(0)) connection.close({ type: "S", name }, true);
   for (const { text, parameters, isSteady = false } of statements) {
     const isPrepared = isPlannedEachTime || isSteady;
     const statement = isPrepared ? prepare(connection, text, prepared) : "";
@@ -92,6 +96,19 @@ function send(
   }
   connection.sync();
   connection.stream.uncork();
+}
+
+/**
+ * The first of these failed, and the server has read none of those after it that it did not know before.
+ * Even the first may have to be read anew, as when its columns have changed.
+ */
+function doubt({ statements, doubtful }: Prepared, failed: readonly PostgresStatement[]): void {
+  for (const [place, { text }] of failed.entries()) {
+    const statement = statements.get(text);
+    if (!statement || (place > 0 && statement.uses > 1)) continue;
+    statements.delete(text);
+    doubtful.push(statement.name);
+  }
 }
 
 /** Returns the name under which a text is prepared; messages before those that use it see to that. */
