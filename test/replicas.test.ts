@@ -53,6 +53,23 @@ describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
     }
   });
 
+  test("show as candidates what is free, and nothing that the other has filled", async () => {
+    const providers = [PROVIDER, providerUuid(2)];
+    for (const provider of providers) await makeProvider(first.client, provider, { VCPU: 1 });
+    const candidates = async (replica: LocalStowage) => {
+      const answer = await replica.client.get("/allocation_candidates?resources=VCPU:1");
+      return Object.keys(answer.json<{ provider_summaries: object }>().provider_summaries).sort();
+    };
+    for (let time = 0; time < 3; time += 1) {
+      for (let count = 0; count < 3; count += 1) {
+        for (const replica of replicas()) expect(await candidates(replica)).toEqual(providers);
+      }
+      expect((await claim(first, 1)).status).toBe(204);
+      for (const replica of replicas()) expect(await candidates(replica)).toEqual([providers[1]]);
+      await second.client.expectSuccess("DELETE", `/allocations/${consumerUuid(1)}`);
+    }
+  });
+
   test("give out exactly the units that are there, however many clients want them", async () => {
     await makeProvider(first.client, PROVIDER, { VCPU: 20 });
     const answers = await Promise.all(
