@@ -80,12 +80,11 @@ export function writer(index: ProviderIndex, text: string): () => Promise<unknow
   const found: (readonly number[])[] = [];
   const budget = { left: Infinity };
   while (search.next(budget) === "found") found.push([...search.rows]);
-  let count = 0;
   return () => {
     const listing = new CandidateListing(index, search);
-    count += 1;
+    timesWritten += 1;
     // Nothing is kept of what is asked once.
-    const asked = { ...request, query: parseQuery(`count=${count}`) };
+    const asked = { ...request, query: parseQuery(`time=${timesWritten}`) };
     let next = -1;
     Object.defineProperty(listing, "rows", { get: () => found[next] });
     Object.defineProperty(listing, "next", {
@@ -94,6 +93,8 @@ export function writer(index: ProviderIndex, text: string): () => Promise<unknow
     return renderAnswer(listing, query, asked);
   };
 }
+
+let timesWritten = 0;
 
 const EVERYTHING = { strategy: "depth-first", maxCandidates: -1 } as const;
 

@@ -14,8 +14,12 @@ export interface SearchOptions {
   readonly random?: () => number;
 }
 
-/** How many anchors are visited in turn; of more, the next ones follow when one is exhausted. */
-const MAX_OPEN_ANCHORS = 1024;
+/**
+ * How many anchors are visited in turn; of more, the next ones follow when one is exhausted. With a limit
+ * the candidates are to come from as many as possible. Without one all of them come anyway, and fewer
+ * anchors are less for the garbage collector to keep.
+ */
+const MAX_OPEN_ANCHORS = { withLimit: 1024, withoutLimit: 128 };
 
 /**
  * Searches for the candidates of a query, on demand and no further than asked for.
@@ -44,6 +48,7 @@ export class CandidateSearch {
   readonly #random: (() => number) | undefined;
   readonly #isDepthFirst: boolean;
   readonly #bound: number;
+  readonly #maxOpen: number;
   readonly #trees: TreeSource;
   #hasMoreTrees = true;
   readonly #lone = new LoneProvider();
@@ -63,6 +68,9 @@ export class CandidateSearch {
     // Upstream compares after adding a candidate, so that the least it generates is one.
     const most = maxCandidates < 0 ? Infinity : Math.max(1, maxCandidates);
     this.#bound = Math.min(plan.query.limit ?? Infinity, most);
+    const { withLimit, withoutLimit } = MAX_OPEN_ANCHORS;
+    const maxInTurn = this.#bound < Infinity ? withLimit : withoutLimit;
+    this.#maxOpen = this.#isDepthFirst ? 1 : maxInTurn;
     this.#trees = trees ?? treesOf(plan, random);
   }
 
@@ -119,7 +127,7 @@ export class CandidateSearch {
 
   /** When all open anchors have had their turn: one more, or the first of them again. */
   #nextRound(budget: Budget): Progress | "opened" {
-    while (this.#hasMoreTrees && this.#open.length < (this.#isDepthFirst ? 1 : MAX_OPEN_ANCHORS)) {
+    while (this.#hasMoreTrees && this.#open.length < this.#maxOpen) {
       const anchor = this.#openNext(budget);
       if (anchor instanceof LoneProvider) {
         if (!this.plan.isFirstAnchor(anchor.tree, anchor.rows, budget)) continue;

@@ -68,23 +68,34 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
   });
 
   test("goes on after a statement that could not be read, or failed when it was run first", async () => {
-    const wrong = statement("select number from letters");
+    const wrong = statement("select number from letters where number > $1", 0);
     for (let time = 0; time < 2; time += 1) {
-      const { failure } = await session.runSeries([insertion(1, 1), wrong, statement("select 1")]);
+      const { failure } = await session.runSeries([
+        insertion(1, 1),
+        wrong,
+        statement("select $1::integer", 1),
+      ]);
       expect(failure?.error).toMatchObject({ code: "23505" });
-      const { failure: second } = await session.runSeries([statement("select 1"), wrong]);
+      const { failure: second } = await session.runSeries([
+        statement("select $1::integer", 1),
+        wrong,
+      ]);
       expect(second?.error).toMatchObject({ code: "42P01" });
     }
     await session.run("create table letters (number integer)", []);
-    const { failure } = await session.runSeries([insertion(1), wrong, statement("select 1")]);
+    const { failure } = await session.runSeries([
+      insertion(1),
+      wrong,
+      statement("select $1::integer", 1),
+    ]);
     expect(failure).toBeUndefined();
     expect(await numbers()).toEqual([1]);
   });
 
   test("prepares nothing more when the same statements fail again and again", async () => {
-    await session.runSeries([insertion(1), statement("select 1")]);
+    await session.runSeries([insertion(1), statement("select $1::integer", 1)]);
     for (let time = 0; time < 20; time += 1) {
-      await session.runSeries([statement("begin"), insertion(1), statement("select 2")]);
+      await session.runSeries([statement("begin"), insertion(1), statement("select $1::text", 2)]);
       await session.runSeries([statement("rollback")]);
     }
     expect((await preparedTexts()).length).toBeLessThanOrEqual(6);
@@ -92,15 +103,15 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
 
   test("forgets texts that were not run for long", async () => {
     for (let number = 0; number < 250; number += 1) {
-      await session.runSeries([statement(`select ${number}`)]);
+      await session.runSeries([statement(`select ${number} + $1::integer`, number)]);
     }
     expect((await preparedTexts()).length).toBeLessThanOrEqual(101);
-    const { results } = await session.runSeries([statement("select 0 as number")]);
-    expect(results[0]?.rows).toEqual([{ number: 0 }]);
+    const { results } = await session.runSeries([statement("select 0 + $1::integer", 7)]);
+    expect(results[0]?.rows).toEqual([{ "?column?": 7 }]);
   });
 
   test("reads a text anew whose result has become another one", async () => {
-    const all = statement("select * from numbers");
+    const all = statement("select * from numbers where number > $1", 0);
     await session.runSeries([insertion(1), all]);
     await session.run("alter table numbers add name text", []);
     await session.runSeries([all]);
@@ -120,8 +131,8 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
   });
 });
 
-function statement(text: string): Statement {
-  return { text, parameterSets: [[]] };
+function statement(text: string, ...parameters: readonly number[]): Statement {
+  return { text, parameterSets: [parameters] };
 }
 
 function insertion(...values: readonly number[]): Statement {

@@ -115,11 +115,18 @@ export class TargetService {
   }
 }
 
-/** Nothing was written, or it was rolled back. */
+/**
+ * Nothing was written, or it was rolled back: also where the commit was sent along with a statement that
+ * failed.
+ */
 function judgeWrites(statements: readonly string[]): Verdict {
-  const written = statements.findIndex((text) => /^(insert|update|delete) /i.test(text));
-  const isCommitted = written !== -1 && statements.slice(written).includes("commit");
-  return isCommitted ? [`refused, and committed: ${statements[written]}`] : [];
+  const begins = statements.flatMap((text, at) => (/^(begin|start) /i.test(text) ? [at] : []));
+  return [0, ...begins].flatMap((begin, at) => {
+    const transaction = statements.slice(begin, begins[at]);
+    const written = transaction.find((text) => /^(insert|update|delete) /i.test(text));
+    const isCommitted = transaction.includes("commit") && !transaction.includes("rollback");
+    return written !== undefined && isCommitted ? [`refused, and committed: ${written}`] : [];
+  });
 }
 
 /** A text or a number in a statement: it would have to be a bound value. */

@@ -87,7 +87,8 @@ function send(
   connection.stream.cork();
   for (const name of prepared.doubtful.splice(0)) connection.close({ type: "S", name }, true);
   for (const { text, parameters, isSteady = false } of statements) {
-    const isPrepared = isPlannedEachTime || isSteady;
+    // What begins and ends a transaction has no parameters, and next to nothing to be read.
+    const isPrepared = parameters.length > 0 && (isPlannedEachTime || isSteady);
     const statement = isPrepared ? prepare(connection, text, prepared) : "";
     if (!isPrepared) connection.parse({ text, name: statement, types: [] }, true);
     connection.bind({ statement, values: parameters.map(asText) as string[] }, true);
