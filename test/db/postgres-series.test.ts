@@ -92,6 +92,14 @@ describe.for(POSTGRES)("a series of statements on $name", (engine) => {
     expect(await numbers()).toEqual([1]);
   });
 
+  test("reads what was to be run twice after a failure, and was not read", async () => {
+    const twice = { text: "select $1::integer as number", parameterSets: [[1], [2]] };
+    const { failure } = await session.runSeries([insertion(1, 1), twice]);
+    expect(failure?.error).toMatchObject({ code: "23505" });
+    const { results } = await session.runSeries([twice]);
+    expect(results[0]?.rows).toEqual([{ number: 2 }]);
+  });
+
   test("prepares nothing more when the same statements fail again and again", async () => {
     await session.runSeries([insertion(1), statement("select $1::integer", 1)]);
     for (let time = 0; time < 20; time += 1) {

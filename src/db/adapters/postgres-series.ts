@@ -29,6 +29,8 @@ const MAX_USES = 1000;
 interface PreparedStatement {
   readonly name: string;
   uses: number;
+  /** Whether the server has told that it has read it. */
+  isKnown: boolean;
 }
 
 /** What is prepared on a connection: statements by their texts, the oldest first. */
@@ -70,7 +72,9 @@ export function runSeries(
         affectedRows: rowCount ?? 0,
         insertId: 0,
       }));
-      if (error) doubt(prepared, statements.slice(results.length));
+      const done = error ? results.length : statements.length;
+      trust(prepared, statements.slice(0, done));
+      doubt(prepared, statements.slice(done));
       resolve(error ? { results, failure: { error } } : { results });
     });
     query.submit = (connection) => send(connection, statements, prepared, isPlannedEachTime);
@@ -99,6 +103,13 @@ function send(
   connection.stream.uncork();
 }
 
+function trust({ statements }: Prepared, done: readonly PostgresStatement[]): void {
+  for (const { text } of done) {
+    const statement = statements.get(text);
+    if (statement) statement.isKnown = true;
+  }
+}
+
 /**
  * The first of these failed, and the server has read none of those after it that it did not know before.
  * Even the first may have to be read anew, as when its columns have changed.
@@ -106,7 +117,7 @@ function send(
 function doubt({ statements, doubtful }: Prepared, failed: readonly PostgresStatement[]): void {
   for (const [place, { text }] of failed.entries()) {
     const statement = statements.get(text);
-    if (!statement || (place > 0 && statement.uses > 1)) continue;
+    if (!statement || (place > 0 && statement.isKnown)) continue;
     statements.delete(text);
     doubtful.push(statement.name);
   }
@@ -119,7 +130,8 @@ function prepare(connection: Connection, text: string, prepared: Prepared): stri
   statements.delete(text);
   const isWorn = known !== undefined && known.uses >= MAX_USES;
   if (isWorn) connection.close({ type: "S", name: known.name }, true);
-  const statement = known && !isWorn ? known : { name: `s${(prepared.given += 1)}`, uses: 0 };
+  const statement =
+    known && !isWorn ? known : { name: `s${(prepared.given += 1)}`, uses: 0, isKnown: false };
   if (statement.uses === 0) connection.parse({ text, name: statement.name, types: [] }, true);
   statement.uses += 1;
   statements.set(text, statement);
