@@ -39,7 +39,12 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "database-faults", include: DATABASE_FAULTS, testTimeout: 60_000 },
+        test: {
+          name: "database-faults",
+          include: DATABASE_FAULTS,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
     ],
   },

@@ -212,6 +212,9 @@ class PostgresServer extends ServerProcess {
       // Three are kept for administrators.
       max_connections: CONNECTIONS + 3,
       superuser_reserved_connections: 3,
+      fsync: "off", // as NO_SYNC of the other one
+      // In the folder, so that it goes with it.
+      dynamic_shared_memory_type: "mmap",
     };
     const parameters = Object.entries(settings).flatMap(([name, value]) => [
       "-c",
@@ -258,6 +261,13 @@ class PostgresServer extends ServerProcess {
   }
 }
 
+/** Processes are killed, not machines: what the system has been given outlives them. */
+const NO_SYNC = [
+  "--innodb-flush-log-at-trx-commit=2",
+  "--innodb-flush-method=nosync",
+  "--sync-frm=OFF",
+];
+
 class MariadbServer extends ServerProcess {
   readonly #program: string;
 
@@ -280,6 +290,7 @@ class MariadbServer extends ServerProcess {
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
         "--skip-log-bin",
+        ...NO_SYNC,
       ],
       { ...user, stdio: "ignore", cwd: place.folder },
     );
@@ -303,6 +314,7 @@ class MariadbServer extends ServerProcess {
       "--skip-name-resolve",
       "--innodb-buffer-pool-size=32M",
       "--innodb-log-file-size=16M",
+      ...NO_SYNC,
       `--max-connections=${CONNECTIONS}`,
     ] as const;
   }

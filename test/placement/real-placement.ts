@@ -56,7 +56,11 @@ export async function startPlacement(
     const { stdout } = await promisify(execFile)(MANAGE, ["--config-file", config, ...words]);
     return stdout;
   };
-  if (!hasSchema) await manage("db", "sync");
+  const environment = { OS_PLACEMENT_CONFIG_DIR: folder.path };
+  if (!hasSchema) {
+    await manage("db", "sync");
+    await writeStandardTraits(environment);
+  }
   const port = await freePort();
   const server = await startUwsgi({
     name: "Placement",
@@ -64,7 +68,7 @@ export async function startPlacement(
     port,
     path: "/",
     logFile: join(folder.path, "placement.log"),
-    environment: { OS_PLACEMENT_CONFIG_DIR: folder.path },
+    environment,
     processes,
   });
   const client = new Client(`http://127.0.0.1:${port}`, 8);
@@ -79,6 +83,16 @@ export async function startPlacement(
       await folder.remove();
     },
   };
+}
+
+/**
+ * Each process of Placement writes those that are missing when it starts; of two that do so at the same
+ * time in SQLite, one fails.
+ */
+async function writeStandardTraits(environment: Readonly<Record<string, string>>): Promise<void> {
+  const program = "from placement import wsgi; wsgi.init_application()";
+  const options = { env: { ...process.env, ...environment } };
+  await promisify(execFile)("/usr/bin/python3", ["-c", program], options);
 }
 
 function sqlAlchemyUrl(connection: string, parameters: Readonly<Record<string, string>>): string {

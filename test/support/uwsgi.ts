@@ -24,7 +24,10 @@ export interface UwsgiSettings {
   readonly processes?: number;
 }
 
-/** Serves on loopback, and waits until it is up. */
+/**
+ * Serves on loopback, and waits until each process is up: uWSGI ends them all when one cannot start, even
+ * if others serve already.
+ */
 export async function startUwsgi(settings: UwsgiSettings): Promise<ChildProcess> {
   const { name, module, port, path, logFile, environment, processes = 1 } = settings;
   const options = {
@@ -45,15 +48,22 @@ export async function startUwsgi(settings: UwsgiSettings): Promise<ChildProcess>
   // Not even a test run that is cut short leaves it behind.
   process.once("exit", () => child.kill("SIGKILL"));
   for (let attempt = 0; attempt < 300 && child.exitCode === null; attempt++) {
-    if (await isUp(`http://127.0.0.1:${port}${path}`)) return child;
+    const isReady = (await countReady(logFile)) >= processes;
+    if (isReady && (await isUp(`http://127.0.0.1:${port}${path}`))) return child;
     await sleep(200);
   }
   await endProcess(child);
-  throw new Error(`${name} did not start:\n${await readFile(logFile, "utf8")}`);
+  const log = await readFile(logFile, "utf8").catch(() => "");
+  throw new Error(`${name} did not start:\n${log}`);
 }
 
 export function optionsOf(options: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}
+
+async function countReady(logFile: string): Promise<number> {
+  const log = await readFile(logFile, "utf8").catch(() => "");
+  return log.match(/^WSGI app .* ready in /gm)?.length ?? 0;
 }
 
 async function isUp(url: string): Promise<boolean> {
