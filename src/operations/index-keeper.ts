@@ -1,5 +1,3 @@
-import { setImmediate } from "node:timers/promises";
-
 import {
   findSettledChangeId,
   listChangesAfter,
@@ -22,6 +20,7 @@ import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
 import { FeedPosition } from "./feed-position.ts";
 import { OwnChanges } from "./own-changes.ts";
+import { SharedQuestion } from "./shared-question.ts";
 
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
@@ -44,8 +43,8 @@ export class IndexKeeper {
   #index = new ProviderIndex();
   #position = new FeedPosition(0);
   #caughtUpAtMs = 0;
-  #running: Promise<void> | undefined;
-  #queued: Promise<void> | undefined;
+  /** No two run at once: the older one could put back what the newer one has brought up to date. */
+  readonly #question = new SharedQuestion(() => this.#catchUp());
   #defect: Error | undefined;
   #isStopped = false;
   readonly #own = new OwnChanges();
@@ -99,7 +98,7 @@ export class IndexKeeper {
     deadlineMs = Infinity,
   }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
     if (this.#database.adapter.isShared || this.#doubted.size > 0) {
-      await inTime(this.#catchUpForAll(), deadlineMs);
+      await inTime(this.#question.answered(), deadlineMs);
     }
     return this.#index;
   }
@@ -141,34 +140,8 @@ export class IndexKeeper {
     };
   }
 
-  /**
-   * One query for all that wait. It must not have begun before the last of them came, and no two run
-   * at once: the older one could put back what the newer one has brought up to date.
-   */
-  #catchUpForAll(): Promise<void> {
-    this.#queued ??= this.#catchUpNext();
-    return this.#queued;
-  }
-
-  async #catchUpNext(): Promise<void> {
-    await this.#running?.catch(() => {});
-    // Requests that can be read already are to share it: let the event loop read them.
-    await setImmediate();
-    // From here on it has begun: who comes now waits for the next one.
-    this.#queued = undefined;
-    if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
-    return this.#start();
-  }
-
-  #start(): Promise<void> {
-    const running = this.#catchUp().finally(() => {
-      this.#running = undefined;
-    });
-    this.#running = running;
-    return running;
-  }
-
   async #catchUp(): Promise<void> {
+    if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
     const startedAtMs = performance.now();
     // Changes that were never seen may be gone from the feed by now.
     if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();

@@ -186,6 +186,8 @@ async function connectWith(
     decimalNumbers: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     maxPreparedStatements: PREPARED_STATEMENTS,
+    // The stack of each call would be captured, in case that it fails.
+    trace: false,
   };
   // The driver tells options that are undefined from those that are not given.
   const given = Object.entries(options).filter(([, value]) => value !== undefined);

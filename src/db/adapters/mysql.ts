@@ -13,12 +13,13 @@ import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
+import type { EngineParts } from "./bound-query.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession } from "./mysql-session.ts";
 import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
 import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
-import type { EngineParts, SessionRules } from "./session-transaction.ts";
+import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
 import type { TableList } from "./session.ts";
 

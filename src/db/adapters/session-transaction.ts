@@ -1,11 +1,7 @@
-import { Kysely } from "kysely";
 import type {
   CompiledQuery,
   DatabaseConnection as KyselyConnection,
-  DatabaseIntrospector,
-  DialectAdapter,
-  Driver,
-  QueryCompiler,
+  Kysely,
   QueryResult,
 } from "kysely";
 
@@ -17,6 +13,7 @@ import {
 } from "../errors.ts";
 import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Schema } from "../schema.ts";
+import type { BindQuery } from "./bound-query.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 
 /** In what the engines' ways of running a transaction differ. */
@@ -27,13 +24,6 @@ export interface SessionRules {
   readonly statementTimeoutMs?: number;
   /** Turns an error of the driver into one of ours. */
   readonly translateError: (error: unknown, statement: string) => unknown;
-}
-
-/** What Kysely knows of the engine. */
-export interface EngineParts {
-  createAdapter(): DialectAdapter;
-  createIntrospector(query: Kysely<unknown>): DatabaseIntrospector;
-  createQueryCompiler(): QueryCompiler;
 }
 
 /** A statement that is sent with the next one that somebody waits for, or with the commit. */
@@ -66,7 +56,7 @@ export class SessionTransaction implements KyselyConnection {
   /** @param observe sees the text of every statement that is sent */
   constructor(
     session: Session,
-    parts: EngineParts,
+    bindQuery: BindQuery,
     rules: SessionRules,
     access: Access,
     observe: (text: string) => void = () => {},
@@ -76,9 +66,7 @@ export class SessionTransaction implements KyselyConnection {
     this.#access = access;
     this.#observe = observe;
     this.#unsent = beginningOf(access, rules);
-    this.query = new Kysely<Schema>({
-      dialect: { ...parts, createDriver: () => new BoundDriver(this) },
-    });
+    this.query = bindQuery(this);
   }
 
   defer(statement: DeferredStatement): void {
@@ -197,39 +185,6 @@ export class SessionTransaction implements KyselyConnection {
     if (translated instanceof DatabaseReadOnly) void this.#session.close();
     return translated;
   }
-}
-
-/** Lets the query builder run its statements in a transaction that it neither begins nor ends. */
-class BoundDriver implements Driver {
-  readonly #transaction: SessionTransaction;
-
-  constructor(transaction: SessionTransaction) {
-    this.#transaction = transaction;
-  }
-
-  async init(): Promise<void> {}
-  async destroy(): Promise<void> {}
-  async releaseConnection(): Promise<void> {}
-
-  async acquireConnection(): Promise<SessionTransaction> {
-    return this.#transaction;
-  }
-
-  async beginTransaction(): Promise<void> {
-    throw notOurs();
-  }
-
-  async commitTransaction(): Promise<void> {
-    throw notOurs();
-  }
-
-  async rollbackTransaction(): Promise<void> {
-    throw notOurs();
-  }
-}
-
-function notOurs(): Error {
-  return new Error("transactions are begun by Database.reader and Database.writer only");
 }
 
 function beginningOf(access: Access, rules: SessionRules): DeferredStatement[] {

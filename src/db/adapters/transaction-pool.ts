@@ -1,12 +1,13 @@
 import { currentDeadlineMs } from "../in-time.ts";
+import { queryBinder, type BindQuery, type EngineParts } from "./bound-query.ts";
 import { SessionTransaction } from "./session-transaction.ts";
-import type { Access, EngineParts, SessionRules } from "./session-transaction.ts";
+import type { Access, SessionRules } from "./session-transaction.ts";
 import type { SessionPool } from "./session-pool.ts";
 
 /** Runs transactions on the sessions of a pool. */
 export class TransactionPool {
   readonly #sessions: SessionPool;
-  readonly #parts: EngineParts;
+  readonly #bindQuery: BindQuery;
   readonly #rules: SessionRules;
   readonly #observe: ((text: string) => void) | undefined;
 
@@ -18,7 +19,7 @@ export class TransactionPool {
     observe: ((text: string) => void) | undefined,
   ) {
     this.#sessions = sessions;
-    this.#parts = parts;
+    this.#bindQuery = queryBinder(parts);
     this.#rules = rules;
     this.#observe = observe;
   }
@@ -35,7 +36,7 @@ export class TransactionPool {
     const session = await this.#sessions.acquire(currentDeadlineMs());
     const transaction = new SessionTransaction(
       session,
-      this.#parts,
+      this.#bindQuery,
       this.#rules,
       access,
       this.#observe,
