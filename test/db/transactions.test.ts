@@ -246,6 +246,13 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     for (const run of nested) await expect(run()).rejects.toThrow("inside another one");
   });
 
+  it("refuses a transaction that the query builder would begin", async () => {
+    const writing = database.writer(CONTEXT, (tx) =>
+      tx.query.transaction().execute(() => Promise.resolve()),
+    );
+    await expect(writing).rejects.toThrow("begun by Database.reader and Database.writer only");
+  });
+
   it("allows a transaction to a callback that runs after the commit", async () => {
     let next: Promise<void> | undefined;
     await database.writer(CONTEXT, async (tx) => {
