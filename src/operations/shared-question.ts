@@ -37,12 +37,15 @@ export class SharedQuestion {
   async #askForAll(): Promise<void> {
     this.#isAsking = true;
     let heldBack: Waiting[] = [];
+    let wereSeveral = false;
     while (this.#waiting.length + heldBack.length > 0) {
       // What the event loop does next comes before it looks for what has arrived meanwhile: only after
-      // the turn that follows have requests been read that came while others were answered.
+      // the turn that follows have requests been read that came while others were answered. Whoever
+      // comes alone, as a group of claims does, does not wait for that.
       await setImmediate();
-      await setImmediate();
+      if (wereSeveral) await setImmediate();
       const waiting = this.#waiting.splice(0);
+      wereSeveral = waiting.length > 1;
       const outcome = waiting.length > 0 ? this.#ask().then(succeeded, failed) : undefined;
       if (heldBack.length > 0) await setImmediate();
       letGo(heldBack);
