@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 
 import { beforeEach, describe, expect, test } from "vitest";
@@ -62,6 +63,14 @@ test("each is asked anew once nobody has waited", async () => {
   come("b");
   await answer(2);
   expect(events).toEqual(["question 1", "a", "question 2", "b"]);
+});
+
+test("it is asked in the name of none of those who wait", async () => {
+  const names = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const nameless = new SharedQuestion(async () => void seen.push(names.getStore()));
+  await names.run("a", () => nameless.answered());
+  expect(seen).toEqual([undefined]);
 });
 
 test("a failure is that of all who waited for it, and of nobody else", async () => {

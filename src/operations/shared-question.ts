@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 
 /** So many of those whom an answer has reached go on only when the next question is on its way. */
@@ -9,12 +10,11 @@ const MANY = 4;
 type Waiting = PromiseWithResolvers<void>;
 
 /**
- * A question that is asked once for all who wait for it. For none of them it has begun before they came,
- * and no two are asked at the same time.
+ * A question that is asked once for all who wait for it, in the name of none of them. For none of them it
+ * has begun before they came, and no two are asked at the same time.
  *
- * What those who wait go on to do keeps the event loop busy. So that there is something to do while the
- * next question is on its way, and nothing that it could serve as well comes too late for it, the last of
- * them go on after it has been sent.
+ * Of many who have their answer, the last go on only when the next question has been sent, so that there
+ * is something to do while it is on its way.
  */
 export class SharedQuestion {
   readonly #ask: () => Promise<void>;
@@ -23,7 +23,8 @@ export class SharedQuestion {
 
   /** @param ask does so, and is done when it is answered */
   constructor(ask: () => Promise<void>) {
-    this.#ask = ask;
+    // What it does is not bound by what binds the one who happens to come first, such as a deadline.
+    this.#ask = AsyncLocalStorage.bind(ask);
   }
 
   /** Is done when a question is answered that has begun after the call; fails as that one does. */
@@ -46,31 +47,22 @@ export class SharedQuestion {
       if (wereSeveral) await setImmediate();
       const waiting = this.#waiting.splice(0);
       wereSeveral = waiting.length > 1;
-      const outcome = waiting.length > 0 ? this.#ask().then(succeeded, failed) : undefined;
+      const asked = Promise.allSettled(waiting.length > 0 ? [this.#ask()] : []);
       if (heldBack.length > 0) await setImmediate();
       letGo(heldBack);
-      heldBack = waiting.length < MANY ? [] : waiting.splice(-HELD_BACK);
-      const failure = await outcome;
-      if (failure) letGo(waiting.concat(heldBack.splice(0)), failure);
-      else letGo(waiting);
+      const [outcome] = await asked;
+      const mayHoldBack = outcome?.status === "fulfilled" && waiting.length >= MANY;
+      heldBack = mayHoldBack ? waiting.splice(-HELD_BACK) : [];
+      letGo(waiting, outcome);
     }
     this.#isAsking = false;
   }
 }
 
-interface Failure {
-  readonly error: unknown;
-}
-
-function succeeded(): undefined {}
-
-function failed(error: unknown): Failure {
-  return { error };
-}
-
-function letGo(waiting: readonly Waiting[], failure?: Failure): void {
+/** Those whose question has failed fail with it. */
+function letGo(waiting: readonly Waiting[], outcome?: PromiseSettledResult<void>): void {
   for (const { resolve, reject } of waiting) {
-    if (failure) reject(failure.error);
+    if (outcome?.status === "rejected") reject(outcome.reason);
     else resolve();
   }
 }

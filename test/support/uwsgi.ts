@@ -53,17 +53,22 @@ export async function startUwsgi(settings: UwsgiSettings): Promise<ChildProcess>
     await sleep(200);
   }
   await endProcess(child);
-  const log = await readFile(logFile, "utf8").catch(() => "");
-  throw new Error(`${name} did not start:\n${log}`);
+  throw new Error(`${name} did not start:\n${await read(logFile)}`);
 }
 
 export function optionsOf(options: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
+/** How many processes have said that they serve. */
 async function countReady(logFile: string): Promise<number> {
-  const log = await readFile(logFile, "utf8").catch(() => "");
+  const log = await read(logFile);
   return log.match(/^WSGI app .* ready in /gm)?.length ?? 0;
+}
+
+/** Nothing, as long as there is no log. */
+function read(logFile: string): Promise<string> {
+  return readFile(logFile, "utf8").catch(() => "");
 }
 
 async function isUp(url: string): Promise<boolean> {
