@@ -138,14 +138,16 @@ function endsConnection(error: unknown): boolean {
 const SHUTDOWN_IN_PROGRESS = 1053;
 const CONNECTION_KILLED = 1927;
 
+// The driver looks for the modules that have these each time that it is asked for them.
+const { LONGLONG } = mysql.TypedParameter;
+const { FLOAT } = mysql.Types;
+
 /**
  * Integers as such: the driver's default for a number is DOUBLE, which `LIMIT` and others refuse. One
  * that is too large to be exact can only be an allocation ratio, which is a float.
  */
 function typed(value: unknown): mysql.ExecuteValues {
-  return (
-    Number.isSafeInteger(value) ? mysql.TypedParameter.LONGLONG(value as number) : value
-  ) as mysql.ExecuteValues;
+  return (Number.isSafeInteger(value) ? LONGLONG(value as number) : value) as mysql.ExecuteValues;
 }
 
 type Result = mysql.RowDataPacket[] | mysql.ResultSetHeader;
@@ -199,7 +201,7 @@ async function connectWith(
  * protocol, which upstream uses, gives the six digits that are sure.
  */
 function roundFloats(rows: mysql.RowDataPacket[], fields: mysql.FieldPacket[]): void {
-  for (const { name } of fields.filter(({ columnType }) => columnType === mysql.Types.FLOAT)) {
+  for (const { name } of fields.filter(({ columnType }) => columnType === FLOAT)) {
     for (const row of rows) {
       const value: unknown = row[name];
       if (typeof value === "number") row[name] = Number(value.toPrecision(FLOAT_DIGITS));
