@@ -44,6 +44,20 @@ describe("the log", () => {
     }
   });
 
+  test("tells once that a database that was away takes no writes", () => {
+    const { lines, availability } = watch(() => {});
+    availability.failed("write", new DatabaseUnavailable("gone"), 0);
+    for (let count = 0; count < 100; count += 1) {
+      availability.failed("write", new DatabaseReadOnly("standby"), 0);
+      availability.failed("read", new DatabaseUnavailable("gone"), 0);
+    }
+    expect(lines).toEqual([
+      AWAY,
+      "The database takes no writes: standby; requests are answered with 503",
+    ]);
+    availability.stop();
+  });
+
   test("says nothing of what is no fault of the database", () => {
     const { lines, availability } = watch(() => {});
     availability.failed("write", new TransactionConflict("another one was first"), 0);

@@ -24,6 +24,7 @@ export class Availability {
   readonly #probe: (access: Access) => Promise<unknown>;
   readonly #failing = new Map<Access, Failing>();
   #awaySinceMs = 0;
+  #isKnownReadOnly = false;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -47,6 +48,8 @@ export class Availability {
   failed(access: Access, error: unknown, tookMs: number): void {
     if (!(error instanceof DatabaseUnavailable) || this.#isStopped) return;
     if (this.#failing.size === 0) this.#beginAbsence(error, tookMs);
+    // A server that has gone may be replaced by one that only reads.
+    else if (error instanceof DatabaseReadOnly && !this.#isKnownReadOnly) this.#report(error);
     // As long as some still get through, the next failure may take as long as any before.
     const quietMs = Math.max(QUIET_MS + tookMs, this.#failing.get(access)?.quietMs ?? 0);
     this.#failing.set(access, { lastAtMs: performance.now(), quietMs });
@@ -59,10 +62,15 @@ export class Availability {
 
   #beginAbsence(error: DatabaseUnavailable, tookMs: number): void {
     this.#awaySinceMs = performance.now() - tookMs;
+    this.#report(error);
+    this.#probeLater();
+  }
+
+  #report(error: DatabaseUnavailable): void {
+    this.#isKnownReadOnly = error instanceof DatabaseReadOnly;
     this.#logger.error(
       `The database ${describe(error)}: ${error.message}; requests are answered with 503`,
     );
-    this.#probeLater();
   }
 
   #probeLater(): void {
