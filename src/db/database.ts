@@ -155,8 +155,9 @@ export class Database {
     try {
       await transaction.commit();
     } catch (error) {
-      if (!(error instanceof CommitOutcomeUnknown) || !mark) throw error;
-      if (await this.#wasCommitted(mark)) return;
+      if (!(error instanceof CommitOutcomeUnknown)) throw error;
+      // What tells nobody of a change finds what it has done when it is begun anew.
+      if (mark && (await this.#wasCommitted(mark))) return;
       throw new ConnectionLost(error.message, { cause: error });
     }
   }
@@ -214,7 +215,9 @@ export class Database {
     this.#checkIsOutermost();
     const startedAtMs = performance.now();
     try {
-      const result = await withDeadline(context.deadlineMs, () => this.#attempt(context, attempt));
+      const result = await withDeadline(context.deadlineMs, () =>
+        this.#attempt(access, context, attempt),
+      );
       this.#availability?.succeeded(access);
       return result;
     } catch (error) {
@@ -225,6 +228,7 @@ export class Database {
   }
 
   async #attempt<Result>(
+    access: Access,
     context: DatabaseContext,
     attempt: () => Promise<Result>,
   ): Promise<Result> {
@@ -238,7 +242,9 @@ export class Database {
         if (isConflict(error)) conflict = error;
         else if (!conflict || performance.now() < deadlineMs) throw error;
         const isTooLate = performance.now() + delayMs >= deadlineMs;
-        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isTooLate);
+        // Whoever only reads has changed nothing that somebody else could have been first at.
+        const isBusy = isTooLate || access === "read";
+        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isBusy);
       }
       this.#count("retries", context);
       await sleep(delayMs);
@@ -304,11 +310,11 @@ function isPassing(error: unknown): error is Error {
 }
 
 /** What is thrown when a transaction is not tried again. */
-function asFinal(error: TransactionConflict | DuplicateEntry, isTooLate: boolean): Error {
+function asFinal(error: TransactionConflict | DuplicateEntry, isBusy: boolean): Error {
   if (error instanceof ConnectionLost) {
     return new DatabaseUnavailable(error.message, { cause: error });
   }
-  return isTooLate ? new DatabaseBusy(error.message, { cause: error }) : error;
+  return isBusy ? new DatabaseBusy(error.message, { cause: error }) : error;
 }
 
 class OpenWriteTransaction implements WriteTransaction {

@@ -39,13 +39,16 @@ export class ConnectionLost extends TransactionConflict {}
 /** The database cannot be reached or does not take part: the request gets a 503. */
 export class DatabaseUnavailable extends DatabaseError {}
 
+/** A server refuses what another one may do that takes its place: it has done nothing. */
+export class ServerUnfit extends DatabaseUnavailable {}
+
 /** It can be read but not written to: a standby, or a server that protects itself. */
-export class DatabaseReadOnly extends DatabaseUnavailable {}
+export class DatabaseReadOnly extends ServerUnfit {}
 
 /** What others have locked, or write again and again, was not to be had in time. */
 export class DatabaseBusy extends DatabaseUnavailable {}
 
-/** The connection broke during the commit: what was to be written may be there or not. */
+/** A commit was not answered, or not clearly: what was to be written may be there or not. */
 export class CommitOutcomeUnknown extends DatabaseUnavailable {}
 
 /** The database's schema is not one that this program can work with; says what to do. */

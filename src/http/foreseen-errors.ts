@@ -45,8 +45,7 @@ const TRY_AGAIN = "Another thread concurrently updated the data. Please retry yo
 const NO_KEYSTONE = "The Keystone service is temporarily unavailable.";
 const NO_DATABASE = "The database is not available.";
 const NOT_KNOWN =
-  "The connection to the database was lost, and it is not known whether the change was made: " +
-  "look before you repeat it.";
+  "The database did not say whether the change was made: look before you repeat it.";
 const RETRY_SOON = { "retry-after": "5" };
 
 /** What the client is told about an error; `undefined` for one that nobody foresaw. */

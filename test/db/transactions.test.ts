@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
+import { DatabaseBusy, DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import { deferForRows, deferInsertion } from "../../src/db/row-statements.ts";
 import type {
@@ -184,6 +184,13 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     });
     await expect(writing).rejects.toThrow(TransactionConflict);
     expect(attempts).toBe(10);
+  });
+
+  it("says of a conflict of what only reads that the database is busy", async () => {
+    const reading = database.reader(CONTEXT, () =>
+      Promise.reject(new TransactionConflict("always")),
+    );
+    await expect(reading).rejects.toThrow(DatabaseBusy);
   });
 
   it("sends what is deferred in order, with the next statement or with the commit", async () => {

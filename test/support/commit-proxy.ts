@@ -1,10 +1,13 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
 /** What happens when a commit comes by. */
-type Meeting =
+export type Meeting =
   /** The server does not get to know of it; or does it, and nobody is told. The connection breaks. */
   | "cut before"
   | "cut after"
+  /** The same, but MySQL seems to say that it failed, as Galera does when a node is cut off. */
+  | "denied before"
+  | "denied after"
   /** It waits, as it would in a process that stands still. */
   | "hold"
   /** It waits on its way, and the client believes that the connection broke. */
@@ -104,12 +107,23 @@ export class CommitProxy {
       server.removeAllListeners("data");
       server.on("data", () => client.destroy());
     }
+    if (meeting === "denied before") client.write(DENIAL);
+    if (meeting === "denied after") {
+      server.removeAllListeners("data");
+      server.once("data", () => {
+        client.write(DENIAL);
+        server.on("data", (answer) => client.write(answer));
+      });
+    }
     if (meeting === "strand") {
       client.removeAllListeners("close");
       client.destroy();
     }
     this.#met.resolve();
     if (meeting === "hold" || meeting === "strand") await this.#released.promise;
-    if (meeting !== "cut before") server.write(bytes);
+    if (meeting !== "cut before" && meeting !== "denied before") server.write(bytes);
   }
 }
+
+/** An answer of MySQL's protocol: that there was an error 1180 during the commit. */
+const DENIAL = Buffer.from("\x09\0\0\x01\xff\x9c\x04#HY000", "latin1");

@@ -1,9 +1,11 @@
 import {
+  CommitOutcomeUnknown,
   DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
   PermissionDenied,
   ReferenceViolation,
+  ServerUnfit,
   TransactionConflict,
   UnstorableValue,
 } from "../errors.ts";
@@ -14,10 +16,21 @@ import {
 const DUPLICATE_ENTRY = 1062;
 const REFERENCE_VIOLATIONS = new Set([1216, 1217, 1451, 1452]);
 
+const LOCK_WAIT_TIMEOUT = 1205;
+
+/**
+ * Error during commit: Galera says so when a node was cut off from the others while it told them of the
+ * commit, which they may have heard.
+ */
+const COMMIT_FAILED = 1180;
+
+/** A node of Galera that has not the majority with it refuses to work. */
+const NOT_IN_CLUSTER = 1047;
+
 const CONFLICTS = new Set([
   1020, // record has changed since last read, MariaDB's snapshot isolation
-  1180, // error during commit: what Galera says of some certification failures
-  1205, // lock wait timeout
+  LOCK_WAIT_TIMEOUT,
+  COMMIT_FAILED,
   1213, // deadlock, and Galera's certification failure, which may come with the commit
   1359, // trigger exists: another process installs them at the same time
   1317, // query interrupted: Galera has aborted the transaction for one of another node
@@ -52,7 +65,6 @@ const UNAVAILABLE = new Set([
   1021, // disk full
   1040, // too many connections
   1041, // out of memory
-  1047, // a node of Galera that is not part of the cluster refuses to work
   1114, // table full
   1203, // too many connections of this user
   1226, // the user's resources are used up
@@ -63,7 +75,13 @@ const READ_ONLY = new Set([
   1836, // the server is in read-only mode
 ]);
 
-/** @param statement tells the table where the server does not */
+/**
+ * What locks no row waits, if it does, for what other nodes of Galera have committed. A statement that is
+ * run on its own may do so while it is prepared.
+ */
+const LOCKS_NO_ROW = /^(start transaction|select)\b/;
+
+/** @param statement tells what the server does not: the table, and what it was waiting for */
 export function translateMysqlError(error: unknown, statement: string): unknown {
   if (!isMysqlError(error)) return error;
   const { errno, message } = error;
@@ -71,6 +89,13 @@ export function translateMysqlError(error: unknown, statement: string): unknown 
   if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
   if (UNSTORABLE.has(errno)) return new UnstorableValue(message, { cause: error });
   if (DENIED.has(errno)) return new PermissionDenied(message, { cause: error });
+  if (errno === NOT_IN_CLUSTER) return new ServerUnfit(message, { cause: error });
+  if (errno === LOCK_WAIT_TIMEOUT && LOCKS_NO_ROW.test(statement)) {
+    return new ServerUnfit("the node cannot catch up with the cluster", { cause: error });
+  }
+  if (errno === COMMIT_FAILED && statement === "commit") {
+    return new CommitOutcomeUnknown(message, { cause: error });
+  }
   if (CONFLICTS.has(errno)) return new TransactionConflict(message, { cause: error });
   if (READ_ONLY.has(errno)) return new DatabaseReadOnly(message, { cause: error });
   if (UNAVAILABLE.has(errno)) return new DatabaseUnavailable(message, { cause: error });

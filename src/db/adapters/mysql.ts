@@ -8,7 +8,7 @@ import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
-import { DatabaseUnavailable, TransactionConflict } from "../errors.ts";
+import { TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import type { Schema } from "../schema.ts";
@@ -119,11 +119,5 @@ const PARTS: EngineParts = {
 const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
   beginToRead: "start transaction with consistent snapshot, read only",
   beginToWrite: "start transaction",
-  translateError: (error, statement) => {
-    const translated = translateMysqlError(error, statement);
-    // Not the lock of a row: a node of Galera does not get what the others have committed.
-    return translated instanceof TransactionConflict && statement.startsWith("start transaction")
-      ? new DatabaseUnavailable("the node cannot catch up with the cluster", { cause: error })
-      : translated;
-  },
+  translateError: translateMysqlError,
 };

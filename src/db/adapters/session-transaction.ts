@@ -8,8 +8,8 @@ import type {
 import {
   CommitOutcomeUnknown,
   ConnectionLost,
-  DatabaseReadOnly,
   DatabaseUnavailable,
+  ServerUnfit,
 } from "../errors.ts";
 import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Schema } from "../schema.ts";
@@ -74,7 +74,7 @@ export class SessionTransaction implements KyselyConnection {
     this.#unsent.push(statement);
   }
 
-  /** @throws CommitOutcomeUnknown when the connection was lost before the commit was answered */
+  /** @throws CommitOutcomeUnknown when the commit was not answered, or not clearly */
   async commit(): Promise<void> {
     this.#checkIsOpen();
     const isEmpty = !this.#isBegun && this.#unsent.length === 1;
@@ -136,7 +136,8 @@ export class SessionTransaction implements KyselyConnection {
     try {
       await this.#send(COMMIT);
     } catch (error) {
-      if (!this.#session.isBroken) throw error;
+      const isAnswered = error instanceof ServerUnfit || error instanceof CommitOutcomeUnknown;
+      if (isAnswered || !this.#session.isBroken) throw error;
       throw new CommitOutcomeUnknown("the connection was lost during a commit", { cause: error });
     }
   }
@@ -181,8 +182,10 @@ export class SessionTransaction implements KyselyConnection {
       return new ConnectionLost("the connection to the database was lost", { cause: error });
     }
     const translated = this.#rules.translateError(error, statement);
-    // The next session may be with the server that has taken over.
-    if (translated instanceof DatabaseReadOnly) void this.#session.close();
+    // The next session may be with the server that has taken over, and knows better.
+    if (translated instanceof ServerUnfit || translated instanceof CommitOutcomeUnknown) {
+      void this.#session.close();
+    }
     return translated;
   }
 }
