@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** `npm test` runs what is quick; what takes minutes has a script of its own. */
 const PACKAGE = ["test/package.test.ts"];
 const GALERA = ["test/galera/**/*.test.ts"];
-const DATABASE_FAULTS = ["test/faults/database.test.ts"];
+const DATABASE_FAULTS = ["test/faults/database*.test.ts"];
 
 /** A file for the results, for machines to read. */
 const results = process.env["STOWAGE_TEST_RESULTS"];

@@ -56,7 +56,6 @@ describe("MySQL and MariaDB", () => {
         socketPath: undefined,
         localAddress: undefined,
         database: "placement",
-        charset: undefined,
         connectTimeoutSeconds: undefined,
         tls: undefined,
         parameters: {},
@@ -84,7 +83,6 @@ describe("MySQL and MariaDB", () => {
       "connect_timeout=5&bind_address=192.0.2.1&program_name=",
     );
     expect(connection).toMatchObject({
-      charset: "utf8",
       socketPath: "/run/mysqld/mysqld.sock",
       connectTimeoutSeconds: 5,
       localAddress: "192.0.2.1",
@@ -102,6 +100,9 @@ describe("MySQL and MariaDB", () => {
     ["ssl_ca=/ca.pem&ssl_verify_cert=false", OPEN],
     ["ssl_cert=/c.pem&ssl_key=/k.pem", { certFile: "/c.pem", keyFile: "/k.pem", ...OPEN }],
     ["ssl_verify_cert=true", CHAIN],
+    ["ssl_verify_cert=no", OPEN],
+    ["ssl_verify_identity=false", OPEN],
+    ["ssl_check_hostname=false", OPEN],
     ["ssl_verify_identity=true", FULL],
     ["ssl_cipher=AES256", { ciphers: "AES256", ...OPEN }],
     ["ssl_mode=PREFERRED", { isRequired: false, ...OPEN }],
@@ -114,7 +115,7 @@ describe("MySQL and MariaDB", () => {
     });
   });
 
-  test.each(["", "ssl_disabled=true&ssl_ca=/ca.pem", "ssl_mode=DISABLED", "ssl_verify_cert=no"])(
+  test.each(["", "ssl_disabled=true&ssl_ca=/ca.pem", "ssl_mode=DISABLED"])(
     "%j does not encrypt",
     (query) => {
       expect(parseConnectionUrl(`mysql://u@h/d?${query}`)).toMatchObject({ tls: undefined });
@@ -152,7 +153,6 @@ ssl-ca=/ca.pem
       port: 3307,
       database: "d",
       localAddress: "192.0.2.1",
-      charset: "utf8mb4",
       tls: { caFile: "/ca.pem", verifiesCertificate: true },
     });
     expect(parseConnectionUrl(`mysql://me@h/d?${query}`)).toMatchObject({ user: "me", host: "h" });

@@ -18,16 +18,19 @@ export interface MysqlConnection {
   /** The address that the connection starts from. */
   readonly localAddress: string | undefined;
   readonly database: string;
-  readonly charset: string | undefined;
   readonly connectTimeoutSeconds: number | undefined;
   readonly tls: TlsSettings | undefined;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Parameters of PyMySQL and mysqlclient that change how Python uses them, not what is stored. */
+/**
+ * Parameters of PyMySQL and mysqlclient that change how Python uses them, not what is stored. `charset`
+ * is among them: all that a table can hold goes to and fro as `utf8mb4`.
+ */
 const HARMLESS_PARAMETERS = [
   "autocommit",
   "binary_prefix",
+  "charset",
   "compress",
   "local_infile",
   "max_allowed_packet",
@@ -57,7 +60,6 @@ export function mysqlConnection(
     socketPath: parameters.text("unix_socket") ?? options["socket"],
     localAddress: parameters.text("bind_address") ?? options["bind-address"],
     database,
-    charset: parameters.text("charset") ?? options["default-character-set"],
     connectTimeoutSeconds: parameters.integer("connect_timeout"),
     tls: tlsSettings(parameters, options),
     parameters: parameters.all,
@@ -82,7 +84,7 @@ function portOf(options: MysqlOptions): number | undefined {
 }
 
 /**
- * PyMySQL encrypts as soon as a certificate or a wish to verify is given, and verifies certificate
+ * PyMySQL encrypts as soon as a certificate is given, or a wish to verify or not, and verifies certificate
  * and host name as soon as it knows the authority; `ssl_mode` is mysqlclient's.
  */
 function tlsSettings(
@@ -103,8 +105,11 @@ function tlsSettings(
   }
   if (isDisabled || mode === "DISABLED") return undefined;
 
-  const isAskedFor = [caFile, certFile, keyFile, ciphers, mode].some((text) => text !== undefined);
-  if (!isAskedFor && !verifyCertificate && !verifyIdentity) return undefined;
+  const wishes = [verifyCertificate, verifyIdentity, checkHostname];
+  const isAskedFor = [caFile, certFile, keyFile, ciphers, mode, ...wishes].some(
+    (wish) => wish !== undefined,
+  );
+  if (!isAskedFor) return undefined;
 
   const verifiesHostname =
     mode === undefined

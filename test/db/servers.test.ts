@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
-import { CommitOutcomeUnknown, DatabaseUnavailable } from "../../src/db/errors.ts";
+import { CommitOutcomeUnknown, DatabaseUnavailable, UnstorableValue } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
@@ -156,6 +156,19 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     expect(attempts).toBe(3);
     expect(await readTraits(left)).toEqual(["Axx", "Bxx"]);
   });
+
+  it.runIf(engine.name === "MySQL").each(["utf8", "latin1", "binary"])(
+    "a text is stored as it is or not at all, though the URL says charset=%s",
+    async (charset) => {
+      place = { ...place, connection: `${place.connection}?charset=${charset}` };
+      const database = await open();
+      await migrate(database);
+      const store = (name: string) => database.writer(CONTEXT, (tx) => insertTrait(tx, name));
+      await store("日本é");
+      expect(await readTraits(database)).toEqual(["日本é"]);
+      await expect(store("💩")).rejects.toThrow(UnstorableValue);
+    },
+  );
 
   it("no more connections are opened than the pool may have, and who gets none is told", async () => {
     const database = await open({ maxPoolSize: 2, maxOverflow: 1, poolTimeout: 1 });

@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { chown } from "node:fs/promises";
+import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import mysql from "mysql2/promise";
@@ -44,7 +44,14 @@ export interface PrivateServer {
 
 export interface PrivateEngine {
   readonly name: string;
-  start(): Promise<PrivateServer>;
+  /** @param certificate of the server; without one, nothing is encrypted */
+  start(certificate?: Certificate): Promise<PrivateServer>;
+}
+
+/** Texts in PEM. */
+export interface Certificate {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 const CONNECTIONS = 30;
@@ -62,7 +69,7 @@ function postgres(): PrivateEngine | undefined {
   return {
     name: "PostgreSQL",
 
-    start: () => PostgresServer.create(folder, user),
+    start: (certificate) => PostgresServer.create(folder, user, certificate),
   };
 }
 
@@ -75,7 +82,7 @@ function mariadb(): PrivateEngine | undefined {
   return {
     name: "MariaDB",
 
-    start: () => MariadbServer.create(program, installer, user),
+    start: (certificate) => MariadbServer.create(program, installer, user, certificate),
   };
 }
 
@@ -102,11 +109,13 @@ function unprivileged(name: string): SystemUser | undefined {
 abstract class ServerProcess implements PrivateServer {
   readonly folder: string;
   readonly port: number;
+  protected readonly tls: TlsFiles | undefined;
   readonly #user: SystemUser;
   readonly #removeFolder: () => Promise<void>;
   #process: ChildProcess | undefined;
 
-  constructor({ folder, port, user, remove }: Place) {
+  constructor({ folder, port, tls, user, remove }: Place) {
+    this.tls = tls;
     this.folder = folder;
     this.port = port;
     this.#user = user;
@@ -187,8 +196,12 @@ class PostgresServer extends ServerProcess {
     this.#programs = programs;
   }
 
-  static async create(programs: string, user: SystemUser): Promise<PostgresServer> {
-    const place = await findPlace(user);
+  static async create(
+    programs: string,
+    user: SystemUser,
+    certificate: Certificate | undefined,
+  ): Promise<PostgresServer> {
+    const place = await findPlace(user, certificate);
     const data = join(place.folder, "data");
     execFileSync(
       join(programs, "initdb"),
@@ -215,6 +228,11 @@ class PostgresServer extends ServerProcess {
       fsync: "off", // as NO_SYNC of the other one
       // In the folder, so that it goes with it.
       dynamic_shared_memory_type: "mmap",
+      ...(this.tls && {
+        ssl: "on",
+        ssl_cert_file: this.tls.certFile,
+        ssl_key_file: this.tls.keyFile,
+      }),
     };
     const parameters = Object.entries(settings).flatMap(([name, value]) => [
       "-c",
@@ -280,8 +298,9 @@ class MariadbServer extends ServerProcess {
     program: string,
     installer: string,
     user: SystemUser,
+    certificate: Certificate | undefined,
   ): Promise<MariadbServer> {
-    const place = await findPlace(user);
+    const place = await findPlace(user, certificate);
     execFileSync(
       installer,
       [
@@ -316,6 +335,7 @@ class MariadbServer extends ServerProcess {
       "--innodb-log-file-size=16M",
       ...NO_SYNC,
       `--max-connections=${CONNECTIONS}`,
+      ...(this.tls ? [`--ssl-cert=${this.tls.certFile}`, `--ssl-key=${this.tls.keyFile}`] : []),
     ] as const;
   }
 
@@ -358,18 +378,41 @@ class MariadbServer extends ServerProcess {
   }
 }
 
+interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 interface Place {
   readonly folder: string;
   readonly port: number;
+  readonly tls: TlsFiles | undefined;
   readonly user: SystemUser;
   readonly remove: () => Promise<void>;
 }
 
-async function findPlace(user: SystemUser): Promise<Place> {
+async function findPlace(user: SystemUser, certificate: Certificate | undefined): Promise<Place> {
   const folder = await makeFolder();
-  const { uid, gid } = user;
-  if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
-  return { folder: folder.path, port: await freePort(), user, remove: () => folder.remove() };
+  await give(folder.path, user);
+  const tls = certificate && (await writeCertificate(folder.path, user, certificate));
+  return { folder: folder.path, port: await freePort(), tls, user, remove: () => folder.remove() };
+}
+
+/** Where only the server can read them, as it demands. */
+async function writeCertificate(
+  folder: string,
+  user: SystemUser,
+  { certificate, key }: Certificate,
+): Promise<TlsFiles> {
+  const files = { certFile: join(folder, "cert.pem"), keyFile: join(folder, "key.pem") };
+  await writeFile(files.certFile, certificate);
+  await writeFile(files.keyFile, key, { mode: 0o600 });
+  for (const file of Object.values(files)) await give(file, user);
+  return files;
+}
+
+async function give(path: string, { uid, gid }: SystemUser): Promise<void> {
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 
 import mysql from "mysql2/promise";
@@ -42,7 +42,7 @@ export class MysqlSession implements Session {
   /** @throws DatabaseUnavailable says why the server cannot be used */
   static async open(settings: MysqlSessionSettings): Promise<MysqlSession> {
     try {
-      const session = new MysqlSession(await connect(settings));
+      const session = new MysqlSession(await openConnection(settings));
       await setUpInTime(session, session.#setUp(settings), settings.limits);
       return session;
     } catch (error) {
@@ -155,19 +155,19 @@ type Result = mysql.RowDataPacket[] | mysql.ResultSetHeader;
 /** How many statements a session keeps prepared; a server allows some 16,000 for all sessions. */
 const PREPARED_STATEMENTS = 250;
 
-async function connect(settings: MysqlSessionSettings): Promise<mysql.Connection> {
+async function openConnection(settings: MysqlSessionSettings): Promise<mysql.Connection> {
   const { tls } = settings.connection;
   try {
-    return await connectWith(settings, tls && tlsOptions(tls));
+    return await openWith(settings, tls && tlsOptions(tls));
   } catch (error) {
     const isRefused =
       error instanceof Error && "code" in error && error.code === "HANDSHAKE_NO_SSL_SUPPORT";
     if (!isRefused || tls?.isRequired !== false) throw error;
-    return connectWith(settings, undefined);
+    return openWith(settings, undefined);
   }
 }
 
-async function connectWith(
+async function openWith(
   { connection: settings, limits }: MysqlSessionSettings,
   ssl: ConnectionOptions | undefined,
 ): Promise<mysql.Connection> {
@@ -175,18 +175,16 @@ async function connectWith(
   const options = {
     host: settings.host,
     port: settings.port,
-    socketPath: settings.socketPath,
-    localAddress: settings.localAddress,
+    stream: () => connectSocket(settings),
     user: settings.user,
     password: settings.password,
     database: settings.database,
-    charset: settings.charset ?? "utf8mb4",
+    charset: "utf8mb4",
     connectTimeout:
       connectTimeoutSeconds === undefined ? limits.connectTimeoutMs : connectTimeoutSeconds * 1000,
     ssl: ssl as mysql.SslOptions | undefined,
     dateStrings: true,
     decimalNumbers: true,
-    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     maxPreparedStatements: PREPARED_STATEMENTS,
     // The stack of each call would be captured, in case that it fails.
     trace: false,
@@ -194,6 +192,20 @@ async function connectWith(
   // The driver tells options that are undefined from those that are not given.
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return mysql.createConnection(Object.fromEntries(given));
+}
+
+function connectSocket({ socketPath, host, port, localAddress }: MysqlConnection): Socket {
+  if (socketPath !== undefined) return connect(socketPath);
+  const socket = connect({
+    host,
+    port,
+    ...(localAddress !== undefined && { localAddress }),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+  });
+  // What a certificate must be for. Node sets it where it looks up a name, and else takes `localhost`.
+  return Object.assign(socket, { _host: host });
 }
 
 /**
