@@ -56,8 +56,10 @@ export class Database {
   readonly #counters: DatabaseOptions["counters"];
   readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
+  readonly #servers: Servers;
 
-  private constructor(adapter: DatabaseAdapter, options: DatabaseOptions) {
+  private constructor(adapter: DatabaseAdapter, servers: Servers, options: DatabaseOptions) {
+    this.#servers = servers;
     const { onStatement, counters, logger } = options;
     this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
@@ -71,7 +73,10 @@ export class Database {
     connection: DatabaseConnection,
     options: DatabaseOptions = {},
   ): Promise<Database> {
-    const database = new Database(await openAdapter(connection, options), options);
+    const servers = new Servers();
+    const onServer = (server: string) => servers.meet(server);
+    const adapter = await openAdapter(connection, { ...options, onServer });
+    const database = new Database(adapter, servers, options);
     const connect = () => database.#writers.run("write", () => Promise.resolve());
     // A file is there or is not.
     const report = ({ message }: DatabaseUnavailable) =>
@@ -113,6 +118,19 @@ export class Database {
     work: (tx: WriteTransaction) => Result | Promise<Result>,
   ): Promise<Result> {
     return this.#repeatOnConflict("write", context, () => this.#write(context, work));
+  }
+
+  /**
+   * How many servers this was in touch with; one that was started anew is another one. What was read
+   * before there was one more may be of transactions that were lost with the one before.
+   */
+  get serversMet(): number {
+    return this.#servers.met.size;
+  }
+
+  /** Calls a function each time that there is one more, before anything is asked of it. */
+  onServerMet(listener: () => void): void {
+    this.#servers.listeners.push(listener);
   }
 
   /** Waits for the transactions under way, then closes the connections. */
@@ -286,6 +304,17 @@ export class Database {
       // What was begun inside and not waited for may run on, but is inside no longer.
       transaction.isOpen = false;
     }
+  }
+}
+
+class Servers {
+  readonly met = new Set<string>();
+  readonly listeners: (() => void)[] = [];
+
+  meet(server: string): void {
+    if (this.met.has(server)) return;
+    this.met.add(server);
+    for (const listener of this.listeners) listener();
   }
 }
 

@@ -19,7 +19,10 @@ export type ConnectionOptions = Partial<
     | "retryInterval"
   > &
     Pick<Config["stowage"], "databaseTimeout">
->;
+> & {
+  /** Is told of each new session with which run of which server it is, before the session is used. */
+  readonly onServer?: (server: string) => void;
+};
 
 /** Loads only the driver that is needed. */
 export async function openAdapter(

@@ -47,6 +47,7 @@ export class ClaimQueue {
   constructor(database: Database, keeper: IndexKeeper) {
     this.#database = database;
     this.#keeper = keeper;
+    database.onServerMet(() => this.#known.forgetAll());
   }
 
   /**
@@ -125,20 +126,23 @@ export class ClaimQueue {
     // To presume what can be looked up is no attempt yet.
     for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
       try {
+        const { serversMet } = this.#database;
         await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) =>
           loadClaimedState(tx, claims, this.#known, attempt === 0),
         );
-        const outcomes = await this.#database.writer(context, (tx) =>
-          writeClaims(
+        const outcomes = await this.#database.writer(context, (tx) => {
+          // What was read may not be on the server that has the transaction.
+          if (this.#database.serversMet > serversMet) throw new ConcurrentUpdateDetected();
+          return writeClaims(
             tx,
             this.#keeper.current,
             claims,
             state,
             this.#known,
             this.#keeper.beginToFollow(tx),
-          ),
-        );
+          );
+        });
         if (outcomes) return outcomes;
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {

@@ -47,6 +47,8 @@ export class IndexKeeper {
   readonly #question = new SharedQuestion(() => this.#catchUp());
   #defect: Error | undefined;
   #isStopped = false;
+  /** Whether the database may have lost what the read model knows. */
+  #isMistrusted = false;
   readonly #own = new OwnChanges();
   /** Providers to be read again, by id. */
   #doubted = new Set<number>();
@@ -62,6 +64,7 @@ export class IndexKeeper {
     this.#database = database;
     this.#onUnknownWriter = onUnknownWriter;
     this.#staleAfterMs = changeRetentionMs / 2;
+    database.onServerMet(() => (this.#isMistrusted = true));
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */
@@ -73,6 +76,7 @@ export class IndexKeeper {
   async build(): Promise<void> {
     const index = new ProviderIndex();
     const position = await this.#database.reader(FOLLOW, async (tx) => {
+      this.#isMistrusted = false;
       setNames(index, await readNames(tx));
       const ids = await listProviderIds(tx);
       for (let start = 0; start < ids.length; start += BUILD_CHUNK) {
@@ -144,13 +148,16 @@ export class IndexKeeper {
     if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
     const startedAtMs = performance.now();
     // Changes that were never seen may be gone from the feed by now.
-    if (startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs) return this.build();
+    const isStale = startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs;
+    if (isStale || this.#isMistrusted) return this.build();
     const position = this.#position;
     this.#own.beginToLook();
     if (this.#doubted.size > 0 || !(await this.#hasNothingToRead(position))) {
       const isKnown = await this.#readNews(position);
       if (!isKnown) return this.build();
     }
+    // It may have been another server that was asked.
+    if (this.#isMistrusted) return this.build();
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
     this.#closeGaps(position);

@@ -12,12 +12,17 @@ const MAX_OF_A_KIND = 10_000;
 
 /**
  * Projects, users and consumer types that are known to be there. Neither Stowage nor Placement ever
- * deletes one, so what was seen once need not be looked up again: that is most of what a claim asks.
+ * deletes one, so what was seen once on a server need not be looked up again: that is most of what a claim
+ * asks.
  */
 export class KnownNames implements ConsumerNames {
   readonly projects = new Map<string, ExternalIdentity>();
   readonly users = new Map<string, ExternalIdentity>();
   readonly types = new Map<string, number>();
+
+  forgetAll(): void {
+    for (const names of [this.projects, this.users, this.types]) names.clear();
+  }
 
   /** @param names what was committed */
   remember({ projects, users, types }: ConsumerNames): void {

@@ -34,6 +34,10 @@ export interface PrivateServer {
   kill(): Promise<void>;
   /** Begins anew after `kill`, and waits until it serves. */
   start(): Promise<void>;
+  /** Keeps what it has now, to go back to. */
+  keepCopy(): Promise<void>;
+  /** Ends it, and begins again with what it had when the copy was made. */
+  goBack(): Promise<void>;
   pause(): void;
   resume(): void;
   /** Refuses the service's writes, or takes them again. */
@@ -152,6 +156,21 @@ abstract class ServerProcess implements PrivateServer {
     const ended = once(child, "exit");
     for (const pid of family) signal(pid, "SIGKILL");
     await ended;
+  }
+
+  async keepCopy(): Promise<void> {
+    await this.kill();
+    execFileSync("cp", ["-a", join(this.folder, "data"), join(this.folder, "copy")]);
+    await this.start();
+  }
+
+  async goBack(): Promise<void> {
+    // MariaDB tells of its start in whole seconds only, and no other server lives for less than one.
+    await wait(1000);
+    await this.kill();
+    execFileSync("rm", ["-r", join(this.folder, "data")]);
+    execFileSync("mv", [join(this.folder, "copy"), join(this.folder, "data")]);
+    await this.start();
   }
 
   pause(): void {

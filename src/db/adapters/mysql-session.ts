@@ -23,6 +23,7 @@ export interface MysqlSessionSettings {
 /** A connection to MySQL or MariaDB. Statements are prepared on the server, and kept by their text. */
 export class MysqlSession implements Session {
   readonly runsInTurn = true;
+  server = "";
   readonly #connection: mysql.Connection;
   #isBroken = false;
   /** How many statements are not answered yet. */
@@ -104,7 +105,8 @@ export class MysqlSession implements Session {
     );
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
     const { rows } = await this.run(
-      "show variables where variable_name in ('wsrep_on', 'idle_transaction_timeout')",
+      "show variables where variable_name in " +
+        "('wsrep_on', 'idle_transaction_timeout', 'hostname', 'port', 'version')",
       [],
     );
     const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
@@ -116,6 +118,19 @@ export class MysqlSession implements Session {
     // A node of Galera waits until it has what the others had committed when a transaction begins,
     // and when a statement outside of one does: what is read after a commit elsewhere shows it.
     if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
+    const startedAt = await this.#findStartTime(has.get("version")?.includes("MariaDB") === true);
+    this.server = `${has.get("hostname")}:${has.get("port")} since ${startedAt}`;
+  }
+
+  /** In seconds. Both numbers are of the moment when the statement began, so that they always agree. */
+  async #findStartTime(isMariadb: boolean): Promise<number> {
+    const schema = isMariadb ? "information_schema" : "performance_schema";
+    const { rows } = await this.run(
+      `select unix_timestamp() - variable_value as started_at from ${schema}.global_status ` +
+        "where variable_name = 'Uptime'",
+      [],
+    );
+    return (rows as { readonly started_at: number }[])[0]?.started_at ?? 0;
   }
 }
 

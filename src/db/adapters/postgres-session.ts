@@ -15,6 +15,7 @@ import { tlsOptions } from "./tls.ts";
 /** A connection to PostgreSQL. */
 export class PostgresSession implements Session {
   readonly runsInTurn = false;
+  server = "";
   readonly #client: Client;
   readonly #isPlannedEachTime: boolean;
   #isBroken = false;
@@ -40,8 +41,7 @@ export class PostgresSession implements Session {
   ): Promise<PostgresSession> {
     try {
       const session = new PostgresSession(await connect(settings, limits), access);
-      const setUp = session.#client.query(sessionSettings(access, limits));
-      await setUpInTime(session, setUp, limits);
+      await setUpInTime(session, session.#setUp(access, limits), limits);
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -86,6 +86,14 @@ export class PostgresSession implements Session {
       if (rows.length < FETCHED_ROWS) break;
     }
     await this.run(`close ${cursor}`, []);
+  }
+
+  async #setUp(access: "read" | "write", limits: SessionLimits): Promise<void> {
+    await this.#client.query(sessionSettings(access, limits));
+    const { rows } = await this.#client.query<{ server: string }>(
+      "select pg_postmaster_start_time()::text as server",
+    );
+    this.server = rows[0]?.server ?? "";
   }
 
   /** The server says so before it closes the connection. */

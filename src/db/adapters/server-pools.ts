@@ -69,9 +69,14 @@ export function serverPools(
     most: isUnlimited ? Infinity : Math.max(size + overflow - 1, 1),
     kept: size === 0 ? Infinity : Math.max(size - 1, 1),
   };
+  const openSession = async (access: "read" | "write") => {
+    const session = await open(access, sessionLimits);
+    if (session.server !== undefined) options.onServer?.(session.server);
+    return session;
+  };
   return {
-    readers: new SessionPool(readers, () => open("read", sessionLimits)),
-    writer: new SessionPool({ ...limits, most: 1, kept: 1 }, () => open("write", sessionLimits)),
+    readers: new SessionPool(readers, () => openSession("read")),
+    writer: new SessionPool({ ...limits, most: 1, kept: 1 }, () => openSession("write")),
     statementTimeoutMs: timeoutS * 1000,
   };
 }

@@ -15,6 +15,8 @@ export interface Session {
   readonly runsInTurn: boolean;
   /** Row by row where the driver can do so. */
   iterate(text: string, parameters: readonly unknown[]): Iterable<unknown> | AsyncIterable<unknown>;
+  /** Which run of which server this is with; none of the embedded database. */
+  readonly server?: string;
   /** Whether no statement can be run any more, and what ran last may or may not have been done. */
   readonly isBroken: boolean;
   close(): void | Promise<void>;
