@@ -140,6 +140,7 @@ class Seat {
   #servingSinceMs = 0;
   #deathsInARow = 0;
   #retry: NodeJS.Timeout | undefined;
+  #isBeingRefilled = false;
   #isClosed = false;
 
   constructor(logger: Logger, onEmpty: () => void) {
@@ -168,7 +169,7 @@ class Seat {
       clearTimeout(this.#retry);
       return url;
     } finally {
-      this.#candidate = undefined;
+      if (this.#candidate === worker) this.#candidate = undefined;
     }
   }
 
@@ -184,16 +185,13 @@ class Seat {
 
   /** Fills the seat anew, then lets the worker go that had it. */
   async replace(limitMs: number): Promise<void> {
-    if (this.#isClosed) return;
-    const predecessor = this.#worker;
-    clearTimeout(this.#retry);
     try {
-      await this.fill();
+      const predecessor = await this.#refill(limitMs);
+      if (predecessor) await retire(predecessor, limitMs);
     } catch (error) {
       if (this.isEmpty) this.#tryLater(error);
       throw error;
     }
-    if (predecessor) await retire(predecessor, limitMs);
   }
 
   /** Fills the seat no more, and lets the worker go. */
@@ -205,6 +203,22 @@ class Seat {
     await Promise.all(workers.map((worker) => retire(worker, limitMs)));
   }
 
+  /** @returns the worker that had the seat */
+  async #refill(limitMs: number): Promise<Worker | undefined> {
+    clearTimeout(this.#retry);
+    this.#isBeingRefilled = true;
+    try {
+      // One that is being started would serve with the former configuration.
+      if (this.#candidate) await retire(this.#candidate, limitMs);
+      if (this.#isClosed) return undefined;
+      const predecessor = this.#worker;
+      await this.fill();
+      return predecessor;
+    } finally {
+      this.#isBeingRefilled = false;
+    }
+  }
+
   #onExit(worker: Worker, code: number | null, signal: string | null): void {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
@@ -214,7 +228,7 @@ class Seat {
   }
 
   #tryLater(reason: unknown): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isBeingRefilled) return;
     const delayMs = restartDelayMs(this.#deathsInARow++);
     const text = reason instanceof Error ? reason.message : String(reason);
     this.#logger.error(`Another worker is started in ${delayMs} ms: ${text}`);

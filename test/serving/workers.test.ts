@@ -73,6 +73,20 @@ describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
     expect((await askAt(`${url}/placement/resource_providers`)).status).toBe(200);
   });
 
+  test("are as many as before when SIGHUP comes while a dead one is started again", async () => {
+    const served = serve(await makeWorkersPlace());
+    await served.url();
+    const before = pidsOf(served);
+    process.kill(before[0]!, "SIGKILL");
+    await until(() => pidsOf(served).some((pid) => !before.includes(pid)));
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("read again; changed:")));
+    expect(pidsOf(served)).toHaveLength(3);
+
+    served.process.kill("SIGTERM");
+    expect(await served.ended).toEqual([0, null]);
+  });
+
   test("are not started where the first one finds out that they cannot serve", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void other.close());
