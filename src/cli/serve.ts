@@ -10,7 +10,7 @@ import { oneAtATime, Reloader } from "./reload.ts";
 import { Replica } from "./replica.ts";
 import { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
-import { announceToPrimary, refuseWorkersOnSqlite, Workers } from "./workers.ts";
+import { announceToPrimary, configFromPrimary, refuseWorkersOnSqlite, Workers } from "./workers.ts";
 
 export interface ServeRequest {
   /** Reads the configuration: at start, and again on SIGHUP. */
@@ -31,7 +31,7 @@ export interface ServeRequest {
 export async function serve(request: ServeRequest): Promise<number> {
   const signals = new Signals();
   const places = handedOverSockets(request.environment);
-  const loaded = await prepare(request, places);
+  const loaded = cluster.isPrimary ? await prepare(request, places) : await configFromPrimary();
   const logger = createLogger(loaded.config.default);
   return cluster.isPrimary
     ? servePublicly(request, { loaded, places, logger, signals })
@@ -46,7 +46,7 @@ async function prepare(
   const loaded = load();
   const { config } = loaded;
   refuseWorkersOnSqlite(config);
-  if (places.length > 0 || cluster.isWorker) return loaded;
+  if (places.length > 0) return loaded;
   const place = configuredPlace(config);
   if ("host" in place) refuseOpenDoors(config, place);
   await removeDeadSocket(place);
@@ -69,7 +69,7 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
   if (config.default.logOptions) for (const line of describeOptions(config)) logger.debug(line);
   const service =
     config.stowage.workers > 1
-      ? await Workers.start(config, places, logger)
+      ? await Workers.start(loaded, places, logger)
       : await Replica.start(loaded, places, logger);
   request.output.write(greeting(loaded, service.url));
   const manager = new ServiceManager(request.environment, logger);

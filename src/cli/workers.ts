@@ -25,6 +25,20 @@ export class WorkerEnded extends Error {
   }
 }
 
+/**
+ * The configuration that the first process has for this one; its files may say something else by
+ * now. It holds passwords: others could see them in arguments or in the environment.
+ */
+export async function configFromPrimary(): Promise<LoadedConfig> {
+  const answered = once(process, "message");
+  process.send?.(QUESTION);
+  const [loaded] = (await answered) as [LoadedConfig];
+  return loaded;
+}
+
+/** It is asked for: what is sent before a worker listens is lost. */
+const QUESTION = "which configuration?";
+
 /** Tells the first process that this one serves. */
 export function announceToPrimary(url: string): void {
   process.send?.({ servingOn: url } satisfies Announcement);
@@ -47,7 +61,7 @@ export class Workers implements Reloadable {
   #url = "";
   #isStopping = false;
 
-  private constructor(config: Config, hasInheritedSockets: boolean, logger: Logger) {
+  private constructor({ config }: LoadedConfig, hasInheritedSockets: boolean, logger: Logger) {
     this.#shutdownTimeout = config.stowage.shutdownTimeout;
     this.#hasInheritedSockets = hasInheritedSockets;
     this.#logger = logger;
@@ -60,13 +74,14 @@ export class Workers implements Reloadable {
    * @throws WorkerEnded when it does not get to serving
    */
   static async start(
-    config: Config,
+    loaded: LoadedConfig,
     places: readonly ListeningPlace[],
     logger: Logger,
   ): Promise<Workers> {
-    const workers = new Workers(config, places.length > 0, logger);
-    workers.#url = await workers.#addSeat().fill();
-    const others = Array.from({ length: config.stowage.workers - 1 }, () => workers.#addSeat());
+    const workers = new Workers(loaded, places.length > 0, logger);
+    workers.#url = await workers.#addSeat(loaded).fill();
+    const { workers: count } = loaded.config.stowage;
+    const others = Array.from({ length: count - 1 }, () => workers.#addSeat(loaded));
     await Promise.all(others.map((seat) => seat.fillSoonerOrLater()));
     return workers;
   }
@@ -81,11 +96,13 @@ export class Workers implements Reloadable {
    *
    * @throws WorkerEnded when a successor does not get to serving: the others stay as they are
    */
-  async reload({ config }: LoadedConfig): Promise<void> {
-    const { workers, shutdownTimeout } = config.stowage;
+  async reload(loaded: LoadedConfig): Promise<void> {
+    const { workers, shutdownTimeout } = loaded.config.stowage;
     this.#shutdownTimeout = shutdownTimeout;
-    for (const seat of this.#seats.slice(0, workers)) await seat.replace(this.#limitMs);
-    while (this.#seats.length < workers && !this.#isStopping) await this.#addSeat().fill();
+    for (const seat of this.#seats.slice(0, workers)) await seat.replace(loaded, this.#limitMs);
+    while (this.#seats.length < workers && !this.#isStopping) {
+      await this.#addSeat(loaded).fill();
+    }
     const surplus = this.#seats.splice(workers);
     await Promise.all(surplus.map((seat) => seat.close(this.#limitMs)));
   }
@@ -105,8 +122,8 @@ export class Workers implements Reloadable {
     return this.#shutdownTimeout * 1000 + CLOSING_MS;
   }
 
-  #addSeat(): Seat {
-    const seat = new Seat(this.#logger, () => this.#checkSockets());
+  #addSeat(loaded: LoadedConfig): Seat {
+    const seat = new Seat(loaded, this.#logger, () => this.#checkSockets());
     this.#seats.push(seat);
     return seat;
   }
@@ -134,6 +151,8 @@ export function restartDelayMs(deathsInARow: number): number {
 class Seat {
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
+  /** What its workers are started with. */
+  #loaded: LoadedConfig;
   #worker: Worker | undefined;
   /** Started, but not serving yet. */
   #candidate: Worker | undefined;
@@ -143,7 +162,8 @@ class Seat {
   #isBeingRefilled = false;
   #isClosed = false;
 
-  constructor(logger: Logger, onEmpty: () => void) {
+  constructor(loaded: LoadedConfig, logger: Logger, onEmpty: () => void) {
+    this.#loaded = loaded;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
   }
@@ -153,18 +173,19 @@ class Seat {
   }
 
   /**
-   * Starts a worker; when it serves, the seat is its.
+   * Starts a worker; when it serves, the seat is its, and its successors get the same configuration.
    *
    * @returns where it serves
    * @throws WorkerEnded
    */
-  async fill(): Promise<string> {
+  async fill(loaded = this.#loaded): Promise<string> {
     const worker = cluster.fork();
     this.#candidate = worker;
     worker.once("exit", (code, signal) => this.#onExit(worker, code, signal));
     try {
-      const url = await servingOn(worker);
+      const url = await servingOn(worker, loaded);
       this.#worker = worker;
+      this.#loaded = loaded;
       this.#servingSinceMs = performance.now();
       clearTimeout(this.#retry);
       return url;
@@ -184,9 +205,9 @@ class Seat {
   }
 
   /** Fills the seat anew, then lets the worker go that had it. */
-  async replace(limitMs: number): Promise<void> {
+  async replace(loaded: LoadedConfig, limitMs: number): Promise<void> {
     try {
-      const predecessor = await this.#refill(limitMs);
+      const predecessor = await this.#refill(loaded, limitMs);
       if (predecessor) await retire(predecessor, limitMs);
     } catch (error) {
       if (this.isEmpty) this.#tryLater(error);
@@ -204,7 +225,7 @@ class Seat {
   }
 
   /** @returns the worker that had the seat */
-  async #refill(limitMs: number): Promise<Worker | undefined> {
+  async #refill(loaded: LoadedConfig, limitMs: number): Promise<Worker | undefined> {
     clearTimeout(this.#retry);
     this.#isBeingRefilled = true;
     try {
@@ -212,7 +233,7 @@ class Seat {
       if (this.#candidate) await retire(this.#candidate, limitMs);
       if (this.#isClosed) return undefined;
       const predecessor = this.#worker;
-      await this.fill();
+      await this.fill(loaded);
       return predecessor;
     } finally {
       this.#isBeingRefilled = false;
@@ -236,10 +257,12 @@ class Seat {
   }
 }
 
-/** Where a new worker serves, once it does. */
-function servingOn(worker: Worker): Promise<string> {
+/** Hands a new worker its configuration. Where it serves, once it does. */
+function servingOn(worker: Worker, loaded: LoadedConfig): Promise<string> {
   return new Promise((resolve, reject) => {
     worker.on("message", (message: unknown) => {
+      // One that cannot be reached any more has died, which is noticed anyway.
+      if (message === QUESTION) worker.send(loaded, () => {});
       if (isAnnouncement(message)) resolve(message.servingOn);
     });
     worker.once("exit", (code, signal) => reject(new WorkerEnded(code, signal)));

@@ -87,6 +87,22 @@ describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
     expect(await served.ended).toEqual([0, null]);
   });
 
+  test("that died are started again with the configuration in force, not with the file", async () => {
+    const place = await makeWorkersPlace();
+    await place.configure(2, { path_prefix: "/one" });
+    const served = serve(place);
+    const { origin: url } = new URL(await served.url());
+    await place.configure(2, { path_prefix: "/two" });
+    expect(await killOneByOne(served, `${url}/one/resource_providers`)).toEqual([200]);
+
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("read again; changed:")));
+    await place.configure(2, { path_prefix: "/three", request_timeout: "soon" });
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("stays as it was")));
+    expect(await killOneByOne(served, `${url}/two/resource_providers`)).toEqual([200]);
+  });
+
   test("are not started where the first one finds out that they cannot serve", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void other.close());
@@ -109,6 +125,25 @@ function pidsOf({ process: { pid } }: Served): number[] {
   } catch {
     return [];
   }
+}
+
+/**
+ * Kills each of the workers, once that in place of the one before it answers.
+ *
+ * @returns the statuses that come from the URL meanwhile
+ */
+async function killOneByOne(served: Served, url: string): Promise<number[]> {
+  const statuses = new Set<number>();
+  for (const victim of pidsOf(served)) {
+    const before = new Set([...answerersIn(served), ...pidsOf(served).map(String)]);
+    process.kill(victim, "SIGKILL");
+    await until(() => served.errors.some((line) => line.includes(`worker ${victim} died`)));
+    await until(async () => {
+      statuses.add((await askAt(url)).status);
+      return Array.from(answerersIn(served)).some((pid) => !before.has(pid));
+    });
+  }
+  return Array.from(statuses);
 }
 
 async function createProviders(url: string, count: number): Promise<void> {
