@@ -6,13 +6,19 @@ import { expect, test } from "vitest";
 
 import { ROOT } from "./source-files.ts";
 
-function start(args: readonly string[]) {
-  return spawn(join(ROOT, "bin", "stowage"), args, { stdio: ["ignore", "pipe", "pipe"] });
+function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  return spawn(join(ROOT, "bin", "stowage"), args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  });
 }
 
 /** Exit code, standard output and standard error. */
 async function run(...args: string[]): Promise<[number, string, string]> {
-  const child = start(args);
+  return outcomeOf(start(args));
+}
+
+async function outcomeOf(child: ReturnType<typeof start>): Promise<[number, string, string]> {
   const [[code], output, errors] = await Promise.all([
     once(child, "close"),
     text(child.stdout),
@@ -45,4 +51,18 @@ test("a reader that has seen enough, such as head, is no error", async () => {
   child.stdout.destroy();
   const [[code], errors] = await Promise.all([once(child, "close"), text(child.stderr)]);
   expect([code, errors]).toEqual([0, ""]);
+});
+
+test("a command that waits for the database says so once, and why", async () => {
+  const child = start(["db", "version"], {
+    OS_PLACEMENT_DATABASE__CONNECTION: "postgresql://placement@127.0.0.1:1/placement",
+    OS_PLACEMENT_DATABASE__MAX_RETRIES: "2",
+    OS_PLACEMENT_DATABASE__RETRY_INTERVAL: "0",
+  });
+  const reason = "cannot connect to PostgreSQL: connect ECONNREFUSED 127.0.0.1:1";
+  expect(await outcomeOf(child)).toEqual([
+    1,
+    "",
+    `stowage: the database is away: ${reason}; waiting for it\nstowage: ${reason}\n`,
+  ]);
 });

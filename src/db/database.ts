@@ -33,6 +33,8 @@ export interface DatabaseOptions extends ConnectionOptions {
   readonly counters?: Pick<Counters, "increment">;
   /** Where it is said that the database is away, and that it is back. */
   readonly logger?: Pick<Logger, "error" | "info" | "warn">;
+  /** Is told, and not the log, when the start waits for the database. */
+  readonly onAway?: (error: DatabaseUnavailable) => void;
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
@@ -81,7 +83,8 @@ export class Database {
     // A file is there or is not.
     const report = ({ message }: DatabaseUnavailable) =>
       options.logger?.error(`The database is away: ${message}; the start waits for it`);
-    if (database.adapter.isShared) await connectPatiently(connect, options, report);
+    const { onAway = report } = options;
+    if (database.adapter.isShared) await connectPatiently(connect, options, onAway);
     else await connect();
     return database;
   }

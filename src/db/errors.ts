@@ -39,6 +39,12 @@ export class ConnectionLost extends TransactionConflict {}
 /** The database cannot be reached or does not take part: the request gets a 503. */
 export class DatabaseUnavailable extends DatabaseError {}
 
+/**
+ * No session can be had until somebody changes what is configured, here or on the server: a start does
+ * not wait for that.
+ */
+export class DatabaseMisconfigured extends DatabaseUnavailable {}
+
 /** A server refuses what another one may do that takes its place: it has done nothing. */
 export class ServerUnfit extends DatabaseUnavailable {}
 

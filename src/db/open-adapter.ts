@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/config.ts";
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import { DatabaseUnavailable } from "./errors.ts";
+import { DatabaseMisconfigured, DatabaseUnavailable } from "./errors.ts";
 
 /** How connections are made and kept: options of `[placement_database]`, or their defaults. */
 export type ConnectionOptions = Partial<
@@ -43,10 +43,10 @@ export async function openAdapter(
 
 /**
  * Tries to connect until it succeeds, as often and as patiently as the options say: a server may
- * be starting at the same time.
+ * be starting at the same time. Like upstream, it does not wait where that does not help.
  *
  * @param report is told of the first failure
- * @throws DatabaseUnavailable when it is not there after the last attempt
+ * @throws DatabaseUnavailable when it is not there after the last attempt, DatabaseMisconfigured at once
  */
 export async function connectPatiently(
   connect: () => Promise<void>,
@@ -59,9 +59,13 @@ export async function connectPatiently(
       return;
     } catch (error) {
       const isLast = maxRetries >= 0 && retries >= maxRetries;
-      if (isLast || !(error instanceof DatabaseUnavailable)) throw error;
+      if (isLast || !isWorthWaiting(error)) throw error;
       if (retries === 0) report(error);
     }
     await sleep(retryInterval * 1000);
   }
+}
+
+function isWorthWaiting(error: unknown): error is DatabaseUnavailable {
+  return error instanceof DatabaseUnavailable && !(error instanceof DatabaseMisconfigured);
 }

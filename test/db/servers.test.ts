@@ -6,7 +6,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
-import { CommitOutcomeUnknown, DatabaseUnavailable, UnstorableValue } from "../../src/db/errors.ts";
+import {
+  CommitOutcomeUnknown,
+  DatabaseMisconfigured,
+  DatabaseUnavailable,
+  UnstorableValue,
+} from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
@@ -22,6 +27,30 @@ const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 const LOSSES: Readonly<Record<string, readonly Meeting[]>> = {
   PostgreSQL: ["cut before", "cut after"],
   MySQL: ["cut before", "cut after", "denied before", "denied after"],
+};
+
+interface Mistake {
+  readonly what: string;
+  /** What is different in the URL. */
+  readonly url?: Partial<Pick<URL, "username" | "password" | "pathname" | "search">>;
+  readonly options?: DatabaseOptions;
+}
+
+/** What stays wrong, however long it is waited for. */
+const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
+  PostgreSQL: [
+    { what: "unknown user", url: { username: "stowage_test_nobody" } },
+    { what: "unknown database", url: { pathname: "/stowage_test_none" } },
+    { what: "certificate that is missing", url: { search: "?sslmode=require&sslrootcert=/none" } },
+    { what: "unknown parameter", url: { search: "?options=-c%20none%3D1" } },
+  ],
+  MySQL: [
+    { what: "wrong password", url: { password: "wrong" } },
+    { what: "unknown database", url: { pathname: "/stowage_test_none" } },
+    { what: "certificate that is missing", url: { search: "?ssl_ca=/none" } },
+    { what: "certificate that is a folder", url: { search: "?ssl_ca=/" } },
+    { what: "unknown SQL mode", options: { mysqlSqlMode: "BOGUS" } },
+  ],
 };
 
 describe.each(SERVER_ENGINES)("on $name", (engine) => {
@@ -186,6 +215,33 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     const opening = open({ maxRetries: 2, retryInterval: 0.1 }, 1);
     await expect(opening).rejects.toThrow(DatabaseUnavailable);
     expect(performance.now() - start).toBeGreaterThan(200);
+  });
+
+  it("that a server is waited for is told once, and why", async () => {
+    const reasons: string[] = [];
+    const onAway = ({ message }: DatabaseUnavailable) => reasons.push(message);
+    const opening = open({ maxRetries: 2, retryInterval: 0.1, onAway }, 1);
+    await expect(opening).rejects.toThrow(DatabaseUnavailable);
+    expect(reasons).toEqual([expect.stringContaining("ECONNREFUSED")]);
+  });
+
+  it.each(MISTAKES[engine.name] ?? [])(
+    "a start does not wait for the end of: $what",
+    async (mistake) => {
+      const url = Object.assign(new URL(place.connection), mistake.url);
+      const onAway = vi.fn();
+      const options = { maxRetries: 1, retryInterval: 0.1, onAway, ...mistake.options };
+      const opening = Database.open(parseConnectionUrl(url.href), options);
+      await expect(opening).rejects.toThrow(DatabaseMisconfigured);
+      expect(onAway).not.toHaveBeenCalled();
+    },
+  );
+
+  it("a database that is dropped after the start is unavailable", async () => {
+    const database = await open();
+    await place.remove();
+    place = await engine.createDatabase();
+    await expect(readTraits(database)).rejects.toThrow(DatabaseUnavailable);
   });
 
   describe("a commit whose answer is lost", () => {

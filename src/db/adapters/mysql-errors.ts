@@ -61,6 +61,16 @@ const DENIED = new Set([
   1419, // no right to make triggers while the binary log is on
 ]);
 
+/** Why a session is refused until somebody changes something. */
+const REFUSALS = new Set([
+  1044, // no access to the database
+  1045, // unknown user or wrong password
+  1049, // unknown database
+  1130, // nobody may come from this host
+  1231, // wrong value of a variable: the SQL mode
+  1698, // as 1045, without a password
+]);
+
 const UNAVAILABLE = new Set([
   1021, // disk full
   1040, // too many connections
@@ -80,6 +90,11 @@ const READ_ONLY = new Set([
  * run on its own may do so while it is prepared.
  */
 const LOCKS_NO_ROW = /^(start transaction|select)\b/;
+
+/** Whether a server that was asked for a session will refuse it again. */
+export function isRefusal(error: unknown): boolean {
+  return isMysqlError(error) && REFUSALS.has(error.errno);
+}
 
 /** @param statement tells what the server does not: the table, and what it was waiting for */
 export function translateMysqlError(error: unknown, statement: string): unknown {

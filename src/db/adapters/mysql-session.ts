@@ -4,9 +4,9 @@ import type { ConnectionOptions } from "node:tls";
 import mysql from "mysql2/promise";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
-import { DatabaseUnavailable } from "../errors.ts";
+import { isRefusal } from "./mysql-errors.ts";
 import { SESSION_MARK } from "./mysql-triggers.ts";
-import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runInTurn } from "./statement-series.ts";
@@ -47,8 +47,7 @@ export class MysqlSession implements Session {
       await setUpInTime(session, session.#setUp(settings), settings.limits);
       return session;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new DatabaseUnavailable(`cannot connect to MySQL: ${reason}`, { cause: error });
+      throw noSession("MySQL", error, isRefusal(error));
     }
   }
 

@@ -31,12 +31,28 @@ const UNSTORABLE = new Set([
 /** read_only_sql_transaction: a standby, or `default_transaction_read_only`. */
 const READ_ONLY = "25006";
 
+/** Why a session is refused until somebody changes something. */
+const REFUSALS = new Set([
+  "22023", // invalid_parameter_value: of the URL's `options`
+  "28000", // invalid_authorization_specification: unknown user, or not from this host
+  "28P01", // invalid_password
+  "3D000", // invalid_catalog_name: unknown database
+  INSUFFICIENT_PRIVILEGE, // no access to the database
+  "42601", // syntax_error: in the URL's `options`
+  "42704", // undefined_object: an unknown parameter in the URL's `options`
+]);
+
 const UNAVAILABLE = new Set([
   "53100", // disk_full
   "53200", // out_of_memory
   "53300", // too_many_connections
   "57014", // query_canceled
 ]);
+
+/** Whether a server that was asked for a session will refuse it again. */
+export function isRefusal(error: unknown): boolean {
+  return isPostgresError(error) && REFUSALS.has(error.code);
+}
 
 export function translatePostgresError(error: unknown): unknown {
   if (!isPostgresError(error)) return error;

@@ -3,10 +3,10 @@ import type { ConnectionOptions } from "node:tls";
 import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
-import { DatabaseUnavailable } from "../errors.ts";
+import { isRefusal } from "./postgres-errors.ts";
 import { runSeries } from "./postgres-series.ts";
 import { SESSION_MARK } from "./postgres-triggers.ts";
-import { endInTime, KEEP_ALIVE_DELAY_MS, setUpInTime } from "./server-pools.ts";
+import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { outcomeOf } from "./statement-series.ts";
@@ -44,8 +44,7 @@ export class PostgresSession implements Session {
       await setUpInTime(session, session.#setUp(access, limits), limits);
       return session;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new DatabaseUnavailable(`cannot connect to PostgreSQL: ${reason}`, { cause: error });
+      throw noSession("PostgreSQL", error, isRefusal(error));
     }
   }
 

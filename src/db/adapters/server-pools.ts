@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { DatabaseMisconfigured, DatabaseUnavailable } from "../errors.ts";
 import { inTime } from "../in-time.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import { SessionPool } from "./session-pool.ts";
@@ -94,6 +95,25 @@ export async function setUpInTime(
     throw error;
   }
 }
+
+/**
+ * Why there is no session.
+ *
+ * @param isRefused whether the server will say the same as long as nobody changes anything
+ */
+export function noSession(server: string, error: unknown, isRefused: boolean): DatabaseUnavailable {
+  const reason = error instanceof Error ? error.message : String(error);
+  const Reason = isRefused || isUnreadableFile(error) ? DatabaseMisconfigured : DatabaseUnavailable;
+  return new Reason(`cannot connect to ${server}: ${reason}`, { cause: error });
+}
+
+/** Whether a certificate or key is not there or not to be read; a socket may be there later. */
+function isUnreadableFile(error: unknown): boolean {
+  const { code = "", syscall } = error as NodeJS.ErrnoException;
+  return UNREADABLE.has(code) && syscall !== "connect";
+}
+
+const UNREADABLE = new Set(["ENOENT", "ENOTDIR", "EISDIR", "EACCES"]);
 
 /** From when on a connection that nobody uses is asked whether the other end is still there. */
 export const KEEP_ALIVE_DELAY_MS = 10_000;
