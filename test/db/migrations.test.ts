@@ -3,10 +3,10 @@ import { DatabaseSync } from "node:sqlite";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
-import { Database } from "../../src/db/database.ts";
+import { Database, type DatabaseOptions } from "../../src/db/database.ts";
 import { SchemaMismatch } from "../../src/db/errors.ts";
 import {
   adopt,
@@ -15,7 +15,11 @@ import {
   migrate,
   stamp,
 } from "../../src/db/migrations/migrate.ts";
+import { runAll } from "../../src/db/migrations/revisions.ts";
 import { createIncompleteConsumers, setRootProviderIds } from "../../src/db/online-migrations.ts";
+import type { TestDatabase } from "../support/engines.ts";
+import { schemaFacts } from "./schema-facts.ts";
+import { SERVER_ENGINES } from "./server-engines.ts";
 
 /** Upstream's revisions, from the oldest to the newest. */
 const OLDEST = "b4ed3a175331";
@@ -63,8 +67,7 @@ it("migrates upstream's oldest revision forward, with its data", async () => {
   `);
   const database = await open();
   await migrate(database);
-  const schema = dumpSchema().filter((text) => !text.includes("stowage_"));
-  expect(schema.toSorted()).toEqual((await schemaOf(HEAD)).toSorted());
+  await expectNewestSchema();
   expect(await currentRevision(database)).toBe(HEAD);
   expect(
     inspect("SELECT uuid, project_id, user_id, generation, consumer_type_id FROM consumers"),
@@ -138,6 +141,65 @@ it("lets several processes migrate at once", async () => {
   expect(inspect("SELECT * FROM alembic_version")).toEqual([{ version_num: HEAD }]);
 });
 
+it("finishes an upgrade of which a part is done already", async () => {
+  await createOldDatabase(`
+    DROP INDEX inventories_resource_provider_id_idx;
+    DROP INDEX resource_providers_name_idx;
+  `);
+  const database = await open();
+  await migrate(database);
+  await expectNewestSchema();
+  expect(await currentRevision(database)).toBe(HEAD);
+});
+
+it("finishes an upgrade that was interrupted, wherever that was", async () => {
+  const place = { connection: `sqlite:///${file}`, remove: () => rm(file) };
+  await createOldDatabase("");
+  for (let done = 0; await interruptMigration(place, done); done += 1) {
+    await withDatabase(place, migrate);
+    await expectNewestSchema();
+    await rm(file);
+    await createOldDatabase("");
+  }
+});
+
+describe.each(SERVER_ENGINES)("on $name", (engine) => {
+  let place: TestDatabase;
+
+  beforeEach(async () => {
+    place = await engine.createDatabase();
+  });
+
+  afterEach(async () => {
+    await place.remove();
+  });
+
+  it(
+    "a creation that was interrupted anywhere is finished by the next one",
+    { timeout: 60_000 },
+    async () => {
+      for (let done = 0; await interruptMigration(place, done); done += 1) {
+        await expectToBecomeNewest(place, done);
+        await place.remove();
+        place = await engine.createDatabase();
+      }
+    },
+  );
+
+  it(
+    "an upgrade that was interrupted anywhere is finished by the next one",
+    { timeout: 60_000 },
+    async () => {
+      await withDatabase(place, migrate);
+      await withDatabase(place, downgrade);
+      for (let done = 0; await interruptMigration(place, done); done += 1) {
+        await expectToBecomeNewest(place, done);
+        await withDatabase(place, downgrade);
+      }
+    },
+  );
+});
+
 it("refuses a database that is newer than the program", async () => {
   const database = await open();
   await migrate(database);
@@ -187,6 +249,76 @@ async function open(): Promise<Database> {
   return database;
 }
 
+async function withDatabase<Result>(
+  { connection }: TestDatabase,
+  work: (database: Database) => Promise<Result>,
+  options: DatabaseOptions = {},
+): Promise<Result> {
+  const database = await Database.open(parseConnectionUrl(connection), options);
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Migrates, but dies before the statement that would be one more than `done` of those that write.
+ *
+ * @returns whether there was one
+ */
+async function interruptMigration(place: TestDatabase, done: number): Promise<boolean> {
+  let count = 0;
+  const onStatement = (text: string) => {
+    if (!/^(create|alter|drop|insert|update)\b/i.test(text)) return;
+    if (count === done) throw new Interruption();
+    count += 1;
+  };
+  try {
+    await withDatabase(place, migrate, { onStatement });
+    return false;
+  } catch (error) {
+    if (error instanceof Interruption) return true;
+    throw error;
+  }
+}
+
+class Interruption extends Error {}
+
+async function expectToBecomeNewest(place: TestDatabase, done: number): Promise<void> {
+  await withDatabase(place, async (database) => {
+    await migrate(database);
+    expect(await currentRevision(database)).toBe(HEAD);
+    expect(await schemaFacts(database), `after ${done} statements`).toEqual(
+      await factsOf(database),
+    );
+  });
+}
+
+/** What the server says of the schema that upstream makes. */
+async function factsOf({ adapter }: Database): Promise<string[]> {
+  const fixture = path.join(import.meta.dirname, `fixtures/${adapter.engine}-${HEAD}.txt`);
+  return (await readFile(fixture, "utf8")).trim().split("\n");
+}
+
+/** Takes a database from the newest revision back to the oldest. */
+async function downgrade(database: Database): Promise<void> {
+  await database.writer(CONTEXT, (tx) =>
+    runAll(tx, [
+      "CREATE INDEX inventories_resource_provider_id_idx ON inventories (resource_provider_id)",
+      "CREATE INDEX inventories_resource_provider_resource_class_idx " +
+        "ON inventories (resource_provider_id, resource_class_id)",
+      "CREATE INDEX ix_placement_aggregates_uuid ON placement_aggregates (uuid)",
+      "CREATE INDEX resource_providers_name_idx ON resource_providers (name)",
+      "CREATE INDEX resource_providers_uuid_idx ON resource_providers (uuid)",
+      "ALTER TABLE consumers DROP CONSTRAINT consumers_consumer_type_id_fkey",
+      "ALTER TABLE consumers DROP COLUMN consumer_type_id",
+      "DROP TABLE consumer_types",
+    ]),
+  );
+  await stamp(database, OLDEST);
+}
+
 /** As upstream makes it; the text that SQLite keeps of each object, in the order of creation. */
 async function schemaOf(revision: string): Promise<string[]> {
   const text = await readFile(
@@ -200,6 +332,11 @@ async function createOldDatabase(data: string): Promise<void> {
   inspect((await schemaOf(OLDEST)).join(";"));
   inspect(`INSERT INTO alembic_version VALUES ('${OLDEST}')`);
   inspect(data);
+}
+
+async function expectNewestSchema(): Promise<void> {
+  const schema = dumpSchema().filter((text) => !text.includes("stowage_"));
+  expect(schema.toSorted()).toEqual((await schemaOf(HEAD)).toSorted());
 }
 
 function dumpSchema(): string[] {

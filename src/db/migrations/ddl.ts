@@ -1,3 +1,4 @@
+import type { SchemaPart } from "./schema-parts.ts";
 import type { Column, ColumnType, Constraint, Index, Table } from "./tables.ts";
 
 /** In what the engines' statements about the schema differ. */
@@ -14,20 +15,41 @@ export interface SchemaDialect {
 /** What an engine calls the types of columns, with all that belongs to them but the length. */
 export type ColumnTypes = Readonly<Record<Exclude<ColumnType, number>, string>>;
 
+/** A statement that makes a part of the schema. */
+export interface Addition {
+  readonly part: SchemaPart;
+  readonly statement: string;
+}
+
 /**
- * The statements that make a table and its indexes. Their layout is that of SQLAlchemy, because
- * SQLite keeps the text as the definition, and dumps of the schema are to be equal.
+ * The statements that make a table and its indexes.
  *
  * @param name under which the table is made, when it is not its own
  */
 export function createTable(table: Table, types: ColumnTypes, name = table.name): string[] {
+  return additionsOf(table, types, name).map(({ statement }) => statement);
+}
+
+/**
+ * A table and its indexes, with the statements that make them. Their layout is that of SQLAlchemy,
+ * because SQLite keeps the text as the definition, and dumps of the schema are to be equal.
+ *
+ * @param name under which the table is made, when it is not its own
+ */
+export function additionsOf(table: Table, types: ColumnTypes, name = table.name): Addition[] {
   const lines = [
     ...table.columns.map((column) => columnDefinition(column, types)),
     ...table.constraints.map(constraintDefinition),
   ];
   return [
-    `CREATE TABLE ${name} (\n\t${lines.join(", \n\t")}\n)`,
-    ...table.indexes.map((index) => createIndex(index, table.name)),
+    {
+      part: `table ${table.name}`,
+      statement: `CREATE TABLE ${name} (\n\t${lines.join(", \n\t")}\n)`,
+    },
+    ...table.indexes.map((index): Addition => ({
+      part: `index ${table.name}.${index.name}`,
+      statement: createIndex(index, table.name),
+    })),
   ];
 }
 

@@ -1,9 +1,10 @@
 import type { Database } from "../database.ts";
 import { DuplicateEntry, SchemaMismatch, TransactionConflict } from "../errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../transaction.ts";
-import { createTable } from "./ddl.ts";
-import { HEAD, REVISIONS, runAll } from "./revisions.ts";
-import { CONSUMERS, PLACEMENT_TABLES, STOWAGE_TABLES } from "./tables.ts";
+import { additionsOf } from "./ddl.ts";
+import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
+import { tableNames } from "./schema-parts.ts";
+import { ALEMBIC_VERSION, CONSUMERS, PLACEMENT_TABLES, STOWAGE_TABLES } from "./tables.ts";
 import type { Table } from "./tables.ts";
 
 /**
@@ -22,8 +23,8 @@ export async function migrate(database: Database): Promise<void> {
     // A table for the revision that is empty is of a creation that is under way, or has died.
     else if (tables.has("resource_providers") && !tables.has("alembic_version")) {
       throw unknownOrigin();
-    } else await createSchema(tx, tables);
-    await addStowageTables(tx, tables);
+    } else await createSchema(tx);
+    await create(tx, STOWAGE_TABLES);
   });
 }
 
@@ -46,7 +47,7 @@ export async function ensureStowageTables(database: Database): Promise<void> {
     return STOWAGE_TABLES.every(({ name }) => tables.has(name));
   });
   if (isComplete) return;
-  await changeSchema(database, async (tx) => addStowageTables(tx, await tableNames(tx)));
+  await changeSchema(database, (tx) => create(tx, STOWAGE_TABLES));
 }
 
 /** The revision that the database is stamped with, as `db version` prints it. */
@@ -63,8 +64,7 @@ export async function currentRevision(database: Database): Promise<string | unde
 export async function stamp(database: Database, revision: string): Promise<void> {
   const id = resolveRevision(revision);
   await changeSchema(database, async (tx) => {
-    const tables = await tableNames(tx);
-    if (!tables.has("alembic_version")) await createAlembicVersion(tx);
+    await create(tx, [ALEMBIC_VERSION]);
     await writeRevision(tx, id);
   });
 }
@@ -96,11 +96,6 @@ export async function changeSchema(
 /** How long is waited for another process that changes the schema, where no lock keeps it away. */
 const PATIENCE_MS = 20_000;
 
-async function tableNames(tx: ReadTransaction): Promise<ReadonlySet<string>> {
-  const { rows } = await tx.adapter.tableList.execute(tx.query);
-  return new Set(rows.map(({ name }) => name));
-}
-
 async function findRevision(
   tx: ReadTransaction,
   tables: ReadonlySet<string>,
@@ -125,33 +120,20 @@ async function upgradeFrom(tx: WriteTransaction, revision: string): Promise<void
   }
 }
 
-async function createSchema(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
-  const missing = PLACEMENT_TABLES.filter(({ name }) => !tables.has(name));
-  await create(tx, missing);
+async function createSchema(tx: WriteTransaction): Promise<void> {
+  await create(tx, PLACEMENT_TABLES);
   await tx.query.insertInto("alembic_version").values({ version_num: HEAD }).execute();
 }
 
-async function addStowageTables(tx: WriteTransaction, tables: ReadonlySet<string>): Promise<void> {
-  await create(
-    tx,
-    STOWAGE_TABLES.filter(({ name }) => !tables.has(name)),
-  );
-}
-
-async function createAlembicVersion(tx: WriteTransaction): Promise<void> {
-  await create(
-    tx,
-    PLACEMENT_TABLES.filter(({ name }) => name === "alembic_version"),
-  );
-}
-
+/** Creates what is missing of the tables and their indexes. */
 async function create(tx: WriteTransaction, tables: readonly Table[]): Promise<void> {
   const { types, remakesTables } = tx.adapter.schemaDialect;
-  for (const table of tables) {
+  const additions = tables.flatMap((table) => {
     // Quoted where upstream's revision has renamed it: SQLite keeps the text.
     const isRenamed = remakesTables && table === CONSUMERS;
-    await runAll(tx, createTable(table, types, isRenamed ? `"${table.name}"` : table.name));
-  }
+    return additionsOf(table, types, isRenamed ? `"${table.name}"` : table.name);
+  });
+  await addMissing(tx, additions);
 }
 
 /**

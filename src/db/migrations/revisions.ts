@@ -2,13 +2,19 @@ import { CompiledQuery } from "kysely";
 
 import { SchemaMismatch } from "../errors.ts";
 import type { WriteTransaction } from "../transaction.ts";
-import { createTable } from "./ddl.ts";
+import { additionsOf, createTable, type Addition } from "./ddl.ts";
+import { schemaParts } from "./schema-parts.ts";
 import { CONSUMERS, CONSUMER_TYPES } from "./tables.ts";
 
 /** A state of upstream's schema, named as Alembic does, with the way to it from the one before. */
 export interface Revision {
   readonly id: string;
-  /** @throws {SchemaMismatch} when the data do not allow it; nothing has been changed then. */
+  /**
+   * Does what is not done yet: where each statement about the schema commits, one that was
+   * interrupted has left a part of it.
+   *
+   * @throws {SchemaMismatch} when the data do not allow it; nothing has been changed then.
+   */
   readonly upgrade: (tx: WriteTransaction) => Promise<void>;
 }
 
@@ -61,20 +67,27 @@ async function blockOnMissingConsumers(tx: WriteTransaction): Promise<void> {
 
 async function addConsumerTypes(tx: WriteTransaction): Promise<void> {
   const { types, remakesTables } = tx.adapter.schemaDialect;
-  await runAll(tx, createTable(CONSUMER_TYPES, types));
-  if (remakesTables) {
-    await remakeConsumers(tx);
-    return;
-  }
-  await runAll(tx, [
-    "ALTER TABLE consumers ADD COLUMN consumer_type_id INTEGER",
-    "ALTER TABLE consumers ADD CONSTRAINT consumers_consumer_type_id_fkey " +
-      "FOREIGN KEY(consumer_type_id) REFERENCES consumer_types (id)",
-    "CREATE INDEX consumers_consumer_type_id_idx ON consumers (consumer_type_id)",
-  ]);
+  await addMissing(tx, additionsOf(CONSUMER_TYPES, types));
+  await (remakesTables ? remakeConsumers(tx) : addMissing(tx, CONSUMER_TYPE_OF_CONSUMERS));
+  await addMissing(tx, additionsOf(CONSUMERS, types));
 }
 
+const CONSUMER_TYPE_OF_CONSUMERS: readonly Addition[] = [
+  {
+    part: "column consumers.consumer_type_id",
+    statement: "ALTER TABLE consumers ADD COLUMN consumer_type_id INTEGER",
+  },
+  {
+    part: "foreign key consumers.consumers_consumer_type_id_fkey",
+    statement:
+      "ALTER TABLE consumers ADD CONSTRAINT consumers_consumer_type_id_fkey " +
+      "FOREIGN KEY(consumer_type_id) REFERENCES consumer_types (id)",
+  },
+];
+
 async function remakeConsumers(tx: WriteTransaction): Promise<void> {
+  const present = await schemaParts(tx);
+  if (present.has("column consumers.consumer_type_id")) return;
   const columns = "created_at, updated_at, id, uuid, project_id, user_id, generation";
   const [create = "", ...createIndexes] = createTable(
     CONSUMERS,
@@ -92,13 +105,34 @@ async function remakeConsumers(tx: WriteTransaction): Promise<void> {
 
 async function dropRedundantIndexes(tx: WriteTransaction): Promise<void> {
   const { dropIndex } = tx.adapter.schemaDialect;
-  await runAll(tx, [
-    dropIndex("inventories_resource_provider_id_idx", "inventories"),
-    dropIndex("inventories_resource_provider_resource_class_idx", "inventories"),
-    dropIndex("ix_placement_aggregates_uuid", "placement_aggregates"),
-    dropIndex("resource_providers_name_idx", "resource_providers"),
-    dropIndex("resource_providers_uuid_idx", "resource_providers"),
-  ]);
+  const present = await schemaParts(tx);
+  for (const [index, table] of REDUNDANT_INDEXES) {
+    if (present.has(`index ${table}.${index}`)) await runAll(tx, [dropIndex(index, table)]);
+  }
+}
+
+/** Each with its table. */
+const REDUNDANT_INDEXES = [
+  ["inventories_resource_provider_id_idx", "inventories"],
+  ["inventories_resource_provider_resource_class_idx", "inventories"],
+  ["ix_placement_aggregates_uuid", "placement_aggregates"],
+  ["resource_providers_name_idx", "resource_providers"],
+  ["resource_providers_uuid_idx", "resource_providers"],
+] as const;
+
+/**
+ * Adds what is not there.
+ *
+ * @throws {TransactionConflict} when another process was first after all: begun anew, it finds less to do
+ */
+export async function addMissing(
+  tx: WriteTransaction,
+  additions: readonly Addition[],
+): Promise<void> {
+  const present = await schemaParts(tx);
+  for (const { part, statement } of additions) {
+    if (!present.has(part)) await runAll(tx, [statement]);
+  }
 }
 
 /** Runs statements about the schema; none of them holds a value. */

@@ -45,7 +45,8 @@ export interface Index {
   readonly columns: readonly string[];
 }
 
-const ALEMBIC_VERSION: Table = {
+/** Holds the revision; made on its own where tables are stamped. */
+export const ALEMBIC_VERSION: Table = {
   name: "alembic_version",
   columns: [required("version_num", 32)],
   constraints: [{ kind: "primary key", name: "alembic_version_pkc", columns: ["version_num"] }],
