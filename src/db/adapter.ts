@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
-import type { TableList } from "./adapters/session.ts";
+import type { PartList, TableList } from "./adapters/session.ts";
 import type { SchemaDialect } from "./migrations/ddl.ts";
 import type { TriggerDialect } from "./migrations/change-triggers.ts";
 import type { DatabaseDate, Schema } from "./schema.ts";
@@ -40,6 +40,8 @@ export interface DatabaseAdapter {
   readonly triggerDialect: TriggerDialect | undefined;
   /** Lists the tables that a statement without a schema's name would find. */
   readonly tableList: TableList;
+  /** List the columns and indexes of these tables, and the foreign keys where they have names. */
+  readonly partLists: readonly PartList[];
   /** Runs a function that changes the schema while no other process can do so. */
   withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
   /** A date as text, in UTC without saying so, as upstream stores it. */

@@ -105,7 +105,7 @@ export class MysqlSession implements Session {
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
     const { rows } = await this.run(
       "show variables where variable_name in " +
-        "('wsrep_on', 'idle_transaction_timeout', 'hostname', 'port', 'version')",
+        "('wsrep_on', 'idle_transaction_timeout', 'hostname', 'port')",
       [],
     );
     const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
@@ -117,19 +117,22 @@ export class MysqlSession implements Session {
     // A node of Galera waits until it has what the others had committed when a transaction begins,
     // and when a statement outside of one does: what is read after a commit elsewhere shows it.
     if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
-    const startedAt = await this.#findStartTime(has.get("version")?.includes("MariaDB") === true);
-    this.server = `${has.get("hostname")}:${has.get("port")} since ${startedAt}`;
+    this.server = `${has.get("hostname")}:${has.get("port")} since ${await this.#findStartTime()}`;
   }
 
-  /** In seconds. Both numbers are of the moment when the statement began, so that they always agree. */
-  async #findStartTime(isMariadb: boolean): Promise<number> {
-    const schema = isMariadb ? "information_schema" : "performance_schema";
-    const { rows } = await this.run(
-      `select unix_timestamp() - variable_value as started_at from ${schema}.global_status ` +
-        "where variable_name = 'Uptime'",
-      [],
-    );
-    return (rows as { readonly started_at: number }[])[0]?.started_at ?? 0;
+  /** In seconds, by the server's clock, which is the same whenever it is asked for. */
+  async #findStartTime(): Promise<number> {
+    for (;;) {
+      const now = await this.#readClock();
+      const { rows } = await this.run("show global status like 'Uptime'", []);
+      const uptime = Number((rows as Variable[])[0]?.Value);
+      if ((await this.#readClock()) === now) return now - uptime;
+    }
+  }
+
+  async #readClock(): Promise<number> {
+    const { rows } = await this.run("select unix_timestamp() as now", []);
+    return (rows as { readonly now: number }[])[0]?.now ?? 0;
   }
 }
 

@@ -21,7 +21,7 @@ import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
-import type { TableList } from "./session.ts";
+import type { PartList, TableList } from "./session.ts";
 
 /** MySQL, MariaDB and Galera clusters of it, through `mysql2`. */
 export class MysqlDatabaseAdapter implements DatabaseAdapter {
@@ -35,6 +35,21 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;
+  readonly partLists: readonly PartList[] = [
+    sql`
+      select 'column' as kind, table_name as table_name, column_name as name
+      from information_schema.columns where table_schema = database()
+    `,
+    sql`
+      select 'index' as kind, table_name as table_name, index_name as name
+      from information_schema.statistics where table_schema = database()
+    `,
+    sql`
+      select 'foreign key' as kind, table_name as table_name, constraint_name as name
+      from information_schema.table_constraints
+      where table_schema = database() and constraint_type = 'FOREIGN KEY'
+    `,
+  ];
   readonly schemaDialect: SchemaDialect = {
     types: {
       id: "INTEGER NOT NULL AUTO_INCREMENT",

@@ -20,7 +20,7 @@ import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
 import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
-import type { TableList } from "./session.ts";
+import type { PartList, TableList } from "./session.ts";
 
 /** PostgreSQL, through `pg`. */
 export class PostgresDatabaseAdapter implements DatabaseAdapter {
@@ -35,6 +35,21 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))
   `;
+  readonly partLists: readonly PartList[] = [
+    sql`
+      select 'column' as kind, table_name, column_name as name
+      from information_schema.columns where table_schema = any (current_schemas(false))
+    `,
+    sql`
+      select 'index' as kind, tablename as table_name, indexname as name
+      from pg_indexes where schemaname = any (current_schemas(false))
+    `,
+    sql`
+      select 'foreign key' as kind, table_name, constraint_name as name
+      from information_schema.table_constraints
+      where table_schema = any (current_schemas(false)) and constraint_type = 'FOREIGN KEY'
+    `,
+  ];
   readonly schemaDialect: SchemaDialect = {
     types: {
       id: "SERIAL",

@@ -54,3 +54,10 @@ export interface SeriesFailure {
 
 /** What lists the tables that the session would find, under `name`. */
 export type TableList = RawBuilder<{ readonly name: string }>;
+
+/** What lists parts of the tables that the session would find. */
+export type PartList = RawBuilder<{
+  readonly kind: "column" | "index" | "foreign key";
+  readonly table_name: string;
+  readonly name: string;
+}>;

@@ -17,7 +17,7 @@ import { isLocked, translateSqliteError } from "./sqlite-errors.ts";
 import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
 import { SessionPool } from "./session-pool.ts";
-import type { Session, TableList } from "./session.ts";
+import type { Session, PartList, TableList } from "./session.ts";
 import { LocalSqliteSession } from "./sqlite-session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -38,6 +38,15 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly rowsPerStatement = 1;
   readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`select name from sqlite_master where type = 'table'`;
+  readonly partLists: readonly PartList[] = [
+    sql`
+      select 'column' as kind, t.name as table_name, c.name as name
+      from sqlite_master as t join pragma_table_info(t.name) as c where t.type = 'table'
+    `,
+    sql`
+      select 'index' as kind, tbl_name as table_name, name from sqlite_master where type = 'index'
+    `,
+  ];
   readonly schemaDialect: SchemaDialect = {
     types: {
       id: "INTEGER",
