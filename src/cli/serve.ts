@@ -10,7 +10,7 @@ import { oneAtATime, Reloader } from "./reload.ts";
 import { Replica } from "./replica.ts";
 import { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
-import { announceToPrimary, configFromPrimary, refuseWorkersOnSqlite, Workers } from "./workers.ts";
+import { announceToPrimary, configFromPrimary, checkDatabase, Workers } from "./workers.ts";
 
 export interface ServeRequest {
   /** Reads the configuration: at start, and again on SIGHUP. */
@@ -45,7 +45,7 @@ async function prepare(
 ): Promise<LoadedConfig> {
   const loaded = load();
   const { config } = loaded;
-  refuseWorkersOnSqlite(config);
+  checkDatabase(config);
   if (places.length > 0) return loaded;
   const place = configuredPlace(config);
   if ("host" in place) refuseOpenDoors(config, place);

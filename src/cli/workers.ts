@@ -7,11 +7,14 @@ import type { ListeningPlace } from "../http/listen.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
 
-/** @throws ConfigError when several processes are wanted on a database that allows one only */
-export function refuseWorkersOnSqlite({ stowage, placementDatabase }: Config): void {
+/**
+ * @throws ConfigError when the database's URL cannot be used, or when several processes are wanted
+ * on a database that allows one only
+ */
+export function checkDatabase({ stowage, placementDatabase }: Config): void {
   const { connection, connectionParameters } = placementDatabase;
-  if (stowage.workers === 1) return;
-  if (parseConnectionUrl(connection, connectionParameters).engine !== "sqlite") return;
+  const { engine } = parseConnectionUrl(connection, connectionParameters);
+  if (engine !== "sqlite" || stowage.workers === 1) return;
   throw new ConfigError(
     `[stowage] workers = ${stowage.workers} needs PostgreSQL or MySQL: one process has an SQLite ` +
       "database to itself",

@@ -62,9 +62,11 @@ describe("SIGHUP", () => {
     const unusable = [
       { DEFAULT: { debug: "perhaps" } },
       { stowage: { host: "::" } },
-      { oslo_policy: { policy_file: join(place.folder, "policy.yaml") } },
+      { placement_database: { connection: "foo://" } },
+      { placement_database: { connection: "sqlite://?foo=1" } },
+      { oslo_policy: { policy_file: join(place.folder, "broken.yaml") } },
     ];
-    writeFileSync(join(place.folder, "policy.yaml"), "{");
+    writeFileSync(join(place.folder, "broken.yaml"), "{");
     for (const [at, groups] of unusable.entries()) {
       await place.configure({ ...groups, stowage: { path_prefix: "/two", ...groups.stowage } });
       served.process.kill("SIGHUP");
