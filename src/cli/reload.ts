@@ -3,6 +3,7 @@ import type { Config, LoadedConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { Logger } from "../observability/logger.ts";
 import { changedOptions } from "./changed-options.ts";
+import { WorkerEnded } from "./workers.ts";
 
 /** What can go on with another configuration. */
 export interface Reloadable {
@@ -55,7 +56,10 @@ export class Reloader {
   }
 
   #complain(error: unknown): void {
-    const isForOperator = error instanceof ConfigError || error instanceof PolicyFileError;
+    const isForOperator =
+      error instanceof ConfigError ||
+      error instanceof PolicyFileError ||
+      error instanceof WorkerEnded;
     const err = isForOperator ? undefined : error;
     const reason = error instanceof Error ? error.message : String(error);
     this.#logger.error({ err }, `The configuration stays as it was: ${reason}`);

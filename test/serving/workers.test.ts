@@ -103,12 +103,27 @@ describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
     expect(await killOneByOne(served, `${url}/two/resource_providers`)).toEqual([200]);
   });
 
-  test("are not started where the first one finds out that they cannot serve", async () => {
-    const other = createServer().listen(0, "127.0.0.1");
-    onTestFinished(() => void other.close());
-    await once(other, "listening");
+  test("stay where a successor cannot serve, and the log says so in one line", async () => {
     const place = await makeWorkersPlace();
-    await place.configure(3, { port: (other.address() as AddressInfo).port });
+    const served = serve(place);
+    await served.url();
+    const before = pidsOf(served);
+    await place.configure(3, { port: await takePort() });
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("stays as it was")));
+    expect(pidsOf(served)).toEqual(before);
+
+    served.process.kill("SIGTERM");
+    await served.ended;
+    expect(served.errors.slice(-2)).toEqual([
+      expect.stringContaining("EADDRINUSE"),
+      expect.stringMatching(/stays as it was: a worker ended before it served \(exit code 1\)$/),
+    ]);
+  });
+
+  test("are not started where the first one finds out that they cannot serve", async () => {
+    const place = await makeWorkersPlace();
+    await place.configure(3, { port: await takePort() });
     const served = serve(place);
     expect(await served.ended).toEqual([1, null]);
     expect(served.errors).toEqual([
@@ -117,6 +132,14 @@ describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
     ]);
   });
 });
+
+/** A port that something else listens on. */
+async function takePort(): Promise<number> {
+  const other = createServer().listen(0, "127.0.0.1");
+  onTestFinished(() => void other.close());
+  await once(other, "listening");
+  return (other.address() as AddressInfo).port;
+}
 
 function pidsOf({ process: { pid } }: Served): number[] {
   try {
