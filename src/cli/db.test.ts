@@ -86,8 +86,19 @@ describe("db online_data_migrations", () => {
     ]);
   });
 
+  it("says what to do where there are no tables, and makes none", async () => {
+    const running = run((to) => runOnlineDataMigrations(config, undefined, to));
+    await expect(running).rejects.toThrow('the database has no schema: run "stowage db sync"');
+    const database = new DatabaseSync(file);
+    expect(database.prepare("SELECT name FROM sqlite_master").all()).toEqual([]);
+    database.close();
+  });
+
   it("ends with 2 when the migrations fail", async () => {
-    await stampDatabase(config, "head");
+    await syncDatabase(config);
+    const database = new DatabaseSync(file);
+    database.exec("ALTER TABLE resource_providers RENAME COLUMN root_provider_id TO root");
+    database.close();
     const [code, output] = await run((to) => runOnlineDataMigrations(config, undefined, to));
     expect(code).toBe(2);
     expect(output).toContain("Error attempting to run set_root_provider_ids");
@@ -140,10 +151,10 @@ describe("status upgrade check", () => {
     expect(code).toBe(2);
   });
 
-  it("ends with 255 when the database cannot be read", async () => {
+  it("ends with 255 where there are no tables, and says what to do", async () => {
     const [code, output] = await run((to) => checkUpgrade(config, options, to));
     expect(code).toBe(255);
-    expect(output).toMatch(/^Error:\n.*no such table/);
+    expect(output).toBe('Error:\nthe database has no schema: run "stowage db sync"\n');
   });
 });
 

@@ -2,7 +2,13 @@ import type { Writable } from "node:stream";
 
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { currentRevision, ensureStowageTables, migrate, stamp } from "../db/migrations/migrate.ts";
+import {
+  checkHasSchema,
+  currentRevision,
+  ensureStowageTables,
+  migrate,
+  stamp,
+} from "../db/migrations/migrate.ts";
 import {
   createIncompleteConsumers,
   setRootProviderIds,
@@ -40,6 +46,7 @@ export async function stampDatabase(config: Config, version: string): Promise<nu
  * @param maxCount how many records to migrate at most, as it was typed
  * @returns 0 when nothing (more) is to be done, 1 when some was done under a limit, 2 when
  *   something failed and nothing else could be done, 127 for a limit that is none
+ * @throws {SchemaMismatch} when the database has no tables
  */
 export async function runOnlineDataMigrations(
   config: Config,
@@ -52,6 +59,7 @@ export async function runOnlineDataMigrations(
     return 127;
   }
   return withDatabase(config, async (database) => {
+    await checkHasSchema(database);
     await ensureStowageTables(database);
     const isLimited = limit !== undefined;
     const batchSize = limit ?? DEFAULT_BATCH_SIZE;

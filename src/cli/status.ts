@@ -3,6 +3,8 @@ import type { Writable } from "node:stream";
 
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
+import { SchemaMismatch } from "../db/errors.ts";
+import { checkHasSchema } from "../db/migrations/migrate.ts";
 import { countIncompleteConsumers, hasMissingRootProviderIds } from "../db/online-migrations.ts";
 import { withDatabase } from "./open-database.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
@@ -34,7 +36,7 @@ export async function checkUpgrade(
     output.write(options.json ? formatJson(checks) : formatTable(checks));
     return Math.max(...checks.map(({ result }) => result));
   } catch (error) {
-    output.write(`Error:\n${error instanceof Error ? error.stack : String(error)}\n`);
+    output.write(`Error:\n${describeError(error)}\n`);
     return 255;
   }
 }
@@ -51,7 +53,14 @@ interface Check {
   readonly details?: string;
 }
 
+/** With the stack trace, unless it tells the operator what to do. */
+function describeError(error: unknown): string {
+  if (error instanceof SchemaMismatch) return error.message;
+  return error instanceof Error && error.stack !== undefined ? error.stack : String(error);
+}
+
 async function checkDatabase(database: Database): Promise<Check[]> {
+  await checkHasSchema(database);
   const context = { requestId: "upgrade_check", userId: undefined, projectId: undefined };
   return database.reader(context, async (tx) => [
     checkRootProviderIds(await hasMissingRootProviderIds(tx)),

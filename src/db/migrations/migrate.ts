@@ -39,6 +39,16 @@ export async function adopt(database: Database): Promise<void> {
   await ensureStowageTables(database);
 }
 
+/**
+ * Makes sure that there are tables, of whatever revision.
+ *
+ * @throws {SchemaMismatch} says which command helps
+ */
+export async function checkHasSchema(database: Database): Promise<void> {
+  const tables = await database.reader(CONTEXT, tableNames);
+  if (!tables.has("resource_providers")) throw withoutSchema();
+}
+
 /** Adds the tables of Stowage that are missing, whatever the revision of upstream's tables. */
 export async function ensureStowageTables(database: Database): Promise<void> {
   // Looks first, as a database may allow no change of its schema at other times than upgrades.
@@ -156,9 +166,7 @@ async function writeRevision(tx: WriteTransaction, revision: string): Promise<vo
 
 function checkIsNewest(revision: string | undefined): void {
   if (revision === HEAD) return;
-  if (revision === undefined) {
-    throw new SchemaMismatch('the database has no schema: run "stowage db sync"');
-  }
+  if (revision === undefined) throw withoutSchema();
   if (!REVISIONS.some(({ id }) => id === revision)) throw newerThanProgram(revision);
   throw new SchemaMismatch(
     `the schema of the database is at revision ${revision}, needed is ${HEAD}: ` +
@@ -174,6 +182,10 @@ function resolveRevision(revision: string): string {
     throw new SchemaMismatch(`Can't locate revision identified by '${revision}'`);
   }
   return match.id;
+}
+
+function withoutSchema(): SchemaMismatch {
+  return new SchemaMismatch('the database has no schema: run "stowage db sync"');
 }
 
 function newerThanProgram(revision: string): SchemaMismatch {
