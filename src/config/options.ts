@@ -427,7 +427,7 @@ export const OPTIONS = {
     },
     pool_timeout: {
       type: "integer",
-      help: "Seconds that a request waits for a pooled connection. Not set means 30, as in upstream.",
+      help: "Seconds that a request waits for a connection that another one uses, where no more may be opened; one connection writes. Not set means 30, as in upstream.",
     },
     sync_on_startup: {
       type: "boolean",

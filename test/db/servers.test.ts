@@ -210,6 +210,20 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     expect(await database.reader(CONTEXT, () => Promise.resolve("served"))).toBe("served");
   });
 
+  it.each([0, -1])(
+    "opening a connection is no wait for a free one (poolTimeout: %i)",
+    async (poolTimeout) => {
+      const database = await open({ maxPoolSize: 2, maxOverflow: 0, poolTimeout });
+      await migrate(database);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const reading = database.reader(CONTEXT, () => promise);
+      await expect(database.reader(CONTEXT, () => promise)).rejects.toThrow(/became free in time/);
+      const closing = database.close();
+      resolve();
+      await Promise.all([reading, closing]);
+    },
+  );
+
   it("a server that is not there is unavailable, after as many attempts as are asked for", async () => {
     const start = performance.now();
     const opening = open({ maxRetries: 2, retryInterval: 0.1 }, 1);

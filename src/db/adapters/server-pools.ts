@@ -63,6 +63,7 @@ export function serverPools(
   };
   const limits = {
     acquireTimeoutMs: Math.min(options.poolTimeout ?? DEFAULT_POOL_TIMEOUT_S, timeoutS) * 1000,
+    closeTimeoutMs: timeoutS * 1000,
     maxAgeMs: recycleTimeS < 0 ? Infinity : recycleTimeS * 1000,
   };
   const readers = {

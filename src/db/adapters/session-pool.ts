@@ -7,8 +7,10 @@ export interface PoolLimits {
   readonly most: number;
   /** How many of them are kept while nobody uses them. */
   readonly kept: number;
-  /** How long to wait for one. */
+  /** How long to wait for one to become free, where no other may be opened. */
   readonly acquireTimeoutMs: number;
+  /** How long to wait for those in use when the pool is closed. */
+  readonly closeTimeoutMs: number;
   /** From which age on a session is replaced before it is used again. */
   readonly maxAgeMs: number;
 }
@@ -46,16 +48,14 @@ export class SessionPool {
   async acquire(deadlineMs = Infinity): Promise<Session> {
     const idle = this.#takeIdle();
     if (idle) return idle;
-    const waiting = this.#wait(deadlineMs);
-    this.#openIfAllowed();
-    return waiting;
+    return this.#wait(this.#limits.acquireTimeoutMs, deadlineMs, this.#openIfAllowed());
   }
 
   release(session: Session): void {
     if (session.isBroken) {
       this.#brokeAtMs = performance.now();
       this.#discard(session);
-      if (this.#waiting.length > 0) this.#openIfAllowed();
+      if (this.#waiting.length > 0) void this.#openIfAllowed();
       return;
     }
     const record = this.#records.get(session);
@@ -91,7 +91,7 @@ export class SessionPool {
 
   async #waitForLast(): Promise<Session | undefined> {
     try {
-      return await this.#wait(Infinity);
+      return await this.#wait(this.#limits.closeTimeoutMs);
     } catch (error) {
       if (this.#isInUse) throw error;
       // It broke, or there is no server to open it.
@@ -125,11 +125,12 @@ export class SessionPool {
     return !session.isBroken && isYoung && soundAtMs > this.#brokeAtMs;
   }
 
-  #openIfAllowed(): void {
-    if (this.#count >= this.#limits.most) return;
+  /** @returns when it is open, or cannot be opened; undefined where there are as many as may be */
+  #openIfAllowed(): Promise<void> | undefined {
+    if (this.#count >= this.#limits.most) return undefined;
     this.#count += 1;
     this.#opening += 1;
-    this.#open().then(
+    return this.#open().then(
       (session) => {
         this.#opening -= 1;
         const nowMs = performance.now();
@@ -146,14 +147,17 @@ export class SessionPool {
     );
   }
 
-  async #wait(deadlineMs: number): Promise<Session> {
+  /** @param opening has a time-out of its own: the wait for one to become free begins after it */
+  async #wait(timeoutMs: number, deadlineMs = Infinity, opening?: Promise<void>): Promise<Session> {
     const waiting = Promise.withResolvers<Session>();
     this.#waiting.push(waiting);
-    const timeoutAtMs = performance.now() + this.#limits.acquireTimeoutMs;
-    return inTime(waiting.promise, Math.min(timeoutAtMs, deadlineMs), () => {
+    const giveUp = () => {
       this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
       waiting.reject(new DatabaseUnavailable("no connection to the database became free in time"));
-    });
+    };
+    if (opening) await inTime(Promise.race([waiting.promise, opening]), deadlineMs, giveUp);
+    const timeoutAtMs = performance.now() + timeoutMs;
+    return inTime(waiting.promise, Math.min(timeoutAtMs, deadlineMs), giveUp);
   }
 
   #discard(session: Session): void {

@@ -138,6 +138,7 @@ function sqlitePool(sessions: number, open: () => Promise<Session>): SessionPool
     most: sessions,
     kept: sessions,
     acquireTimeoutMs: ACQUIRE_TIMEOUT_MS,
+    closeTimeoutMs: ACQUIRE_TIMEOUT_MS,
     maxAgeMs: Infinity,
   };
   return new SessionPool(limits, async () => {
