@@ -303,6 +303,19 @@ describe("what is wrong is said", () => {
     );
   });
 
+  test.each([
+    ["max_retries", -2, -1],
+    ["retry_interval", -1, 0],
+    ["max_pool_size", -1, 0],
+    ["max_overflow", -2, -1],
+    ["connection_recycle_time", -2, -1],
+  ])("a number below those that mean something is an error: %s = %i", (name, value, least) => {
+    expect(() => loadText(`${CONNECTION}[placement_database]\n${name} = ${value}`)).toThrow(
+      `[placement_database] ${name} must be a whole number of at least ${least}, but is "${value}"`,
+    );
+    expect(() => loadText(`${CONNECTION}[placement_database]\n${name} = ${least}`)).not.toThrow();
+  });
+
   test("a configuration without a database is an error", () => {
     expect(() => loadText("[stowage]\nport = 1")).toThrow(
       new ConfigError(

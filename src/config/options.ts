@@ -393,25 +393,30 @@ export const OPTIONS = {
     connection_recycle_time: {
       type: "integer",
       default: 3600,
+      min: -1,
       help: "The age in seconds from which a pooled connection is replaced; `-1` is never.",
     },
     max_pool_size: {
       type: "integer",
+      min: 0,
       help: "The number of connections that are kept open. Not set means 5, as in upstream; 0 is no limit.",
     },
     max_retries: {
       type: "integer",
       default: 10,
+      min: -1,
       help: "How often connecting to the database is tried again at start; `-1` is without end.",
     },
     retry_interval: {
       type: "integer",
       default: 10,
+      min: 0,
       help: "Seconds between two attempts to connect at start.",
     },
     max_overflow: {
       type: "integer",
-      help: "How many connections may be opened beyond `max_pool_size`. Not set means 10, as in upstream.",
+      min: -1,
+      help: "How many connections may be opened beyond `max_pool_size`; `-1` is no limit. At least two are used in all: one writes, another reads. Not set means 10, as in upstream.",
     },
     connection_debug: {
       type: "integer",
