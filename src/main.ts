@@ -16,7 +16,12 @@ import { WorkerEnded } from "./cli/workers.ts";
 import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";
-import { DatabaseUnavailable, PermissionDenied, SchemaMismatch } from "./db/errors.ts";
+import {
+  DatabaseUnavailable,
+  PermissionDenied,
+  SchemaMismatch,
+  TransactionConflict,
+} from "./db/errors.ts";
 
 const program = new Command("stowage")
   .description("Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.")
@@ -237,6 +242,7 @@ function isForOperator(error: unknown): error is Error {
     error instanceof PolicyFileError ||
     error instanceof SchemaMismatch ||
     error instanceof DatabaseUnavailable ||
+    error instanceof TransactionConflict ||
     error instanceof PermissionDenied ||
     error instanceof WorkerEnded ||
     // From the operating system, such as an address in use or a file that may not be written.

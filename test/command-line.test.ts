@@ -2,8 +2,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { CompiledQuery } from "kysely";
 import { expect, test } from "vitest";
 
+import { parseConnectionUrl } from "../src/config/connection-url.ts";
+import { Database } from "../src/db/database.ts";
+import { CONTEXT } from "../src/db/migrations/migrate.ts";
+import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { ROOT } from "./source-files.ts";
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
@@ -66,3 +71,21 @@ test("a command that waits for the database says so once, and why", async () => 
     `stowage: the database is away: ${reason}; waiting for it\nstowage: ${reason}\n`,
   ]);
 });
+
+test.each(SERVER_ENGINES.filter(({ name }) => name === "PostgreSQL"))(
+  "a conflict that does not end while the schema is changed is told in one line",
+  { timeout: 60_000 },
+  async (engine) => {
+    const place = await engine.createDatabase();
+    const database = await Database.open(parseConnectionUrl(place.connection));
+    // As if another process were about to make the table, without an end.
+    const sequence = CompiledQuery.raw("create sequence stowage_changes");
+    await database.writer(CONTEXT, (tx) => tx.query.executeQuery(sequence));
+    await database.close();
+    const environment = { OS_PLACEMENT_DATABASE__CONNECTION: place.connection };
+    const [code, output, errors] = await outcomeOf(start(["db", "sync"], environment));
+    await place.remove();
+    expect([code, output]).toEqual([1, ""]);
+    expect(errors).toBe('stowage: relation "stowage_changes" already exists\n');
+  },
+);
