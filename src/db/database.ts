@@ -58,9 +58,13 @@ export class Database {
   readonly #counters: DatabaseOptions["counters"];
   readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
-  readonly #servers: Servers;
+  readonly #servers: ReadonlySet<string>;
 
-  private constructor(adapter: DatabaseAdapter, servers: Servers, options: DatabaseOptions) {
+  private constructor(
+    adapter: DatabaseAdapter,
+    servers: ReadonlySet<string>,
+    options: DatabaseOptions,
+  ) {
     this.#servers = servers;
     const { onStatement, counters, logger } = options;
     this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
@@ -75,8 +79,8 @@ export class Database {
     connection: DatabaseConnection,
     options: DatabaseOptions = {},
   ): Promise<Database> {
-    const servers = new Servers();
-    const onServer = (server: string) => servers.meet(server);
+    const servers = new Set<string>();
+    const onServer = (server: string) => void servers.add(server);
     const adapter = await openAdapter(connection, { ...options, onServer });
     const database = new Database(adapter, servers, options);
     const connect = () => database.#writers.run("write", () => Promise.resolve());
@@ -128,12 +132,7 @@ export class Database {
    * before there was one more may be of transactions that were lost with the one before.
    */
   get serversMet(): number {
-    return this.#servers.met.size;
-  }
-
-  /** Calls a function each time that there is one more, before anything is asked of it. */
-  onServerMet(listener: () => void): void {
-    this.#servers.listeners.push(listener);
+    return this.#servers.size;
   }
 
   /** Waits for the transactions under way, then closes the connections. */
@@ -307,17 +306,6 @@ export class Database {
       // What was begun inside and not waited for may run on, but is inside no longer.
       transaction.isOpen = false;
     }
-  }
-}
-
-class Servers {
-  readonly met = new Set<string>();
-  readonly listeners: (() => void)[] = [];
-
-  meet(server: string): void {
-    if (this.met.has(server)) return;
-    this.met.add(server);
-    for (const listener of this.listeners) listener();
   }
 }
 

@@ -40,14 +40,15 @@ interface WaitingClaim {
 export class ClaimQueue {
   readonly #database: Database;
   readonly #keeper: IndexKeeper;
-  readonly #known = new KnownNames();
+  #known = new KnownNames();
+  /** How many servers had been met when these names were learnt. */
+  #serversMet = 0;
   #waiting: WaitingClaim[] = [];
   #isWriting = false;
 
   constructor(database: Database, keeper: IndexKeeper) {
     this.#database = database;
     this.#keeper = keeper;
-    database.onServerMet(() => this.#known.forgetAll());
   }
 
   /**
@@ -126,7 +127,7 @@ export class ClaimQueue {
     // To presume what can be looked up is no attempt yet.
     for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
       try {
-        const { serversMet } = this.#database;
+        const serversMet = this.#forgetLostNames();
         await this.#keeper.fresh(context);
         const state = await this.#database.reader(context, (tx) =>
           loadClaimedState(tx, claims, this.#known, attempt === 0),
@@ -155,6 +156,14 @@ export class ClaimQueue {
       }
     }
     throw new ResourceProviderConcurrentUpdateDetected();
+  }
+
+  /** @returns how many servers have been met by now */
+  #forgetLostNames(): number {
+    const { serversMet } = this.#database;
+    if (serversMet > this.#serversMet) this.#known = new KnownNames();
+    this.#serversMet = serversMet;
+    return serversMet;
   }
 
   /** Has read again what the claims name, and what their consumers would give back. */

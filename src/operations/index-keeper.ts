@@ -47,8 +47,8 @@ export class IndexKeeper {
   readonly #question = new SharedQuestion(() => this.#catchUp());
   #defect: Error | undefined;
   #isStopped = false;
-  /** Whether the database may have lost what the read model knows. */
-  #isMistrusted = false;
+  /** How many servers had been met when the read model was built. */
+  #serversMet = 0;
   readonly #own = new OwnChanges();
   /** Providers to be read again, by id. */
   #doubted = new Set<number>();
@@ -64,7 +64,6 @@ export class IndexKeeper {
     this.#database = database;
     this.#onUnknownWriter = onUnknownWriter;
     this.#staleAfterMs = changeRetentionMs / 2;
-    database.onServerMet(() => (this.#isMistrusted = true));
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */
@@ -75,8 +74,9 @@ export class IndexKeeper {
   /** Builds the read model from the tables; before that, the service must not be used. */
   async build(): Promise<void> {
     const index = new ProviderIndex();
+    let serversMet = 0;
     const position = await this.#database.reader(FOLLOW, async (tx) => {
-      this.#isMistrusted = false;
+      ({ serversMet } = this.#database);
       setNames(index, await readNames(tx));
       const ids = await listProviderIds(tx);
       for (let start = 0; start < ids.length; start += BUILD_CHUNK) {
@@ -89,6 +89,7 @@ export class IndexKeeper {
     this.#news += 1;
     this.#own.clear();
     this.#index = index;
+    this.#serversMet = serversMet;
     this.#position = position;
     this.#caughtUpAtMs = performance.now();
   }
@@ -144,12 +145,17 @@ export class IndexKeeper {
     };
   }
 
+  /** Whether the database may have lost what the read model knows. */
+  get #isOfLostServer(): boolean {
+    return this.#database.serversMet > this.#serversMet;
+  }
+
   async #catchUp(): Promise<void> {
     if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
     const startedAtMs = performance.now();
     // Changes that were never seen may be gone from the feed by now.
     const isStale = startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs;
-    if (isStale || this.#isMistrusted) return this.build();
+    if (isStale || this.#isOfLostServer) return this.build();
     const position = this.#position;
     this.#own.beginToLook();
     if (this.#doubted.size > 0 || !(await this.#hasNothingToRead(position))) {
@@ -157,7 +163,7 @@ export class IndexKeeper {
       if (!isKnown) return this.build();
     }
     // It may have been another server that was asked.
-    if (this.#isMistrusted) return this.build();
+    if (this.#isOfLostServer) return this.build();
     position.settle(startedAtMs);
     this.#caughtUpAtMs = startedAtMs;
     this.#closeGaps(position);

@@ -20,10 +20,6 @@ export class KnownNames implements ConsumerNames {
   readonly users = new Map<string, ExternalIdentity>();
   readonly types = new Map<string, number>();
 
-  forgetAll(): void {
-    for (const names of [this.projects, this.users, this.types]) names.clear();
-  }
-
   /** @param names what was committed */
   remember({ projects, users, types }: ConsumerNames): void {
     rememberIn(this.projects, projects);
