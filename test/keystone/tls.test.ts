@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,6 +6,7 @@ import { AuthenticationUnavailable } from "../../src/auth/authenticator.ts";
 import { createKeystoneAuthenticator } from "../../src/auth/keystone/keystone-authenticator.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
 import { makeFolder } from "../support/stowage.ts";
+import { issueCertificate } from "../support/certificate.ts";
 import { ActingKeystone } from "./acting-keystone.ts";
 
 /** One certificate is the server's, the client's, and the authority that vouches for both. */
@@ -19,15 +19,7 @@ beforeAll(async () => {
   folder = await makeFolder();
   certificate = join(folder.path, "certificate.pem");
   key = join(folder.path, "key.pem");
-  execFileSync(
-    "openssl",
-    [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1".split(" "),
-      ..."-subj /CN=keystone -addext subjectAltName=IP:127.0.0.1".split(" "),
-      ...`-keyout ${key} -out ${certificate}`.split(" "),
-    ],
-    { stdio: "ignore" },
-  );
+  issueCertificate({ certFile: certificate, keyFile: key }, "keystone", "IP:127.0.0.1");
   const [cert, keyText] = [readFileSync(certificate), readFileSync(key)];
   keystone = await ActingKeystone.start({ cert, key: keyText, ca: cert, requestCert: true });
   keystone.tokens.set("good", {});

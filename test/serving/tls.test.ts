@@ -1,24 +1,17 @@
-import { execFileSync } from "node:child_process";
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { expect, test } from "vitest";
 
+import { issueCertificate } from "../support/certificate.ts";
 import { makePlace, serve, until } from "./support.ts";
 
 /** Makes a certificate for a name, and puts it and its key in the place of what was there. */
 function issue(folder: string, name: string): void {
-  const [key, certificate] = [join(folder, "new-key.pem"), join(folder, "new-cert.pem")];
-  execFileSync(
-    "openssl",
-    [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1".split(" "),
-      ...`-subj /CN=${name} -keyout ${key} -out ${certificate}`.split(" "),
-    ],
-    { stdio: "ignore" },
-  );
-  renameSync(key, join(folder, "key.pem"));
-  renameSync(certificate, join(folder, "cert.pem"));
+  const [keyFile, certFile] = [join(folder, "new-key.pem"), join(folder, "new-cert.pem")] as const;
+  issueCertificate({ keyFile, certFile }, name);
+  renameSync(keyFile, join(folder, "key.pem"));
+  renameSync(certFile, join(folder, "cert.pem"));
 }
 
 async function makeTlsPlace() {
