@@ -15,10 +15,10 @@ import {
   migrate,
   stamp,
 } from "../../src/db/migrations/migrate.ts";
-import { runAll } from "../../src/db/migrations/revisions.ts";
 import { createIncompleteConsumers, setRootProviderIds } from "../../src/db/online-migrations.ts";
 import type { TestDatabase } from "../support/engines.ts";
-import { schemaFacts } from "./schema-facts.ts";
+import { downgrade } from "./downgrade.ts";
+import { schemaFacts, upstreamFacts } from "./schema-facts.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 
 /** Upstream's revisions, from the oldest to the newest. */
@@ -290,33 +290,9 @@ async function expectToBecomeNewest(place: TestDatabase, done: number): Promise<
     await migrate(database);
     expect(await currentRevision(database)).toBe(HEAD);
     expect(await schemaFacts(database), `after ${done} statements`).toEqual(
-      await factsOf(database),
+      await upstreamFacts(database),
     );
   });
-}
-
-/** What the server says of the schema that upstream makes. */
-async function factsOf({ adapter }: Database): Promise<string[]> {
-  const fixture = path.join(import.meta.dirname, `fixtures/${adapter.engine}-${HEAD}.txt`);
-  return (await readFile(fixture, "utf8")).trim().split("\n");
-}
-
-/** Takes a database from the newest revision back to the oldest. */
-async function downgrade(database: Database): Promise<void> {
-  await database.writer(CONTEXT, (tx) =>
-    runAll(tx, [
-      "CREATE INDEX inventories_resource_provider_id_idx ON inventories (resource_provider_id)",
-      "CREATE INDEX inventories_resource_provider_resource_class_idx " +
-        "ON inventories (resource_provider_id, resource_class_id)",
-      "CREATE INDEX ix_placement_aggregates_uuid ON placement_aggregates (uuid)",
-      "CREATE INDEX resource_providers_name_idx ON resource_providers (name)",
-      "CREATE INDEX resource_providers_uuid_idx ON resource_providers (uuid)",
-      "ALTER TABLE consumers DROP CONSTRAINT consumers_consumer_type_id_fkey",
-      "ALTER TABLE consumers DROP COLUMN consumer_type_id",
-      "DROP TABLE consumer_types",
-    ]),
-  );
-  await stamp(database, OLDEST);
 }
 
 /** As upstream makes it; the text that SQLite keeps of each object, in the order of creation. */

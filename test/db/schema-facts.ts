@@ -4,11 +4,15 @@
  *
  *     node test/db/schema-facts.ts <url of a database that placement-manage db sync has filled>
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import { sql } from "kysely";
 import type { RawBuilder } from "kysely";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
+import { HEAD } from "../../src/db/migrations/revisions.ts";
 
 interface Fact {
   readonly fact: string;
@@ -48,6 +52,12 @@ export async function schemaFacts(database: Database): Promise<string[]> {
     .map(({ fact }) => fact.trimEnd())
     .filter((fact) => !fact.includes("stowage_"))
     .sort();
+}
+
+/** What the same server says of the newest schema as upstream makes it. */
+export async function upstreamFacts({ adapter }: Database): Promise<string[]> {
+  const fixture = join(import.meta.dirname, `fixtures/${adapter.engine}-${HEAD}.txt`);
+  return (await readFile(fixture, "utf8")).trim().split("\n");
 }
 
 if (import.meta.main) {

@@ -1,7 +1,6 @@
 import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { CompiledQuery } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { installDatabaseTriggers } from "../../src/cli/triggers.ts";
@@ -11,6 +10,7 @@ import { Database } from "../../src/db/database.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { HEAD } from "../../src/db/migrations/revisions.ts";
 import { CommitProxy } from "../support/commit-proxy.ts";
+import { downgrade } from "../db/downgrade.ts";
 import { schemaFacts } from "../db/schema-facts.ts";
 import { eachSecond, recordManyChanges } from "../support/change-feed.ts";
 import {
@@ -26,21 +26,6 @@ import { isUsable } from "./usable.ts";
 
 const PROVIDER = providerUuid(1);
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
-
-/** From the newest schema to one of three revisions before. */
-const DOWNGRADE = [
-  "alter table consumers drop foreign key consumers_consumer_type_id_fkey",
-  "drop index consumers_consumer_type_id_idx on consumers",
-  "alter table consumers drop column consumer_type_id",
-  "drop table consumer_types",
-  "create index inventories_resource_provider_id_idx on inventories (resource_provider_id)",
-  "create index inventories_resource_provider_resource_class_idx " +
-    "on inventories (resource_provider_id, resource_class_id)",
-  "create index ix_placement_aggregates_uuid on placement_aggregates (uuid)",
-  "create index resource_providers_name_idx on resource_providers (name)",
-  "create index resource_providers_uuid_idx on resource_providers (uuid)",
-  "update alembic_version set version_num = 'b5c396305c25'",
-];
 
 describe.runIf(isUsable)("three replicas, each on another node of a Galera cluster", () => {
   let cluster: GaleraCluster;
@@ -78,11 +63,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
     await migrate(first);
     const newest = (await schemaFacts(first)).toSorted();
     for (let round = 0; round < 5; round += 1) {
-      await first.writer(CONTEXT, async (tx) => {
-        for (const statement of DOWNGRADE) {
-          await tx.query.executeQuery(CompiledQuery.raw(statement));
-        }
-      });
+      await downgrade(first);
       expect((await schemaFacts(first)).toSorted()).not.toEqual(newest);
 
       await Promise.all(databases.map(migrate));
