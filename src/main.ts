@@ -6,13 +6,18 @@ import {
   runOnlineDataMigrations,
   stampDatabase,
   syncDatabase,
-} from "./cli/db.ts";
-import { policyCheck, policyList, policySample, type PolicyCheckOptions } from "./cli/policy.ts";
+} from "./cli/admin/db.ts";
+import {
+  policyCheck,
+  policyList,
+  policySample,
+  type PolicyCheckOptions,
+} from "./cli/admin/policy.ts";
 import { makeDatabaseFolder } from "./cli/make-database-folder.ts";
-import { serve } from "./cli/serve.ts";
-import { checkUpgrade } from "./cli/status.ts";
-import { installDatabaseTriggers, removeDatabaseTriggers } from "./cli/triggers.ts";
-import { WorkerEnded } from "./cli/workers.ts";
+import { serve } from "./cli/serve/serve.ts";
+import { checkUpgrade } from "./cli/admin/status.ts";
+import { installDatabaseTriggers, removeDatabaseTriggers } from "./cli/admin/triggers.ts";
+import { WorkerEnded } from "./cli/serve/workers.ts";
 import { findPolicyFiles, PolicyFileError } from "./auth/policy/policy-files.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "./config/config.ts";

@@ -4,7 +4,7 @@ import type { ESTree } from "vite";
 import { describe, expect, test } from "vitest";
 
 import { ERROR_CODES } from "../src/api/error-codes.ts";
-import { ROUTES } from "../src/api/routes.ts";
+import { ROUTES } from "../src/api/placement/routes.ts";
 import { ALL_OPTIONS, camelCase, optionLabel } from "../src/config/options.ts";
 import {
   listFiles,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { installDatabaseTriggers } from "../src/cli/triggers.ts";
+import { installDatabaseTriggers } from "../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../src/config/config.ts";
 import { SERVER_ENGINES } from "./db/server-engines.ts";
 import type { TestDatabase } from "./support/engines.ts";

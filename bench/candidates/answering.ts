@@ -1,9 +1,9 @@
-import { renderAnswer } from "../../src/api/allocation-candidates/answer.ts";
-import { listAllocationCandidates } from "../../src/api/allocation-candidates/handlers.ts";
-import { readCandidateQuery } from "../../src/api/allocation-candidates/query.ts";
+import { renderAnswer } from "../../src/api/placement/allocation-candidates/answer.ts";
+import { listAllocationCandidates } from "../../src/api/placement/allocation-candidates/handlers.ts";
+import { readCandidateQuery } from "../../src/api/placement/allocation-candidates/query.ts";
 import { MAX_MICROVERSION } from "../../src/api/microversions.ts";
 import type { ApiRequest } from "../../src/api/request.ts";
-import { searchCandidates } from "../../src/candidates/search.ts";
+import { searchCandidates } from "../../src/search/search.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { parseQuery } from "../../src/http/query.ts";
 import { ProviderIndex } from "../../src/index/provider-index.ts";

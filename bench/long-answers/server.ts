@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
 
 import { pino } from "pino";
 
-import { ROUTES } from "../../src/api/routes.ts";
+import { ROUTES } from "../../src/api/placement/routes.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";

@@ -1,8 +1,8 @@
-import type { Progress } from "../candidates/anchor-search.ts";
-import type { Budget } from "../candidates/budget.ts";
-import { allocationsOf, mappingsOf } from "../candidates/candidate.ts";
-import { FoundCandidates } from "../candidates/found-candidates.ts";
-import { type CandidateSearch, searchCandidates } from "../candidates/search.ts";
+import type { Progress } from "../search/anchor-search.ts";
+import type { Budget } from "../search/budget.ts";
+import { allocationsOf, mappingsOf } from "../search/candidate.ts";
+import { FoundCandidates } from "../search/found-candidates.ts";
+import { type CandidateSearch, searchCandidates } from "../search/search.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";

@@ -3,8 +3,8 @@ import type { Database } from "../db/database.ts";
 import { ReferenceViolation, TransactionConflict } from "../db/errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { ClaimQueue } from "./claim-queue.ts";
-import { IndexKeeper } from "./index-keeper.ts";
+import { ClaimQueue } from "../claims/claim-queue.ts";
+import { IndexKeeper } from "../read-model/index-keeper.ts";
 
 /** So often a write is done again because of what another process did at the same moment. */
 const MAX_SURPRISES = 3;

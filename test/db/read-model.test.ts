@@ -7,7 +7,7 @@ import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import type { DatabaseContext } from "../../src/db/transaction.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
-import { IndexKeeper } from "../../src/operations/index-keeper.ts";
+import { IndexKeeper } from "../../src/read-model/index-keeper.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { openOtherProgram, type OtherProgram } from "../support/other-program.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";

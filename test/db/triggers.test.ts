@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { installDatabaseTriggers, removeDatabaseTriggers } from "../../src/cli/triggers.ts";
+import { installDatabaseTriggers, removeDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig, type Config } from "../../src/config/config.ts";
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
-import { installDatabaseTriggers } from "../../src/cli/triggers.ts";
+import { installDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";

@@ -1,4 +1,4 @@
-import { ROUTES } from "../../src/api/routes.ts";
+import { ROUTES } from "../../src/api/placement/routes.ts";
 import {
   HOSTILE_JSON,
   HOSTILE_KEYS,

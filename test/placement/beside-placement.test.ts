@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { installDatabaseTriggers, removeDatabaseTriggers } from "../../src/cli/triggers.ts";
+import { installDatabaseTriggers, removeDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { SERVER_ENGINES } from "../db/server-engines.ts";
 import type { Client, SendOptions } from "../support/client.ts";

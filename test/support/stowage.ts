@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 
-import { ROUTES } from "../../src/api/routes.ts";
+import { ROUTES } from "../../src/api/placement/routes.ts";
 import { PolicyEnforcer } from "../../src/auth/policy/enforcer.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";

@@ -1,0 +1,26 @@
+import { ResourceClassNotFound, TraitNotFound } from "../../../domain/errors.ts";
+import { listAllocationCandidates as search } from "../../../operations/allocation-candidates.ts";
+import { badRequest } from "../../http-error.ts";
+import { lastModified } from "../../last-modified.ts";
+import type { ApiRequest } from "../../request.ts";
+import type { ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
+import { validateQuery } from "../../validation/schema.ts";
+import { renderAnswer } from "./answer.ts";
+import { release } from "./byte-writer.ts";
+import { readCandidateQuery } from "./query.ts";
+import { querySchema } from "./schemas.ts";
+
+export async function listAllocationCandidates(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:allocation_candidates:list");
+  validateQuery(querySchema(request), request.query);
+  const query = readCandidateQuery(request);
+  const listing = await translatingErrors(search(request.service, request.context, query), [
+    when(ResourceClassNotFound, (error) =>
+      badRequest(`Invalid resource class in resources parameter: ${error.message}`),
+    ),
+    when(TraitNotFound, (error) => badRequest(error.message)),
+  ]);
+  const body = await renderAnswer(listing, query, request);
+  return { status: 200, body, onSent: release, ...lastModified(request) };
+}

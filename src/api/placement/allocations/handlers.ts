@@ -1,0 +1,115 @@
+import {
+  AllocationForUnknownProvider,
+  ConcurrentUpdateDetected,
+  ConsumerGenerationConflict,
+  InvalidInventory,
+  NoAllocationsForConsumer,
+  NotFound,
+} from "../../../domain/errors.ts";
+import { normalizeUuid } from "../../../domain/uuid.ts";
+import {
+  claim,
+  deleteAllocations as remove,
+  listConsumerAllocations,
+  listProviderAllocations,
+} from "../../../operations/allocations.ts";
+import { ERROR_CODES } from "../../error-codes.ts";
+import { badRequest, conflict, notFound } from "../../http-error.ts";
+import { lastModified } from "../../last-modified.ts";
+import { pathParameter, pathUuid } from "../../parameters.ts";
+import type { ApiRequest } from "../../request.ts";
+import { empty, json, type ApiResponse } from "../../response.ts";
+import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
+import { readJson } from "../../validation/schema.ts";
+import { normalizeConsumerUuid, readConsumerClaim, toConsumerClaims } from "./read-claim.ts";
+import { renderConsumerAllocations, renderProviderAllocations } from "./rendering.ts";
+import { manySchema } from "./schemas.ts";
+
+/** Of a consumer that holds nothing, of one that does not exist, even of what is no UUID: empty. */
+export async function listAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:allocations:list");
+  const result = await listConsumerAllocations(
+    request.service,
+    request.context,
+    pathUuid(request, "consumer_uuid"),
+  );
+  return json(
+    200,
+    renderConsumerAllocations(request, result),
+    lastModified(request, result.allocations),
+  );
+}
+
+export async function listAllocationsOfProvider(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_providers:allocations:list");
+  const uuid = pathUuid(request);
+  const { provider, allocations } = await translatingErrors(
+    listProviderAllocations(request.service, request.context, uuid),
+    [
+      when(NotFound, (error) =>
+        notFound(`Resource provider '${uuid}' not found: ${error.message}`),
+      ),
+    ],
+  );
+  return json(
+    200,
+    renderProviderAllocations(request, provider.generation, allocations),
+    lastModified(request, allocations),
+  );
+}
+
+export async function setAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:allocations:update");
+  const consumerUuid = normalizeConsumerUuid(pathParameter(request, "consumer_uuid"));
+  const consumers = [readConsumerClaim(request, consumerUuid)];
+  await translatingErrors(claim(request.service, { context: request.context, consumers }), [
+    ...whenConsumersAreWrong(),
+    when(NotFound, (error) =>
+      badRequest(`Unable to allocate inventory for consumer ${consumerUuid}: ${error.message}`),
+    ),
+    ...whenTheClaimDoesNotFit(),
+  ]);
+  return empty(204);
+}
+
+export async function setAllocations(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:allocations:manage");
+  const consumers = toConsumerClaims(readJson(request, manySchema(request)));
+  await translatingErrors(claim(request.service, { context: request.context, consumers }), [
+    ...whenConsumersAreWrong(),
+    when(NotFound, (error) => badRequest(`Unable to allocate inventory ${error.message}`)),
+    ...whenTheClaimDoesNotFit(),
+  ]);
+  return empty(204);
+}
+
+export async function deleteAllocations(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:allocations:delete");
+  const text = pathParameter(request, "consumer_uuid");
+  const consumerUuid = normalizeUuid(text);
+  if (consumerUuid === undefined) throw notFound(new NoAllocationsForConsumer(text).message);
+  await remove(request.service, request.context, consumerUuid);
+  return empty(204);
+}
+
+/** What a claim says about consumers and providers that the present state contradicts. */
+export function whenConsumersAreWrong(): readonly ErrorRule[] {
+  return [
+    when(ConsumerGenerationConflict, (error) =>
+      conflict(error.message, ERROR_CODES.concurrentUpdate),
+    ),
+    when(AllocationForUnknownProvider, (error) => badRequest(error.message)),
+  ];
+}
+
+function whenTheClaimDoesNotFit(): readonly ErrorRule[] {
+  return [
+    when(InvalidInventory, (error) => conflict(`Unable to allocate inventory: ${error.message}`)),
+    when(ConcurrentUpdateDetected, (error) =>
+      conflict(
+        `Inventory and/or allocations changed while attempting to allocate: ${error.message}`,
+        ERROR_CODES.concurrentUpdate,
+      ),
+    ),
+  ];
+}

@@ -1,0 +1,39 @@
+import type { InventoryAmounts } from "../../../domain/inventory.ts";
+
+declare global {
+  interface JSON {
+    /** A value that `stringify` writes as the given text. Not yet in TypeScript's libraries. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+export function renderInventory(inventory: InventoryAmounts) {
+  return {
+    total: inventory.total,
+    reserved: inventory.reserved,
+    min_unit: inventory.minUnit,
+    max_unit: inventory.maxUnit,
+    step_size: inventory.stepSize,
+    allocation_ratio: asFloat(inventory.allocationRatio),
+  };
+}
+
+/**
+ * A ratio is shown with a decimal point even where it is whole, as upstream does: clients that tell
+ * integers from floats by the text rely on it.
+ */
+function asFloat(value: number): unknown {
+  return Number.isInteger(value) && value < 1e16 ? JSON.rawJSON(value.toFixed(1)) : value;
+}
+
+export function renderInventories(
+  generation: number,
+  inventories: ReadonlyMap<string, InventoryAmounts>,
+) {
+  return {
+    resource_provider_generation: generation,
+    inventories: Object.fromEntries(
+      [...inventories].map(([name, inventory]) => [name, renderInventory(inventory)]),
+    ),
+  };
+}

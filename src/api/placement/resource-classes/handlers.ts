@@ -1,0 +1,105 @@
+import {
+  ResourceClassCannotDeleteStandard,
+  ResourceClassCannotUpdateStandard,
+  ResourceClassExists,
+  ResourceClassInUse,
+} from "../../../domain/errors.ts";
+import {
+  createResourceClass as create,
+  deleteResourceClass as remove,
+  ensureResourceClass,
+  getResourceClass as get,
+  listResourceClasses as list,
+  updateResourceClass as update,
+} from "../../../operations/resource-classes.ts";
+import { badRequest, conflict, HttpError } from "../../http-error.ts";
+import { lastModified } from "../../last-modified.ts";
+import { supports } from "../../microversions.ts";
+import { pathParameter } from "../../parameters.ts";
+import type { ApiRequest } from "../../request.ts";
+import { empty, json, type ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
+import { readJson } from "../../validation/schema.ts";
+import { NAMED } from "./schemas.ts";
+
+export async function listResourceClasses(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_classes:list");
+  const classes = await list(request.service, request.context);
+  return json(
+    200,
+    { resource_classes: classes.map(({ name }) => render(request, name)) },
+    lastModified(request, classes),
+  );
+}
+
+export async function createResourceClass(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_classes:create");
+  const { name } = readJson(request, NAMED);
+  await translatingErrors(create(request.service, request.context, name), [
+    when(ResourceClassExists, () => conflict(`Conflicting resource class already exists: ${name}`)),
+  ]);
+  return empty(201, { location: pathOf(name) });
+}
+
+export async function getResourceClass(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_classes:show");
+  const name = pathParameter(request, "name");
+  const resourceClass = await get(request.service, request.context, name);
+  return json(200, render(request, name), lastModified(request, [resourceClass]));
+}
+
+/** Below 1.7 PUT renames a class; since then it makes sure that there is one. */
+export async function updateResourceClass(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_classes:update");
+  return supports(request, "idempotentResourceClass") ? ensure(request) : rename(request);
+}
+
+export async function deleteResourceClass(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_classes:delete");
+  const name = pathParameter(request, "name");
+  await translatingErrors(remove(request.service, request.context, name), [
+    when(ResourceClassCannotDeleteStandard, (error) => badRequest(explain(error))),
+    when(ResourceClassInUse, (error) => conflict(explain(error))),
+  ]);
+  return empty(204);
+}
+
+async function ensure(request: ApiRequest): Promise<ApiResponse> {
+  const name = pathParameter(request, "name");
+  NAMED.validate({ name });
+  const isNew = await ensureResourceClass(request.service, request.context, name);
+  return empty(isNew ? 201 : 204, { location: pathOf(name) });
+}
+
+async function rename(request: ApiRequest): Promise<ApiResponse> {
+  if (request.contentType !== "application/json") throw unsupportedMediaType(request.contentType);
+  const name = pathParameter(request, "name");
+  const { name: newName } = readJson(request, NAMED);
+  await translatingErrors(update(request.service, request.context, name, newName), [
+    when(ResourceClassExists, () => conflict(`Resource class already exists: ${newName}`)),
+    when(ResourceClassCannotUpdateStandard, () =>
+      badRequest(`Cannot update standard resource class ${name}`),
+    ),
+  ]);
+  return json(200, render(request, newName));
+}
+
+/** The route as a whole cannot ask for JSON: since 1.7 it takes no body. */
+function unsupportedMediaType(contentType: string): HttpError {
+  return new HttpError(
+    415,
+    `The media type ${contentType || "None"} is not supported, use application/json`,
+  );
+}
+
+function render(request: ApiRequest, name: string) {
+  return { name, links: [{ rel: "self", href: `${request.mountPoint}${pathOf(name)}` }] };
+}
+
+function pathOf(name: string): string {
+  return `/resource_classes/${name}`;
+}
+
+function explain(error: Error): string {
+  return `Error in delete resource class: ${error.message}`;
+}

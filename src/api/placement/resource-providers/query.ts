@@ -1,0 +1,30 @@
+import type { ProviderFilter } from "../../../domain/provider-filter.ts";
+import { normalizeUuid } from "../../../domain/uuid.ts";
+import type { ProviderListing } from "../../../operations/resource-providers.ts";
+import { parseInTree, parseResources, readMemberOf, readRequiredTraits } from "../query-filters.ts";
+import type { ApiRequest } from "../../request.ts";
+
+const FILTERS = ["resources", "required", "member_of", "in_tree"] as const;
+
+/** What the query string of `GET /resource_providers` asks for. */
+export function readListing(request: ApiRequest): ProviderListing {
+  const { query } = request;
+  const uuid = query.get("uuid");
+  return {
+    // Upstream takes an empty name or UUID for none.
+    name: query.get("name") || undefined,
+    uuid: uuid ? (normalizeUuid(uuid) ?? uuid) : undefined,
+    filter: FILTERS.some((name) => query.has(name)) ? readFilter(request) : undefined,
+  };
+}
+
+function readFilter(request: ApiRequest): ProviderFilter {
+  const resources = request.query.get("resources");
+  const inTree = request.query.get("in_tree");
+  return {
+    ...readMemberOf(request),
+    ...readRequiredTraits(request),
+    resources: resources === undefined ? new Map() : parseResources(resources),
+    inTree: inTree === undefined ? undefined : parseInTree(inTree),
+  };
+}

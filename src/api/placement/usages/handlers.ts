@@ -1,0 +1,59 @@
+import { NotFound } from "../../../domain/errors.ts";
+import {
+  getProviderUsages,
+  getTotalUsages as getTotal,
+  getUsagesByConsumerType,
+} from "../../../operations/usages.ts";
+import { notFound } from "../../http-error.ts";
+import { lastModified } from "../../last-modified.ts";
+import { supports } from "../../microversions.ts";
+import { pathUuid } from "../../parameters.ts";
+import type { ApiRequest } from "../../request.ts";
+import { json, type ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
+import { validateQuery } from "../../validation/schema.ts";
+import { TOTAL, TOTAL_BY_TYPE } from "./schemas.ts";
+
+export async function getUsagesOfProvider(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:resource_providers:usages");
+  const uuid = pathUuid(request);
+  const { generation, usages } = await translatingErrors(
+    getProviderUsages(request.service, request.context, uuid),
+    [
+      when(NotFound, (error) =>
+        notFound(`No resource provider with uuid ${uuid} found: ${error.message}`),
+      ),
+    ],
+  );
+  return json(
+    200,
+    { resource_provider_generation: generation, usages: Object.fromEntries(usages) },
+    lastModified(request),
+  );
+}
+
+export async function getTotalUsages(request: ApiRequest): Promise<ApiResponse> {
+  const { query, service, context } = request;
+  const projectId = query.get("project_id");
+  request.authorize("placement:usages", { projectId });
+  const hasTypes = supports(request, "consumerTypes");
+  validateQuery(hasTypes ? TOTAL_BY_TYPE : TOTAL, query);
+  const owner = { projectId: projectId ?? "", userId: query.get("user_id") };
+  const usages = hasTypes
+    ? await renderByType(request, owner)
+    : Object.fromEntries(await getTotal(service, context, owner));
+  return json(200, { usages }, lastModified(request));
+}
+
+async function renderByType(
+  { query, service, context }: ApiRequest,
+  owner: Parameters<typeof getTotal>[2],
+) {
+  const byType = await getUsagesByConsumerType(service, context, owner, query.get("consumer_type"));
+  return Object.fromEntries(
+    [...byType].map(([type, { consumerCount, usages }]) => [
+      type,
+      { ...Object.fromEntries(usages), consumer_count: consumerCount },
+    ]),
+  );
+}

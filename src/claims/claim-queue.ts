@@ -1,0 +1,191 @@
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+
+import { listStoredAllocations } from "../db/allocations.ts";
+import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
+import { randomDelayMs } from "../db/random-delay.ts";
+import type { Claim } from "../domain/claim.ts";
+import type { Effort, RequestContext } from "../domain/request-context.ts";
+import {
+  ConcurrentUpdateDetected,
+  ConsumerExists,
+  ResourceProviderConcurrentUpdateDetected,
+} from "../domain/errors.ts";
+import {
+  areOfNewConsumers,
+  loadClaimedState,
+  writeClaims,
+  type ClaimOutcome,
+} from "./claim-writer.ts";
+import type { IndexKeeper } from "../read-model/index-keeper.ts";
+import { KnownNames } from "./known-names.ts";
+
+/** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
+const MAX_BATCH = 100;
+
+/** Before claims are tried again. */
+const DELAY = { unitMs: 1, mostMs: 100 };
+
+interface WaitingClaim {
+  readonly claim: Claim;
+  readonly accept: () => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/**
+ * Group commit: claims that arrive while a transaction is being written go into the next one
+ * together, because the commit costs more than all the rest. Each still succeeds or fails on its
+ * own, and they are judged in the order in which they came.
+ */
+export class ClaimQueue {
+  readonly #database: Database;
+  readonly #keeper: IndexKeeper;
+  #known = new KnownNames();
+  /** How many servers had been met when these names were learnt. */
+  #serversMet = 0;
+  #waiting: WaitingClaim[] = [];
+  #isWriting = false;
+
+  constructor(database: Database, keeper: IndexKeeper) {
+    this.#database = database;
+    this.#keeper = keeper;
+  }
+
+  /**
+   * Resolves when the claim is committed.
+   *
+   * A batch has the deadline of the claim that came first, and so of the shortest time.
+   *
+   * @throws PlacementError the claim was refused, and nothing of it is left
+   */
+  submit(claim: Claim): Promise<void> {
+    return new Promise((accept, refuse) => {
+      this.#waiting.push({ claim, accept, refuse });
+      if (!this.#isWriting) void this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      // Requests that can be read already belong into this batch: let the event loop read them.
+      await setImmediate();
+      const batch = this.#takeBatch();
+      if (batch.length > 0) await this.#write(batch);
+    }
+    this.#isWriting = false;
+  }
+
+  /** Those whose turn comes too late are refused: nobody would hear that they were written. */
+  #takeBatch(): WaitingClaim[] {
+    const now = performance.now();
+    const batch = this.#waiting.splice(0, MAX_BATCH);
+    return batch.filter(({ claim, refuse }) => {
+      const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
+      if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
+      return isInTime;
+    });
+  }
+
+  async #write(batch: readonly WaitingClaim[]): Promise<void> {
+    try {
+      const outcomes = await this.#writeWithRetries(batch.map(({ claim }) => claim));
+      for (const [position, { accept, refuse }] of batch.entries()) {
+        const outcome = outcomes[position];
+        if (outcome) refuse(outcome);
+        else accept();
+      }
+    } catch (error) {
+      // Whatever it is, it must not fail the neighbours of the claim that caused it. But when the
+      // database does not take part, each of them would only wait for the same.
+      const isHopeless =
+        error instanceof DatabaseUnavailable || error instanceof TransactionConflict;
+      if (batch.length === 1 || isHopeless) for (const { refuse } of batch) refuse(error);
+      else for (const waiting of batch) await this.#write([waiting]);
+    }
+  }
+
+  /** Tries again on fresh data when another process changed a provider or consumer meanwhile. */
+  async #writeWithRetries(claims: readonly Claim[]): Promise<ClaimOutcome[]> {
+    const [first] = claims;
+    if (!first) return [];
+    const effort: Effort = { retries: 0, rollbacks: 0 };
+    const context = { ...first.context, effort };
+    try {
+      return await this.#tryUntilWritten(claims, context);
+    } finally {
+      // What was hard for one was hard for all.
+      for (const claim of claims) addEffort(claim.context.effort, effort);
+    }
+  }
+
+  async #tryUntilWritten(
+    claims: readonly Claim[],
+    context: RequestContext,
+  ): Promise<ClaimOutcome[]> {
+    const attempts = context.config.placement.allocationConflictRetryCount;
+    // To presume what can be looked up is no attempt yet.
+    for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
+      try {
+        const serversMet = this.#forgetLostNames();
+        await this.#keeper.fresh(context);
+        const state = await this.#database.reader(context, (tx) =>
+          loadClaimedState(tx, claims, this.#known, attempt === 0),
+        );
+        const outcomes = await this.#database.writer(context, (tx) => {
+          // What was read may not be on the server that has the transaction.
+          if (this.#database.serversMet > serversMet) throw new ConcurrentUpdateDetected();
+          return writeClaims(
+            tx,
+            this.#keeper.current,
+            claims,
+            state,
+            this.#known,
+            this.#keeper.beginToFollow(tx),
+          );
+        });
+        if (outcomes) return outcomes;
+      } catch (error) {
+        if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
+          throw error;
+        }
+        this.#database.countRetry(context);
+        await this.#doubt(claims);
+        // Replicas that contend for a provider must not meet again and again.
+        if (attempt > 1) await sleep(randomDelayMs(attempt, DELAY));
+      }
+    }
+    throw new ResourceProviderConcurrentUpdateDetected();
+  }
+
+  /** @returns how many servers have been met by now */
+  #forgetLostNames(): number {
+    const { serversMet } = this.#database;
+    if (serversMet > this.#serversMet) this.#known = new KnownNames();
+    this.#serversMet = serversMet;
+    return serversMet;
+  }
+
+  /** Has read again what the claims name, and what their consumers would give back. */
+  async #doubt(claims: readonly Claim[]): Promise<void> {
+    const [first] = claims;
+    if (!first) return;
+    const index = this.#keeper.current;
+    const consumers = claims.flatMap((claim) => claim.consumers);
+    const named = [
+      ...consumers.flatMap(({ allocations }) => allocations),
+      ...claims.flatMap(({ inventories = [] }) => inventories),
+    ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
+    const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
+    const held = await this.#database.reader(first.context, (tx) =>
+      listStoredAllocations(tx, [...uuids]),
+    );
+    this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
+  }
+}
+
+function addEffort(sum: Effort | undefined, { retries, rollbacks }: Effort): void {
+  if (!sum) return;
+  sum.retries += retries;
+  sum.rollbacks += rollbacks;
+}

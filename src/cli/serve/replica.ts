@@ -1,0 +1,156 @@
+import { ROUTES } from "../../api/placement/routes.ts";
+import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
+import type { Config, LoadedConfig } from "../../config/config.ts";
+import { parseConnectionUrl } from "../../config/connection-url.ts";
+import { SqliteLock } from "../../db/adapters/sqlite-lock.ts";
+import type { ListeningPlace } from "../../http/listen.ts";
+import { startServer, type RunningServer } from "../../http/server.ts";
+import { Counters } from "../../observability/counters.ts";
+import type { Logger } from "../../observability/logger.ts";
+import { keepHouse } from "../../operations/housekeeping.ts";
+import { openService } from "../../operations/open-service.ts";
+import type { Service } from "../../operations/service.ts";
+import { isReadAtStart } from "./changed-options.ts";
+import { refuseOpenDoors } from "./open-doors.ts";
+import type { Reloadable } from "./reload.ts";
+
+/** What {@link Replica.stop} may take beyond `[stowage] shutdown_timeout`: closing the database. */
+const CLOSING_MS = 5000;
+
+/** One process that serves the API: its service, its server and its housekeeping. */
+export class Replica implements Reloadable {
+  readonly #service: Service;
+  readonly #server: RunningServer;
+  readonly #logger: Logger;
+  readonly #housekeeping: Housekeeping;
+  readonly #lock: SqliteLock | undefined;
+  #shutdownTimeout: number;
+
+  private constructor(
+    service: Service,
+    server: RunningServer,
+    logger: Logger,
+    lock: SqliteLock | undefined,
+  ) {
+    this.#lock = lock;
+    this.#service = service;
+    this.#server = server;
+    this.#logger = logger;
+    this.#housekeeping = new Housekeeping(service, logger);
+    this.#shutdownTimeout = service.config.stowage.shutdownTimeout;
+  }
+
+  /**
+   * Starts to serve.
+   *
+   * @param places where to listen; where the configuration says if there are none
+   * @throws ConfigError, PolicyFileError, SchemaMismatch, DatabaseUnavailable, or what the system
+   * says of the address
+   */
+  static async start(
+    loaded: LoadedConfig,
+    places: readonly ListeningPlace[],
+    logger: Logger,
+  ): Promise<Replica> {
+    const lock = lockDatabaseFile(loaded.config);
+    try {
+      return await Replica.#startOn(lock, loaded, places, logger);
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+  }
+
+  static async #startOn(
+    lock: SqliteLock | undefined,
+    loaded: LoadedConfig,
+    places: readonly ListeningPlace[],
+    logger: Logger,
+  ): Promise<Replica> {
+    const { config, isZeroConfig } = loaded;
+    const policy = loadPolicy(loaded, logger);
+    const counters = new Counters();
+    const service = await openService(config, {
+      counters,
+      logger,
+      mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
+    });
+    try {
+      const parts = { config, service, routes: ROUTES, policy, logger, counters };
+      const server = await startServer({
+        ...parts,
+        ...(places.length > 0 && { places }),
+        checkAddress: (address) => refuseOpenDoors(config, address),
+      });
+      return new Replica(service, server, logger, lock);
+    } catch (error) {
+      await service.close();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /**
+   * Takes over what can be changed while requests are served.
+   *
+   * @throws ConfigError, PolicyFileError: everything stays as it was
+   */
+  reload(loaded: LoadedConfig): void {
+    // It goes on listening where it does, whatever the new configuration says.
+    for (const address of this.#server.addresses) refuseOpenDoors(loaded.config, address);
+    const policy = loadPolicy(loaded, this.#logger);
+    this.#server.reload({ config: loaded.config, policy });
+    this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;
+  }
+
+  isReadAtStart(label: string): boolean {
+    return isReadAtStart(label);
+  }
+
+  /** Finishes the requests in flight and lets go of the database. Ends the process if that hangs. */
+  async stop(): Promise<void> {
+    const limit = setTimeout(
+      () => {
+        this.#logger.error("The database could not be closed in time");
+        process.exit(1);
+      },
+      this.#shutdownTimeout * 1000 + CLOSING_MS,
+    );
+    await this.#server.stop();
+    await this.#housekeeping.stop();
+    await this.#service.close();
+    this.#lock?.release();
+    clearTimeout(limit);
+  }
+}
+
+/** @throws DatabaseUnavailable another process serves from the file */
+function lockDatabaseFile({ placementDatabase }: Config): SqliteLock | undefined {
+  const { connection, connectionParameters } = placementDatabase;
+  const settings = parseConnectionUrl(connection, connectionParameters);
+  if (settings.engine !== "sqlite" || settings.file === ":memory:") return undefined;
+  return new SqliteLock(settings.file);
+}
+
+function loadPolicy(loaded: LoadedConfig, logger: Logger): PolicyEnforcer {
+  return PolicyEnforcer.load(loaded, (warning) => logger.warn(warning));
+}
+
+class Housekeeping {
+  readonly #controller = new AbortController();
+  readonly #finished: Promise<void>;
+
+  constructor(service: Service, logger: Logger) {
+    this.#finished = keepHouse(service, this.#controller.signal, (err) =>
+      logger.error({ err }, "Old changes could not be deleted"),
+    );
+  }
+
+  stop(): Promise<void> {
+    this.#controller.abort();
+    return this.#finished;
+  }
+}

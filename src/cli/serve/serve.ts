@@ -1,0 +1,122 @@
+import cluster from "node:cluster";
+import type { LoadedConfig } from "../../config/config.ts";
+import { describeConnection, parseConnectionUrl } from "../../config/connection-url.ts";
+import { configuredPlace, removeDeadSocket, type ListeningPlace } from "../../http/listen.ts";
+import { mountPointOf } from "../../http/request-target.ts";
+import { createLogger, type Logger } from "../../observability/logger.ts";
+import { describeOptions } from "./logged-options.ts";
+import { refuseOpenDoors } from "./open-doors.ts";
+import { oneAtATime, Reloader } from "./reload.ts";
+import { Replica } from "./replica.ts";
+import { Signals } from "./signals.ts";
+import { handedOverSockets, ServiceManager } from "./systemd.ts";
+import { announceToPrimary, configFromPrimary, checkDatabase, Workers } from "./workers.ts";
+
+export interface ServeRequest {
+  /** Reads the configuration: at start, and again on SIGHUP. */
+  readonly load: () => LoadedConfig;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Where the operator is told what was started. */
+  readonly output: NodeJS.WritableStream;
+}
+
+/**
+ * Serves until SIGTERM or SIGINT, then finishes the requests in flight. SIGHUP reads the
+ * configuration again.
+ *
+ * @throws ConfigError, PolicyFileError, SchemaMismatch, DatabaseUnavailable, or what the system says
+ * of the address: nothing was started
+ * @returns the exit code
+ */
+export async function serve(request: ServeRequest): Promise<number> {
+  const signals = new Signals();
+  const places = handedOverSockets(request.environment);
+  const loaded = cluster.isPrimary ? await prepare(request, places) : await configFromPrimary();
+  const logger = createLogger(loaded.config.default);
+  return cluster.isPrimary
+    ? servePublicly(request, { loaded, places, logger, signals })
+    : serveAsWorker({ loaded, places, logger, signals });
+}
+
+/** Reads and checks the configuration, and clears the way for it. */
+async function prepare(
+  { load }: ServeRequest,
+  places: readonly ListeningPlace[],
+): Promise<LoadedConfig> {
+  const loaded = load();
+  const { config } = loaded;
+  checkDatabase(config);
+  if (places.length > 0) return loaded;
+  const place = configuredPlace(config);
+  if ("host" in place) refuseOpenDoors(config, place);
+  await removeDeadSocket(place);
+  return loaded;
+}
+
+interface Beginning {
+  readonly loaded: LoadedConfig;
+  /** Handed over by systemd; where the configuration says if there are none. */
+  readonly places: readonly ListeningPlace[];
+  readonly logger: Logger;
+  readonly signals: Signals;
+}
+
+/** In one process, or at the head of several. */
+async function servePublicly(request: ServeRequest, beginning: Beginning): Promise<number> {
+  const { loaded, places, logger, signals } = beginning;
+  const { config } = loaded;
+  for (const warning of loaded.warnings) logger.warn(warning);
+  if (config.default.logOptions) for (const line of describeOptions(config)) logger.debug(line);
+  const service =
+    config.stowage.workers > 1
+      ? await Workers.start(loaded, places, logger)
+      : await Replica.start(loaded, places, logger);
+  request.output.write(greeting(loaded, service.url));
+  const manager = new ServiceManager(request.environment, logger);
+  const status = `Serving on ${service.url}`;
+  manager.ready(status);
+  const reloader = new Reloader(config, () => prepare(request, places), service, logger);
+  const reload = oneAtATime(async () => {
+    manager.reloading();
+    await reloader.reload();
+    manager.ready(status);
+  });
+  await signals.untilStopped(reload);
+  manager.stopping();
+  await service.stop();
+  return 0;
+}
+
+/** For the first process, which restarts, replaces and stops this one. */
+async function serveAsWorker({ loaded, places, logger, signals }: Beginning): Promise<number> {
+  const replica = await Replica.start(loaded, places, logger);
+  announceToPrimary(replica.url);
+  await signals.untilStopped();
+  await replica.stop();
+  // As long as it listens to the first process, it does not end.
+  cluster.worker?.disconnect();
+  return 0;
+}
+
+function greeting({ config, isZeroConfig }: LoadedConfig, url: string): string {
+  const { connection, connectionParameters } = config.placementDatabase;
+  const { pathPrefix, workers } = config.stowage;
+  const database = describeConnection(parseConnectionUrl(connection, connectionParameters));
+  const isOpen = config.api.authStrategy === "noauth2";
+  const token = isOpen ? "admin" : "$TOKEN";
+  const base = url + mountPointOf(pathPrefix);
+  const target = url.startsWith("unix:")
+    ? `--unix-socket ${url.slice("unix:".length)} http://localhost${mountPointOf(pathPrefix)}`
+    : base;
+  return [
+    `Stowage is serving the Placement API on ${base}`,
+    `  database        ${database}`,
+    `  authentication  ${config.api.authStrategy}${isOpen ? " (none: the token is the user's name)" : ""}`,
+    `  configuration   ${isZeroConfig ? "none found, defaults for a first look" : "read"}`,
+    ...(workers > 1 ? [`  processes       ${workers}`] : []),
+    "Try it:",
+    `  curl -H 'X-Auth-Token: ${token}' -H 'OpenStack-API-Version: placement 1.39' \\`,
+    `    ${target}/resource_providers`,
+    "",
+  ].join("\n");
+}
