@@ -1,20 +1,15 @@
 import type { PlacementError } from "../domain/errors.ts";
 import type { HttpError } from "./http-error.ts";
 
-/** One line of a handler's table of what an outcome is called outside. */
-export interface ErrorRule {
-  readonly matches: (error: unknown) => boolean;
-  readonly translate: (error: PlacementError) => HttpError;
-}
+/** One line of a handler's table: what an outcome is called outside, if it is the one meant. */
+export type ErrorRule = (error: unknown) => HttpError | undefined;
 
 /** The abstract parents of errors count as well as the errors themselves. */
-type ErrorClass = abstract new (...values: never[]) => PlacementError;
-
-export function when(
-  errorClass: ErrorClass,
-  translate: (error: PlacementError) => HttpError,
+export function when<Outcome extends PlacementError>(
+  errorClass: abstract new (...values: never[]) => Outcome,
+  translate: (error: Outcome) => HttpError,
 ): ErrorRule {
-  return { matches: (error) => error instanceof errorClass, translate };
+  return (error) => (error instanceof errorClass ? translate(error) : undefined);
 }
 
 /**
@@ -29,8 +24,10 @@ export async function translatingErrors<Result>(
   try {
     return await operation;
   } catch (error) {
-    const rule = rules.find(({ matches }) => matches(error));
-    // A rule matches only instances of its class, which are PlacementErrors.
-    throw rule ? rule.translate(error as PlacementError) : error;
+    for (const rule of rules) {
+      const translated = rule(error);
+      if (translated) throw translated;
+    }
+    throw error;
   }
 }

@@ -5,15 +5,16 @@ import {
   ConsumerGenerationConflict,
   InvalidAllocationCapacityExceeded,
   InvalidAllocationConstraintsViolated,
-  InvalidInventory,
   InventoryInUse,
   NoAllocationsForConsumer,
+  NoInventory,
   ProviderGenerationConflict,
   ResourceClassNotFound,
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
-import { meetsUnitConstraints, type InventoryAmounts } from "../domain/inventory.ts";
+import { capacityOf, meetsUnitConstraints, type InventoryAmounts } from "../domain/inventory.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
+import type { ProviderFacts } from "../domain/refusal.ts";
 import type { NameRegistry } from "../index/name-registry.ts";
 
 /** Where the plan looks providers up: the read model. */
@@ -137,7 +138,7 @@ export class ClaimPlan {
     const consumer = this.consumers.get(claim.consumerUuid);
     if (!consumer) throw new Error(`consumer ${claim.consumerUuid} was not loaded`);
     if (claim.generation !== undefined && claim.generation !== (consumer.generation ?? null)) {
-      throw new ConsumerGenerationConflict(consumer.generation, claim.generation);
+      throw new ConsumerGenerationConflict(consumer.uuid, consumer.generation, claim.generation);
     }
     if (claim.mustHoldAllocations && consumer.allocations.length === 0) {
       throw new NoAllocationsForConsumer(claim.consumerUuid);
@@ -299,20 +300,33 @@ function checkCapacity(
     total.add(provider, resourceClassId, amount);
     const inventory = inventoriesOf(provider).get(resourceClassId);
     const className = source.resourceClasses.nameOf(resourceClassId) ?? String(resourceClassId);
-    const { uuid } = provider.record;
-    if (!inventory) throw new InvalidInventory(className, uuid);
-    if (!meetsUnitConstraints(inventory, amount)) {
-      throw new InvalidAllocationConstraintsViolated(className, uuid);
-    }
+    if (!inventory) throw new NoInventory([className], [provider.record.uuid]);
     const before = provider.used.get(resourceClassId) ?? 0;
-    const after =
-      before + usage.get(provider, resourceClassId) + total.get(provider, resourceClassId);
-    const capacity = (inventory.total - inventory.reserved) * inventory.allocationRatio;
-    if (after > capacity && after > before) {
-      throw new InvalidAllocationCapacityExceeded(className, uuid);
+    const used = before + usage.get(provider, resourceClassId);
+    const requested = total.get(provider, resourceClassId);
+    const capacity = capacityOf(inventory);
+    const facts = () => ({
+      provider: factsOf(provider),
+      resourceClass: className,
+      requested,
+      capacity,
+      used,
+      reserved: inventory.reserved,
+      minUnit: inventory.minUnit,
+      maxUnit: inventory.maxUnit,
+      stepSize: inventory.stepSize,
+    });
+    if (!meetsUnitConstraints(inventory, amount)) {
+      throw new InvalidAllocationConstraintsViolated({ ...facts(), requested: amount });
     }
+    const after = used + requested;
+    if (after > capacity && after > before) throw new InvalidAllocationCapacityExceeded(facts());
   }
   return total;
+}
+
+function factsOf({ record, steps }: PlannedProvider): ProviderFacts {
+  return { uuid: record.uuid, name: record.name, generation: record.generation + steps };
 }
 
 /** Names all classes and providers at once when providers have none of the classes. */
@@ -328,9 +342,9 @@ function checkAnyInventory(
     (provider) => !classIds.some((classId) => inventoriesOf(provider).has(classId)),
   );
   if (bare.length === 0) return;
-  throw new InvalidInventory(
-    classIds.map((classId) => source.resourceClasses.nameOf(classId) ?? classId).join(", "),
-    bare.map((provider) => provider.record.uuid).join(", "),
+  throw new NoInventory(
+    classIds.map((classId) => source.resourceClasses.nameOf(classId) ?? String(classId)),
+    bare.map((provider) => provider.record.uuid),
   );
 }
 
@@ -353,7 +367,7 @@ function checkNotInUse(
     .sort((left, right) => left - right);
   if (inUse.length === 0) return;
   throw new InventoryInUse(
-    inUse.map((classId) => source.resourceClasses.nameOf(classId) ?? classId).join(", "),
+    inUse.map((classId) => source.resourceClasses.nameOf(classId) ?? String(classId)),
     provider.record.uuid,
   );
 }

@@ -155,7 +155,7 @@ export class ClaimQueue {
         if (attempt > 1) await sleep(randomDelayMs(attempt, DELAY));
       }
     }
-    throw new ResourceProviderConcurrentUpdateDetected();
+    throw new ResourceProviderConcurrentUpdateDetected({ reason: "retries_exhausted" });
   }
 
   /** @returns how many servers have been met by now */

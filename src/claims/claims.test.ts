@@ -6,7 +6,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { defaultConfig } from "../config/config.ts";
 import type { Claim, ConsumerClaim } from "../domain/claim.ts";
-import { ConsumerGenerationConflict, InvalidAllocationCapacityExceeded } from "../domain/errors.ts";
+import {
+  ConsumerGenerationConflict,
+  InvalidAllocationCapacityExceeded,
+  type PlacementError,
+} from "../domain/errors.ts";
 import type { InventoryAmounts } from "../domain/inventory.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
@@ -119,6 +123,34 @@ describe("a claim", () => {
 
     expect(await countRows("consumers")).toBe(0);
     expect(await countRows("allocations")).toBe(0);
+  });
+
+  test("that is refused says what was asked, what there is and what others hold", async () => {
+    await claim(service, take(consumer(1), { VCPU: 8 }));
+
+    const refusals = await Promise.allSettled([
+      claim(service, take(consumer(2), { VCPU: 3 })),
+      claim(service, take(consumer(2), { VCPU: 2_000_000 })),
+      claim(service, take(consumer(2), { DISK_GB: 1 })),
+      claim(service, take(consumer(1), { VCPU: 1 }, { generation: null })),
+    ]);
+
+    const vcpu = {
+      provider: { uuid: PROVIDER, name: expect.any(String), generation: 2 },
+      resourceClass: "VCPU",
+      capacity: 10,
+      used: 8,
+      reserved: 0,
+      minUnit: 1,
+      maxUnit: 1_000_000,
+      stepSize: 1,
+    };
+    expect(reasonsOf(refusals).map((error) => (error as PlacementError).refusal)).toEqual([
+      { ...vcpu, reason: "out_of_capacity", requested: 3 },
+      { ...vcpu, reason: "units", requested: 2_000_000 },
+      { reason: "no_inventory", resourceClasses: ["DISK_GB"], providers: [PROVIDER] },
+      { reason: "consumer_generation", consumer: consumer(1), given: null, actual: 1 },
+    ]);
   });
 
   test("of several consumers swaps what they hold though both together would not fit", async () => {

@@ -1,3 +1,5 @@
+import type { InventoryRefusal, Refusal } from "./refusal.ts";
+
 /**
  * What can go wrong in the field, as values that carry the facts.
  *
@@ -7,6 +9,14 @@
 
 /** Everything below: an outcome that the rules foresee, as opposed to a defect. */
 export abstract class PlacementError extends Error {
+  /** The facts behind it, where something was refused for what is stored. */
+  readonly refusal: Refusal | undefined;
+
+  constructor(message: string, refusal?: Refusal) {
+    super(message);
+    this.refusal = refusal;
+  }
+
   override get name(): string {
     return this.constructor.name;
   }
@@ -20,16 +30,20 @@ export class Exists extends PlacementError {}
 
 /** Someone else changed what this change was based on. */
 export class ConcurrentUpdateDetected extends PlacementError {
-  constructor(message = "Another thread concurrently updated the data. Please retry your update") {
-    super(message);
+  constructor(
+    message = "Another thread concurrently updated the data. Please retry your update",
+    refusal?: Refusal,
+  ) {
+    super(message, refusal);
   }
 }
 
 /** The generation of a resource provider is not the one that the change was based on. */
 export class ResourceProviderConcurrentUpdateDetected extends ConcurrentUpdateDetected {
-  constructor() {
+  constructor(refusal?: Refusal) {
     super(
       "Another thread concurrently updated the resource provider data. Please retry your update",
+      refusal,
     );
   }
 }
@@ -128,45 +142,47 @@ export class TraitInUse extends PlacementError {
   }
 }
 
-/** An inventory does not allow what was asked of it. */
-export class InvalidInventory extends PlacementError {
-  /** `resourceClass` and `provider` may list several, separated by a comma. */
-  constructor(resourceClass: string, provider: string, message?: string) {
+/** An inventory does not allow what was asked of it, or is not there. */
+export class InvalidInventory extends PlacementError {}
+
+/** Providers have nothing of what is asked of them; all are named at once. */
+export class NoInventory extends InvalidInventory {
+  constructor(resourceClasses: readonly string[], providers: readonly string[]) {
     super(
-      message ?? `Inventory for '${resourceClass}' on resource provider '${provider}' invalid.`,
+      `Inventory for '${resourceClasses.join(", ")}' on resource provider ` +
+        `'${providers.join(", ")}' invalid.`,
+      { reason: "no_inventory", resourceClasses, providers },
     );
   }
 }
 
 export class InvalidAllocationCapacityExceeded extends InvalidInventory {
-  constructor(resourceClass: string, provider: string) {
-    super(
-      resourceClass,
-      provider,
-      `Unable to create allocation for '${resourceClass}' on resource provider '${provider}'. ` +
-        "The requested amount would exceed the capacity.",
-    );
+  constructor(facts: Omit<InventoryRefusal, "reason">) {
+    super(`${unableToAllocate(facts)} The requested amount would exceed the capacity.`, {
+      ...facts,
+      reason: "out_of_capacity",
+    });
   }
 }
 
 /** min_unit, max_unit or step_size. */
 export class InvalidAllocationConstraintsViolated extends InvalidInventory {
-  constructor(resourceClass: string, provider: string) {
-    super(
-      resourceClass,
-      provider,
-      `Unable to create allocation for '${resourceClass}' on resource provider '${provider}'. ` +
-        "The requested amount would violate inventory constraints.",
-    );
+  constructor(facts: Omit<InventoryRefusal, "reason">) {
+    super(`${unableToAllocate(facts)} The requested amount would violate inventory constraints.`, {
+      ...facts,
+      reason: "units",
+    });
   }
+}
+
+function unableToAllocate({ resourceClass, provider }: Omit<InventoryRefusal, "reason">): string {
+  return `Unable to create allocation for '${resourceClass}' on resource provider '${provider.uuid}'.`;
 }
 
 /** More is reserved than there is; `canBeTotal` tells whether all of it may be (since 1.26). */
 export class InvalidInventoryCapacity extends InvalidInventory {
   constructor(resourceClass: string, provider: string, canBeTotal: boolean) {
     super(
-      resourceClass,
-      provider,
       `Invalid inventory for '${resourceClass}' on resource provider '${provider}'. ` +
         `The reserved value is greater than ${canBeTotal ? "" : "or equal to "}total.`,
     );
@@ -175,11 +191,10 @@ export class InvalidInventoryCapacity extends InvalidInventory {
 
 /** Nova matches this text to tell an inventory in use from other conflicts. */
 export class InventoryInUse extends InvalidInventory {
-  constructor(resourceClasses: string, provider: string) {
+  constructor(resourceClasses: readonly string[], provider: string) {
     super(
-      resourceClasses,
-      provider,
-      `Inventory for '${resourceClasses}' on resource provider '${provider}' in use.`,
+      `Inventory for '${resourceClasses.join(", ")}' on resource provider '${provider}' in use.`,
+      { reason: "inventory_in_use", resourceClasses, providers: [provider] },
     );
   }
 }
@@ -205,10 +220,11 @@ export class ConsumerExists extends Exists {
 /** The request names a consumer generation that is not the present one. */
 export class ConsumerGenerationConflict extends PlacementError {
   /** `undefined` stands for a consumer that does not exist, `null` for a client that says so. */
-  constructor(expected: number | undefined, given: number | null) {
+  constructor(consumer: string, expected: number | undefined, given: number | null) {
     super(
       "consumer generation conflict - " +
         `expected ${expected ?? "null"} but got ${given ?? "None"}`,
+      { reason: "consumer_generation", consumer, given, actual: expected ?? null },
     );
   }
 }
@@ -216,7 +232,10 @@ export class ConsumerGenerationConflict extends PlacementError {
 /** A claim names a provider that does not exist. */
 export class AllocationForUnknownProvider extends PlacementError {
   constructor(providerUuid: string) {
-    super(`Allocation for resource provider '${providerUuid}' that does not exist.`);
+    super(`Allocation for resource provider '${providerUuid}' that does not exist.`, {
+      reason: "unknown_provider",
+      provider: providerUuid,
+    });
   }
 }
 
@@ -229,18 +248,12 @@ export class NoAllocationsForConsumer extends NotFound {
 
 /** A request names a generation of a provider that is not the present one. */
 export class ProviderGenerationConflict extends PlacementError {
-  readonly providerUuid: string;
-  readonly actual: number;
-  readonly given: number;
-
-  constructor(providerUuid: string, actual: number, given: number) {
+  constructor(provider: string, actual: number, given: number) {
     super(
-      `resource provider generation conflict for provider ${providerUuid}: ` +
+      `resource provider generation conflict for provider ${provider}: ` +
         `actual: ${actual}, given: ${given}`,
+      { reason: "provider_generation", provider, actual, given },
     );
-    this.providerUuid = providerUuid;
-    this.actual = actual;
-    this.given = given;
   }
 }
 

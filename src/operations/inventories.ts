@@ -208,7 +208,7 @@ async function removeInventories(
   const inUse = await listAllocatedClassIds(tx, provider.id, classIds);
   if (inUse.length > 0) {
     const names = inUse.map((classId) => classNameOf(index, classId));
-    throw new InventoryInUse(names.join(", "), provider.uuid);
+    throw new InventoryInUse(names, provider.uuid);
   }
   return deleteInventories(tx, provider.id, classIds);
 }

@@ -64,8 +64,7 @@ export async function reshape(request: ApiRequest): Promise<ApiResponse> {
       ...whenConsumersAreWrong(),
       when(ResourceProviderNotFound, (error) =>
         badRequest(
-          `Resource provider ${(error as ResourceProviderNotFound).uuid} in inventories not ` +
-            `found: ${error.message}`,
+          `Resource provider ${error.uuid} in inventories not found: ${error.message}`,
           ERROR_CODES.resourceProviderNotFound,
         ),
       ),

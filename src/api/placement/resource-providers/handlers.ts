@@ -65,9 +65,8 @@ export async function createResourceProvider(request: ApiRequest): Promise<ApiRe
       parentProviderUuid: normalizeParent(body.parent_provider_uuid),
     }),
     [
-      when(ResourceProviderExists, (error) => {
+      when(ResourceProviderExists, ({ attributes }) => {
         const values = { uuid, name };
-        const { attributes } = error as ResourceProviderExists;
         const duplicates = attributes.map((attribute) => `${attribute}: ${values[attribute]}`);
         return conflict(
           `Conflicting resource provider ${duplicates.join(", ")} already exists.`,
