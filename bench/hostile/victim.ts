@@ -1,0 +1,152 @@
+import { fork, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Client } from "../../test/support/client.ts";
+import { makeProvider, providerUuid } from "../../test/support/fleet.ts";
+import { makeFolder, writeConfig } from "../../test/support/stowage.ts";
+import type { LoopDelay } from "./observer.ts";
+
+/** Options by group, as `placement.conf` has them. */
+export type OptionGroups = Parameters<typeof writeConfig>[1];
+
+/** What one attack did. */
+export interface Damage {
+  /** How long another client's `GET /` took at worst. */
+  readonly longestWaitMs: number;
+  /** The longest hold of the event loop, and that which 99 of 100 rounds stay below. */
+  readonly loopMaxMs: number;
+  readonly loopP99Ms: number;
+  /** How much more memory than before was in use at the worst moment. */
+  readonly addedMiB: number;
+  /** Of the attacker's connections, those that are open when the time of the attack is over. */
+  readonly connectionsHeld: number;
+}
+
+/** The service of a checkout as an operator runs it, on a fleet, in a process of its own. */
+export class Victim {
+  readonly url: URL;
+  readonly #process: ChildProcess;
+  readonly #bystander: ChildProcess;
+  readonly #remove: () => Promise<void>;
+
+  private constructor(child: ChildProcess, url: string, remove: () => Promise<void>) {
+    this.#process = child;
+    this.url = new URL(url);
+    this.#remove = remove;
+    this.#bystander = fork(new URL("bystander.ts", import.meta.url), [url]);
+  }
+
+  /** @param database a file made by {@link makeFleet}, of which it gets a copy */
+  static async start(
+    checkout: string,
+    database: string,
+    options: OptionGroups = {},
+  ): Promise<Victim> {
+    const folder = await makeFolder();
+    const file = join(folder.path, "placement.sqlite");
+    cpSync(database, file);
+    const { child, url } = await startService(checkout, folder.path, file, options);
+    return new Victim(child, url, () => folder.remove());
+  }
+
+  /** Damage from now until `attack` has ended. */
+  async watch(attack: () => Promise<unknown>): Promise<Damage> {
+    // What starts and warms up is not to be counted.
+    await pause(1500);
+    await this.#longestWaitMs();
+    await this.#loopDelay();
+    const beforeMiB = this.#memoryMiB("VmRSS");
+    // Makes the highest memory in use so far start anew.
+    writeFileSync(`/proc/${this.#process.pid}/clear_refs`, "5");
+    await attack();
+    const { maxMs, p99Ms } = await this.#loopDelay();
+    return {
+      longestWaitMs: await this.#longestWaitMs(),
+      loopMaxMs: maxMs,
+      loopP99Ms: p99Ms,
+      addedMiB: this.#memoryMiB("VmHWM") - beforeMiB,
+      connectionsHeld: 0,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#bystander.kill();
+    this.#process.kill("SIGKILL");
+    await once(this.#process, "exit");
+    await this.#remove();
+  }
+
+  async #longestWaitMs(): Promise<number> {
+    const answered = once(this.#bystander, "message") as Promise<[number]>;
+    this.#bystander.send("how long?");
+    return (await answered)[0];
+  }
+
+  async #loopDelay(): Promise<LoopDelay> {
+    const answered = once(this.#process, "message") as Promise<[LoopDelay]>;
+    this.#process.send("loop delay?");
+    return (await answered)[0];
+  }
+
+  #memoryMiB(name: "VmRSS" | "VmHWM"): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
+    const line = status.split("\n").find((text) => text.startsWith(`${name}:`));
+    return Number.parseInt(line?.slice(name.length + 1) ?? "", 10) / 1024;
+  }
+}
+
+/** Fills a database of its own with hosts, through the API; where it is, and how to remove it. */
+export async function makeFleet(checkout: string, hosts: number) {
+  const folder = await makeFolder();
+  const database = join(folder.path, "placement.sqlite");
+  const { child, url } = await startService(checkout, folder.path, database, {});
+  const client = new Client(url);
+  for (let number = 1; number <= hosts; number += 1) {
+    await makeProvider(client, providerUuid(number), {
+      VCPU: 64,
+      MEMORY_MB: 262_144,
+      DISK_GB: 4000,
+    });
+  }
+  client.close();
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  return { database, remove: () => folder.remove() };
+}
+
+async function startService(
+  checkout: string,
+  folder: string,
+  database: string,
+  options: OptionGroups,
+): Promise<{ child: ChildProcess; url: string }> {
+  await writeConfig(folder, {
+    DEFAULT: { log_file: join(folder, "stowage.log") },
+    api: { auth_strategy: "noauth2" },
+    placement_database: {
+      connection: `sqlite:///${database}`,
+      sync_on_startup: true,
+    },
+    stowage: { host: "127.0.0.1", port: 0 },
+    ...options,
+  });
+  const observer = new URL("observer.ts", import.meta.url).href;
+  const child = spawn(
+    process.execPath,
+    ["--import", observer, join(checkout, "src/main.ts"), "serve", "--config-dir", folder],
+    { stdio: ["ignore", "pipe", "inherit", "ipc"], env: { PATH: process.env["PATH"] } },
+  );
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const url = /http:\/\/\S+/.exec(line)?.[0];
+    if (url !== undefined) return { child, url };
+  }
+  throw new Error(`the service of ${checkout} did not start`);
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
