@@ -1,43 +1,49 @@
 import { badRequest } from "../api/http-error.ts";
+import { checkLimit } from "../api/query-limits.ts";
 import type { QueryParameters } from "../api/request.ts";
 import { decodePercent } from "./percent-decoding.ts";
 
 /**
  * The parameters of a query string, split at `&` and `;` as WebOb does.
  *
- * @throws HttpError 400 when something in it is not UTF-8
+ * @throws HttpError 400 when something in it is not UTF-8, or there are too many
  */
 export function parseQuery(text: string): QueryParameters {
   if (text === "") return NO_PARAMETERS;
-  return new ParsedQuery(
-    text
-      .split(/[&;]/)
-      .filter((part) => part !== "")
-      .map(parsePair),
-  );
+  const parts = text.split(/[&;]/).filter((part) => part !== "");
+  checkLimit("parameters", parts.length);
+  return new ParsedQuery(parts.map(parsePair));
 }
 
 type Pair = readonly [name: string, value: string];
 
 class ParsedQuery implements QueryParameters {
   readonly pairs: readonly Pair[];
+  readonly #valuesOfName = new Map<string, string[]>();
 
   constructor(pairs: readonly Pair[]) {
     this.pairs = pairs;
+    for (const [name, value] of pairs) {
+      const values = this.#valuesOfName.get(name);
+      if (values === undefined) this.#valuesOfName.set(name, [value]);
+      else values.push(value);
+    }
   }
 
   get(name: string): string | undefined {
-    return this.pairs.findLast(([present]) => present === name)?.[1];
+    return this.#valuesOfName.get(name)?.at(-1);
   }
 
   getAll(name: string): readonly string[] {
-    return this.pairs.filter(([present]) => present === name).map(([, value]) => value);
+    return this.#valuesOfName.get(name) ?? NO_VALUES;
   }
 
   has(name: string): boolean {
-    return this.pairs.some(([present]) => present === name);
+    return this.#valuesOfName.has(name);
   }
 }
+
+const NO_VALUES: readonly string[] = [];
 
 const NO_PARAMETERS: QueryParameters = new ParsedQuery([]);
 

@@ -27,10 +27,26 @@ export function hasAnyOfEachAndNone(
   required: readonly ReadonlySet<number>[],
   forbidden: ReadonlySet<number>,
 ): (members: Int32Array) => boolean {
-  return (members) =>
-    required.every((anyOf) => members.some((member) => anyOf.has(member))) &&
-    !members.some((member) => forbidden.has(member));
+  const setsOfMember = new Map<number, number[]>();
+  required.forEach((anyOf, number) => {
+    for (const member of anyOf) {
+      const sets = setsOfMember.get(member);
+      if (sets === undefined) setsOfMember.set(member, [number]);
+      else sets.push(number);
+    }
+  });
+  // Linear in the members, also where a thousand are asked for.
+  return (members) => {
+    const met = new Set<number>();
+    for (const member of members) {
+      if (forbidden.has(member)) return false;
+      for (const set of setsOfMember.get(member) ?? NO_SETS) met.add(set);
+    }
+    return met.size === required.length;
+  };
 }
+
+const NO_SETS: readonly number[] = [];
 
 /** @throws ResourceClassNotFound */
 export function resourceClassId(index: ProviderIndex, name: string): number {

@@ -59,14 +59,15 @@ export interface TraitCondition {
  */
 export function readRequiredTraits(request: ApiRequest, suffix = ""): TraitCondition {
   const values = request.query.getAll(`required${suffix}`);
-  const conditions = (supports(request, "anyTraits") ? values : values.slice(-1)).map((value) =>
+  const counting = supports(request, "anyTraits") ? new Set(values) : values.slice(-1);
+  const conditions = Array.from(counting, (value) =>
     parseTraits(value, {
       allowsForbidden: supports(request, "forbiddenTraits"),
       allowsAny: supports(request, "anyTraits"),
     }),
   );
   return {
-    requiredTraits: conditions.flatMap((condition) => condition.requiredTraits),
+    requiredTraits: distinctSets(conditions.flatMap((condition) => condition.requiredTraits)),
     forbiddenTraits: new Set(conditions.flatMap(({ forbiddenTraits }) => [...forbiddenTraits])),
   };
 }
@@ -137,7 +138,7 @@ export function readMemberOf(request: ApiRequest, suffix = ""): AggregateConditi
   }
   const memberOf: ReadonlySet<string>[] = [];
   const forbiddenAggregates = new Set<string>();
-  for (const value of values) {
+  for (const value of new Set(values)) {
     const { isForbidden, aggregates } = parseMemberOf(value);
     if (!isForbidden) {
       memberOf.push(aggregates);
@@ -150,7 +151,13 @@ export function readMemberOf(request: ApiRequest, suffix = ""): AggregateConditi
     }
     for (const aggregate of aggregates) forbiddenAggregates.add(aggregate);
   }
-  return { memberOf, forbiddenAggregates };
+  return { memberOf: distinctSets(memberOf), forbiddenAggregates };
+}
+
+/** What is said twice is looked at once. */
+function distinctSets(sets: readonly ReadonlySet<string>[]): ReadonlySet<string>[] {
+  if (sets.length < 2) return [...sets];
+  return [...new Map(sets.map((set) => [[...set].sort().join(), set])).values()];
 }
 
 /** A UUID, `in:` with several, or either after `!`. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { CandidateQuery } from "../../../domain/candidate-query.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { HttpError } from "../../http-error.ts";
+import { QUERY_LIMITS } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { readCandidateQuery } from "./query.ts";
 import { querySchema } from "./schemas.ts";
@@ -215,16 +216,109 @@ describe("the query of GET /allocation_candidates", () => {
   });
 });
 
+describe("what is said more than once", () => {
+  test("is looked at once", () => {
+    const repeated = (name: string, value: string): Pair[] => {
+      return Array.from({ length: 100 }, () => [name, value]);
+    };
+    const { groups, sameSubtrees } = read(39, [
+      ["resources_A", "VCPU:1"],
+      ...repeated("required_A", "T1"),
+      ...repeated("required_A", "in:T3,T2"),
+      ["required_A", "in:T2,T3"],
+      ...repeated("member_of_A", A),
+      ...repeated("same_subtree", "_A"),
+    ]);
+    expect(groups[0]?.requiredTraits).toEqual([new Set(["T1"]), new Set(["T3", "T2"])]);
+    expect(groups[0]?.memberOf).toEqual([new Set([A])]);
+    expect(sameSubtrees).toHaveLength(1);
+  });
+
+  test("is read once for all of its name, however often that comes", () => {
+    const asked: string[] = [];
+    const pairs: Pair[] = [
+      ["resources", "VCPU:1"],
+      ...Array.from({ length: 500 }, (_, number): Pair => ["required", `T${number}`]),
+      ...Array.from({ length: 500 }, (): Pair => ["member_of", A]),
+    ];
+    read(39, pairs, (name) => asked.push(name));
+    expect(asked.toSorted()).toEqual([...new Set(asked)].sort());
+  });
+});
+
+describe("a query beyond a limit", () => {
+  const { groups, resources, traits, aggregates, sameSubtrees } = QUERY_LIMITS;
+  const listed = (count: number, value: (number: number) => string): string =>
+    Array.from({ length: count }, (_, number) => value(number)).join(",");
+  const queries: [limit: string, of: (count: number) => Pair[], most: number][] = [
+    [
+      groups.of,
+      (count) => [
+        ["group_policy", "none"],
+        ...Array.from({ length: count }, (_, it): Pair => [`resources_${it}`, "VCPU:1"]),
+      ],
+      groups.most,
+    ],
+    [resources.of, (count) => [["resources", listed(count, (it) => `C${it}:1`)]], resources.most],
+    [
+      traits.of,
+      (count) => [
+        ["resources", "VCPU:1"],
+        ["required", listed(count - 1, (it) => `T${it}`)],
+        ["required", "!T"],
+      ],
+      traits.most,
+    ],
+    [
+      aggregates.of,
+      (count) => [
+        ["resources", "VCPU:1"],
+        ["member_of", `!in:${listed(count - 1, aggregate)}`],
+        ["member_of", A],
+      ],
+      aggregates.most,
+    ],
+    [
+      sameSubtrees.of,
+      (count) => [
+        ["group_policy", "none"],
+        ...Array.from({ length: 8 }, (_, it): Pair => [`resources_${it}`, "VCPU:1"]),
+        ...Array.from({ length: count }, (_, it): Pair => {
+          const suffixes = Array.from({ length: 8 }, (__, bit) => `_${bit}`);
+          return ["same_subtree", suffixes.filter((___, bit) => ((it + 1) >> bit) % 2).join(",")];
+        }),
+      ],
+      sameSubtrees.most,
+    ],
+  ];
+  test.each(queries)("of %s is refused, with the limit", (of, query, most) => {
+    expect(() => read(39, query(most))).not.toThrow();
+    expect(refusal(39, query(most + 1)).detail).toContain(
+      `A query may have at most ${most} ${of}. Got: ${most + 1}.`,
+    );
+  });
+});
+
+function aggregate(number: number): string {
+  return `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+}
+
 type Pair = [name: string, value: string];
 
-function read(minor: number, pairs: Pair[]): CandidateQuery {
+function read(
+  minor: number,
+  pairs: Pair[],
+  onGetAll: (name: string) => void = () => {},
+): CandidateQuery {
   const request = {
     microversion: { major: 1, minor },
     query: {
       pairs,
       get: (name: string) => pairs.findLast(([present]) => present === name)?.[1],
-      getAll: (name: string) =>
-        pairs.filter(([present]) => present === name).map(([, value]) => value),
+      getAll: (name: string) => {
+        onGetAll(name);
+        return pairs.filter(([present]) => present === name).map(([, value]) => value);
+      },
       has: (name: string) => pairs.some(([present]) => present === name),
     },
   } as unknown as ApiRequest;

@@ -7,6 +7,7 @@ import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest } from "../../http-error.ts";
 import { supports } from "../../microversions.ts";
 import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../../patterns.ts";
+import { checkLimit, checkLimitsOfGroups } from "../../query-limits.ts";
 import {
   parseInTree,
   parseResources,
@@ -29,6 +30,7 @@ export function readCandidateQuery(request: ApiRequest): CandidateQuery {
   const rootRequired = readRootRequired(request);
   const sameSubtrees = readSameSubtrees(request);
   const groups = readGroups(request);
+  checkLimitsOfGroups(groups);
   if (supports(request, "sameSubtree")) checkResourcelessGroups(groups, sameSubtrees);
   else checkOrphans(groups);
   if (supports(request, "forbiddenTraits")) checkConflicts(groups);
@@ -77,6 +79,7 @@ function readRootRequired({ query }: ApiRequest): RootRequired | undefined {
   }
   const traits = parseTraits(value, { allowsForbidden: true, allowsAny: false });
   const required = new Set(traits.requiredTraits.flatMap((anyOf) => [...anyOf]));
+  checkLimit("traits", required.size + traits.forbiddenTraits.size);
   const conflicts = required.intersection(traits.forbiddenTraits);
   if (conflicts.size > 0) {
     throw badRequest(
@@ -89,7 +92,9 @@ function readRootRequired({ query }: ApiRequest): RootRequired | undefined {
 }
 
 function readSameSubtrees({ query }: ApiRequest): ReadonlySet<string>[] {
-  return query.getAll("same_subtree").map((value) => {
+  const values = [...new Set(query.getAll("same_subtree"))];
+  checkLimit("sameSubtrees", values.length);
+  return values.map((value) => {
     const suffixes = new Set(value.split(",").map((suffix) => suffix.trim()));
     if (suffixes.has("")) {
       throw badRequest(
@@ -116,16 +121,22 @@ type Draft = { -readonly [Name in keyof RequestGroup]: RequestGroup[Name] };
 function readGroups(request: ApiRequest): RequestGroup[] {
   const pattern = supports(request, "namedGroups") ? NAMED : NUMBERED;
   const groups = new Map<string, Draft>();
+  const read = new Set<string>();
   for (const [name, value] of request.query.pairs) {
+    // Of `required` and `member_of`, the first to come stands for all of the name.
+    if (read.has(name)) continue;
     const match = pattern.exec(name);
     if (match === null) continue;
     const [, parameter, suffix = ""] = match;
     const group = groups.get(suffix) ?? emptyGroup(suffix);
     groups.set(suffix, group);
     if (parameter === "resources") group.resources = parseResources(value);
-    else if (parameter === "required") Object.assign(group, readRequiredTraits(request, suffix));
-    else if (parameter === "member_of") Object.assign(group, readMemberOf(request, suffix));
-    else group.inTree = parseInTree(value);
+    else if (parameter === "in_tree") group.inTree = parseInTree(value);
+    else {
+      read.add(name);
+      const ofGroup = parameter === "required" ? readRequiredTraits : readMemberOf;
+      Object.assign(group, ofGroup(request, suffix));
+    }
   }
   return [...groups.values()];
 }
@@ -147,7 +158,7 @@ function checkResourcelessGroups(
   groups: readonly RequestGroup[],
   sameSubtrees: readonly ReadonlySet<string>[],
 ): void {
-  const suffixes = groups.map(({ suffix }) => suffix);
+  const suffixes = new Set(groups.map(({ suffix }) => suffix));
   const resourceless = groups.filter(isResourceless).map(({ suffix }) => suffix);
   const inSubtrees = new Set(sameSubtrees.flatMap((subtree) => [...subtree]));
   if (resourceless.length === groups.length) {
@@ -164,11 +175,11 @@ function checkResourcelessGroups(
       ERROR_CODES.queryParameterBadValue,
     );
   }
-  const unknown = [...inSubtrees].filter((suffix) => !suffixes.includes(suffix));
+  const unknown = [...inSubtrees].filter((suffix) => !suffixes.has(suffix));
   if (unknown.length > 0) {
     throw badRequest(
       `Real suffixes should be specified in \`same_subtree\`: ${represent(unknown)} not found in ` +
-        `${represent(suffixes)}.`,
+        `${represent([...suffixes])}.`,
       ERROR_CODES.queryParameterBadValue,
     );
   }

@@ -2,6 +2,7 @@ import type { ProviderFilter } from "../../../domain/provider-filter.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import type { ProviderListing } from "../../../operations/resource-providers.ts";
 import { parseInTree, parseResources, readMemberOf, readRequiredTraits } from "../query-filters.ts";
+import { checkLimitsOfGroups } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 
 const FILTERS = ["resources", "required", "member_of", "in_tree"] as const;
@@ -21,10 +22,12 @@ export function readListing(request: ApiRequest): ProviderListing {
 function readFilter(request: ApiRequest): ProviderFilter {
   const resources = request.query.get("resources");
   const inTree = request.query.get("in_tree");
-  return {
+  const filter = {
     ...readMemberOf(request),
     ...readRequiredTraits(request),
-    resources: resources === undefined ? new Map() : parseResources(resources),
+    resources: resources === undefined ? new Map<string, number>() : parseResources(resources),
     inTree: inTree === undefined ? undefined : parseInTree(inTree),
   };
+  checkLimitsOfGroups([filter]);
+  return filter;
 }
