@@ -98,9 +98,7 @@ export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiRespo
         ),
       ),
       // The names of all that are missing, without the sentence around them.
-      when(TraitNotFound, (error) =>
-        badRequest(`No such trait ${(error as TraitNotFound).traitName}`),
-      ),
+      when(TraitNotFound, (error) => badRequest(`No such trait ${error.traitName}`)),
       whenConcurrent(),
     ],
   );
