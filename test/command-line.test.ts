@@ -10,6 +10,7 @@ import { Database } from "../src/db/database.ts";
 import { CONTEXT } from "../src/db/migrations/migrate.ts";
 import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { ROOT } from "./source-files.ts";
+import { runCommandLine, type CommandOutcome } from "./support/command-line.ts";
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   return spawn(join(ROOT, "bin", "stowage"), args, {
@@ -18,12 +19,7 @@ function start(args: readonly string[], environment: Readonly<Record<string, str
   });
 }
 
-/** Exit code, standard output and standard error. */
-async function run(...args: string[]): Promise<[number, string, string]> {
-  return outcomeOf(start(args));
-}
-
-async function outcomeOf(child: ReturnType<typeof start>): Promise<[number, string, string]> {
+async function outcomeOf(child: ReturnType<typeof start>): Promise<CommandOutcome> {
   const [[code], output, errors] = await Promise.all([
     once(child, "close"),
     text(child.stdout),
@@ -32,21 +28,28 @@ async function outcomeOf(child: ReturnType<typeof start>): Promise<[number, stri
   return [code as number, output, errors];
 }
 
-test("db without a command tells which there are, and is no mistake, as of placement-manage", async () => {
-  const [code, output, errors] = await run("db");
-  expect([code, errors]).toEqual([0, ""]);
-  expect(output).toContain("online_data_migrations");
+test("the program that is installed runs a command line, and hands on its exit code", async () => {
+  const outcomes = [start(["db", "--help"]), start(["db", "nosuch"])].map(outcomeOf);
+  const [help, mistake] = await Promise.all(outcomes);
+  expect(help).toEqual([0, expect.stringContaining("online_data_migrations"), ""]);
+  expect(mistake).toEqual([2, "", "stowage: unknown command 'nosuch'\n"]);
 });
 
 test.each([
-  [["db", "nosuch"], "unknown command 'nosuch'"],
-  [["db", "stamp"], "missing required argument 'version'"],
+  [["db", "snyc"], "stowage: unknown command 'snyc'\n(Did you mean sync?)\n"],
+  [["db", "stamp"], "stowage: missing required argument 'version'\n"],
+  [["nosuch"], "stowage: unknown command 'nosuch'\n"],
+  [["policy", "lst"], "stowage: unknown command 'lst'\n(Did you mean list?)\n"],
+  [["serve", "--prot", "1"], "stowage: unknown option '--prot'\n(Did you mean --port?)\n"],
+  [["serve", "--port", "x"], "stowage: option '--port <number>' argument 'x' is invalid."],
+  // What commands there are.
+  [["db"], "online_data_migrations"],
+  [["db", "triggers"], "install"],
+  [["policy"], "sample"],
   [["status"], "upgrade"],
   [["status", "upgrade"], "check"],
-  [["nosuch"], "unknown command 'nosuch'"],
-  [["serve", "--port", "x"], "whole number"],
 ])("a command line that is wrong ends with 2, as of argparse: %j", async (args, message) => {
-  const [code, output, errors] = await run(...args);
+  const [code, output, errors] = await runCommandLine(args);
   expect([code, output]).toEqual([2, ""]);
   expect(errors).toContain(message);
 });
@@ -59,13 +62,13 @@ test("a reader that has seen enough, such as head, is no error", async () => {
 });
 
 test("a command that waits for the database says so once, and why", async () => {
-  const child = start(["db", "version"], {
+  const outcome = await runCommandLine(["db", "version"], {
     OS_PLACEMENT_DATABASE__CONNECTION: "postgresql://placement@127.0.0.1:1/placement",
     OS_PLACEMENT_DATABASE__MAX_RETRIES: "2",
     OS_PLACEMENT_DATABASE__RETRY_INTERVAL: "0",
   });
   const reason = "cannot connect to PostgreSQL: connect ECONNREFUSED 127.0.0.1:1";
-  expect(await outcomeOf(child)).toEqual([
+  expect(outcome).toEqual([
     1,
     "",
     `stowage: the database is away: ${reason}; waiting for it\nstowage: ${reason}\n`,
@@ -83,7 +86,7 @@ test.each(SERVER_ENGINES.filter(({ name }) => name === "PostgreSQL"))(
     await database.writer(CONTEXT, (tx) => tx.query.executeQuery(sequence));
     await database.close();
     const environment = { OS_PLACEMENT_DATABASE__CONNECTION: place.connection };
-    const [code, output, errors] = await outcomeOf(start(["db", "sync"], environment));
+    const [code, output, errors] = await runCommandLine(["db", "sync"], environment);
     await place.remove();
     expect([code, output]).toEqual([1, ""]);
     expect(errors).toBe('stowage: relation "stowage_changes" already exists\n');

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { installDatabaseTriggers } from "../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../src/config/config.ts";
 import { SERVER_ENGINES } from "./db/server-engines.ts";
+import { atTerminal } from "./support/command-line.ts";
 import type { TestDatabase } from "./support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "./support/fleet.ts";
 import { openOtherProgram, type OtherProgram } from "./support/other-program.ts";
@@ -38,9 +38,11 @@ describe.for(SERVER_ENGINES)("beside another program that writes to $name", (eng
   });
 
   const installTriggers = () =>
-    installDatabaseTriggers(
-      defaultConfig({ placementDatabase: { connection: database.connection } }),
-      new PassThrough(),
+    atTerminal((to) =>
+      installDatabaseTriggers(
+        defaultConfig({ placementDatabase: { connection: database.connection } }),
+        to,
+      ),
     );
 
   const claim = (consumer: number, amount: number) =>

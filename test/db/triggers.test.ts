@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { PassThrough } from "node:stream";
-import { text } from "node:stream/consumers";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -10,6 +8,7 @@ import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import { PermissionDenied } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
+import { atTerminal } from "../support/command-line.ts";
 import { SQLITE, type TestDatabase } from "../support/engines.ts";
 import { openOtherProgram, type OtherProgram } from "../support/other-program.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
@@ -262,9 +261,7 @@ function configOf({ connection }: Pick<TestDatabase, "connection">): Config {
 }
 
 /** The exit code and what was printed. */
-async function run(command: (output: PassThrough) => Promise<number>): Promise<[number, string]> {
-  const output = new PassThrough();
-  const code = await command(output);
-  output.end();
-  return [code, await text(output)];
+async function run(command: Parameters<typeof atTerminal>[0]): Promise<[number, string]> {
+  const [code, output] = await atTerminal(command);
+  return [code, output];
 }

@@ -1,4 +1,3 @@
-import { PassThrough } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -9,6 +8,7 @@ import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { HEAD } from "../../src/db/migrations/revisions.ts";
+import { atTerminal } from "../support/command-line.ts";
 import { CommitProxy } from "../support/commit-proxy.ts";
 import { downgrade } from "../db/downgrade.ts";
 import { schemaFacts } from "../db/schema-facts.ts";
@@ -127,7 +127,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
     // Not at the same time: MariaDB cannot do that, see docs/migrating-from-placement.md.
     for (const node of cluster.nodes) {
       const placementDatabase = { connection: node.connection(database) };
-      await installDatabaseTriggers(defaultConfig({ placementDatabase }), new PassThrough());
+      await atTerminal((to) => installDatabaseTriggers(defaultConfig({ placementDatabase }), to));
     }
     const on = (number: number) => cluster.node(number % cluster.nodes.length);
     for (let number = 1; number <= 30; number += 1) {

@@ -1,9 +1,9 @@
-import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { installDatabaseTriggers, removeDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { SERVER_ENGINES } from "../db/server-engines.ts";
+import { atTerminal } from "../support/command-line.ts";
 import type { Client, SendOptions } from "../support/client.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
@@ -33,7 +33,7 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
       placement = await startPlacement(database.connection, PARAMETERS[engine.name]);
       const overrides = { placementDatabase: { connection: placement.connection } };
       const first = await startHere(overrides);
-      await installDatabaseTriggers(defaultConfig(overrides), new PassThrough());
+      await atTerminal((to) => installDatabaseTriggers(defaultConfig(overrides), to));
       stowages = [first, await startHere(overrides)];
     }, 60_000);
 
@@ -73,7 +73,7 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
     test("leaves a database that Placement goes on with alone", async () => {
       const { connection } = placement;
       const config = defaultConfig({ placementDatabase: { connection } });
-      await removeDatabaseTriggers(config, new PassThrough());
+      await atTerminal((to) => removeDatabaseTriggers(config, to));
       const uuid = providerUuid(900);
       await makeProvider(placement.client, uuid, { VCPU: 1 });
       const claim = await placement.client.put(

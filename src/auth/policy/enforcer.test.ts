@@ -6,7 +6,7 @@ import { defaultConfig, type ConfigOverrides } from "../../config/config.ts";
 import { NO_CREDENTIALS, type Credentials } from "../credentials.ts";
 import { POLICIES, type PolicyName } from "./default-rules.ts";
 import { PolicyEnforcer } from "./enforcer.ts";
-import { PolicyFileError } from "./policy-files.ts";
+import { PolicyFileError } from "./policy-file-error.ts";
 
 const LIST: PolicyName = "placement:resource_providers:list";
 const RESHAPE: PolicyName = "placement:reshaper:reshape";

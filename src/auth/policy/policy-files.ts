@@ -1,15 +1,9 @@
 import { type BigIntStats, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { isMap, isScalar, parseDocument } from "yaml";
+import { PolicyFileError } from "./policy-file-error.ts";
 import { parseRule, type RuleSource } from "./rule-language.ts";
 import type { FileRule, FileRules } from "./rule-set.ts";
-
-/** A policy file cannot be used. The message is for the operator and names the file. */
-export class PolicyFileError extends Error {
-  override get name(): string {
-    return "PolicyFileError";
-  }
-}
 
 export interface PolicyFileOptions {
   readonly policyFile: string;

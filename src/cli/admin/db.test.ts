@@ -2,12 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { PassThrough } from "node:stream";
-import { text } from "node:stream/consumers";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { defaultConfig, type Config } from "../../config/config.ts";
+import { atTerminal } from "../../../test/support/command-line.ts";
 import {
   printDatabaseVersion,
   runOnlineDataMigrations,
@@ -32,23 +31,32 @@ afterEach(async () => {
 
 describe("db sync, version and stamp", () => {
   it("tell None before, and the newest revision after", async () => {
-    expect(await run((output) => printDatabaseVersion(config, output))).toEqual([0, "None\n"]);
-    expect(await syncDatabase(config)).toBe(0);
-    expect(await run((output) => printDatabaseVersion(config, output))).toEqual([
+    expect(await run((to) => printDatabaseVersion(config, to))).toEqual([0, "None\n"]);
+    await run((to) => syncDatabase(config, to));
+    expect(await run((to) => printDatabaseVersion(config, to))).toEqual([0, "a082b8bb98d0\n"]);
+    expect(await run((to) => stampDatabase(config, "b4ed3a175331", to))).toEqual([0, ""]);
+    expect(await run((to) => printDatabaseVersion(config, to))).toEqual([0, "b4ed3a175331\n"]);
+  });
+
+  it("sync says the revision, and what was made", async () => {
+    const [code, output] = await run((to) => syncDatabase(config, to));
+    expect(code).toBe(0);
+    expect(output).toMatch(
+      /^The schema is at revision a082b8bb98d0, which is new\.\nTables made: .*allocations, .*stowage_changes.*\.\n$/,
+    );
+    const asBefore = [0, "The schema is at revision a082b8bb98d0, as before.\n"];
+    expect(await run((to) => syncDatabase(config, to))).toEqual(asBefore);
+    await run((to) => stampDatabase(config, "b4ed3a175331", to));
+    expect(await run((to) => syncDatabase(config, to))).toEqual([
       0,
-      "a082b8bb98d0\n",
-    ]);
-    expect(await stampDatabase(config, "b4ed3a175331")).toBe(0);
-    expect(await run((output) => printDatabaseVersion(config, output))).toEqual([
-      0,
-      "b4ed3a175331\n",
+      "The schema is at revision a082b8bb98d0; it was at b4ed3a175331.\n",
     ]);
   });
 });
 
 describe("db online_data_migrations", () => {
   it("migrates everything in batches, and says how much", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     leaveBehind({ providers: 60, consumers: 3 });
     const [code, output] = await run((to) => runOnlineDataMigrations(config, undefined, to));
     expect(code).toBe(0);
@@ -70,7 +78,7 @@ describe("db online_data_migrations", () => {
   });
 
   it("stops at the limit with 1, and ends with 0 when nothing is left", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     leaveBehind({ providers: 3, consumers: 2 });
     const codes: number[] = [];
     for (const limit of ["4", "4", "4"]) {
@@ -95,7 +103,7 @@ describe("db online_data_migrations", () => {
   });
 
   it("ends with 2 when the migrations fail", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     const database = new DatabaseSync(file);
     database.exec("ALTER TABLE resource_providers RENAME COLUMN root_provider_id TO root");
     database.close();
@@ -107,11 +115,13 @@ describe("db online_data_migrations", () => {
 });
 
 describe("status upgrade check", () => {
-  const options = { json: false, policyFile: undefined };
+  const options = { json: false };
+  let loaded: { config: Config; directories: string[] };
+  beforeEach(() => (loaded = { config, directories: [] }));
 
   it("is a success where nothing is left behind", async () => {
-    await syncDatabase(config);
-    const [code, output] = await run((to) => checkUpgrade(config, options, to));
+    await run((to) => syncDatabase(config, to));
+    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
     expect(code).toBe(0);
     expect(output.match(/Result: .*?(?= +\|)/g)).toEqual([
       "Result: Success",
@@ -121,9 +131,9 @@ describe("status upgrade check", () => {
   });
 
   it("warns of incomplete consumers", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     leaveBehind({ providers: 0, consumers: 2 });
-    const [code, output] = await run((to) => checkUpgrade(config, options, to));
+    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
     expect(code).toBe(1);
     expect(output).toContain(
       [
@@ -137,22 +147,23 @@ describe("status upgrade check", () => {
   });
 
   it("fails where providers have no root, and prints JSON when asked to", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     leaveBehind({ providers: 1, consumers: 0 });
-    const [code, output] = await run((to) => checkUpgrade(config, { ...options, json: true }, to));
+    const [code, output] = await run((to) => checkUpgrade(loaded, { json: true }, to));
     expect(code).toBe(2);
     expect(output).toContain('{"check":"Missing Root Provider IDs","result":2,');
   });
 
   it("fails where the policy file is JSON", async () => {
-    await syncDatabase(config);
+    await run((to) => syncDatabase(config, to));
     const policyFile = path.join(import.meta.dirname, "../../../package.json");
-    const [code] = await run((to) => checkUpgrade(config, { ...options, policyFile }, to));
+    loaded.config = { ...config, osloPolicy: { ...config.osloPolicy, policyFile } };
+    const [code] = await run((to) => checkUpgrade(loaded, options, to));
     expect(code).toBe(2);
   });
 
   it("ends with 255 where there are no tables, and says what to do", async () => {
-    const [code, output] = await run((to) => checkUpgrade(config, options, to));
+    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
     expect(code).toBe(255);
     expect(output).toBe('Error:\nthe database has no schema: run "stowage db sync"\n');
   });
@@ -175,9 +186,8 @@ function leaveBehind(count: { readonly providers: number; readonly consumers: nu
 }
 
 /** The exit code and what was printed. */
-async function run(command: (output: PassThrough) => Promise<number>): Promise<[number, string]> {
-  const output = new PassThrough();
-  const code = await command(output);
-  output.end();
-  return [code, await text(output)];
+async function run(command: Parameters<typeof atTerminal>[0]): Promise<[number, string]> {
+  const [code, output, problems] = await atTerminal(command);
+  expect(problems).toBe("");
+  return [code, output];
 }

@@ -5,9 +5,11 @@ import type { Database } from "../../db/database.ts";
 import {
   checkHasSchema,
   currentRevision,
+  describeSchema,
   ensureStowageTables,
   migrate,
   stamp,
+  type SchemaDescription,
 } from "../../db/migrations/migrate.ts";
 import {
   createIncompleteConsumers,
@@ -16,26 +18,51 @@ import {
 } from "../../db/online-migrations.ts";
 import type { WriteTransaction } from "../../db/transaction.ts";
 import { withDatabase } from "../open-database.ts";
+import type { Terminal } from "../terminal.ts";
 import { formatTable } from "./text-table.ts";
 
 // The commands of `placement-manage db`, with their arguments, outputs and exit codes.
 
-/** `db sync`: creates the schema or upgrades it. */
-export async function syncDatabase(config: Config): Promise<number> {
-  await withDatabase(config, migrate);
+/**
+ * `db sync`: creates the schema or upgrades it. Says what was made, where `placement-manage` says
+ * nothing.
+ */
+export async function syncDatabase(config: Config, terminal: Terminal): Promise<number> {
+  const [before, after] = await withDatabase(config, terminal, async (database) => {
+    const found = await describeSchema(database);
+    await migrate(database);
+    return [found, await describeSchema(database)];
+  });
+  const made = [...after.tables].filter((table) => !before.tables.has(table)).toSorted();
+  terminal.output.write(
+    [
+      `The schema is at revision ${after.revision}${comparison(before, after)}.`,
+      ...(made.length > 0 ? [`Tables made: ${made.join(", ")}.`] : []),
+      "",
+    ].join("\n"),
+  );
   return 0;
 }
 
+function comparison(before: SchemaDescription, after: SchemaDescription): string {
+  if (before.revision === undefined) return ", which is new";
+  return before.revision === after.revision ? ", as before" : `; it was at ${before.revision}`;
+}
+
 /** `db version`: prints the revision of the schema, `None` when there is none. */
-export async function printDatabaseVersion(config: Config, output: Writable): Promise<number> {
-  const revision = await withDatabase(config, currentRevision);
-  output.write(`${revision ?? "None"}\n`);
+export async function printDatabaseVersion(config: Config, terminal: Terminal): Promise<number> {
+  const revision = await withDatabase(config, terminal, currentRevision);
+  terminal.output.write(`${revision ?? "None"}\n`);
   return 0;
 }
 
 /** `db stamp <version>`: says that the schema is at a revision, without touching it. */
-export async function stampDatabase(config: Config, version: string): Promise<number> {
-  await withDatabase(config, (database) => stamp(database, version));
+export async function stampDatabase(
+  config: Config,
+  version: string,
+  terminal: Terminal,
+): Promise<number> {
+  await withDatabase(config, terminal, (database) => stamp(database, version));
   return 0;
 }
 
@@ -51,14 +78,15 @@ export async function stampDatabase(config: Config, version: string): Promise<nu
 export async function runOnlineDataMigrations(
   config: Config,
   maxCount: string | undefined,
-  output: Writable,
+  terminal: Terminal,
 ): Promise<number> {
+  const { output } = terminal;
   const limit = maxCount === undefined ? undefined : Number(maxCount);
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     output.write("Must supply a positive value for max_count\n");
     return 127;
   }
-  return withDatabase(config, async (database) => {
+  return withDatabase(config, terminal, async (database) => {
     await checkHasSchema(database);
     await ensureStowageTables(database);
     const isLimited = limit !== undefined;

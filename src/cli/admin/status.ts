@@ -1,19 +1,18 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { Writable } from "node:stream";
 
-import type { Config } from "../../config/config.ts";
+import { findPolicyFiles } from "../../auth/policy/policy-files.ts";
+import type { LoadedConfig } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
 import { SchemaMismatch } from "../../db/errors.ts";
 import { checkHasSchema } from "../../db/migrations/migrate.ts";
 import { countIncompleteConsumers, hasMissingRootProviderIds } from "../../db/online-migrations.ts";
 import { withDatabase } from "../open-database.ts";
+import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
 
 export interface UpgradeCheckOptions {
   /** Whether to print JSON instead of a table. */
   readonly json: boolean;
-  /** The policy file that is in effect; undefined when there is none. */
-  readonly policyFile: string | undefined;
 }
 
 /**
@@ -24,16 +23,19 @@ export interface UpgradeCheckOptions {
  *   be made
  */
 export async function checkUpgrade(
-  config: Config,
-  options: UpgradeCheckOptions,
-  output: Writable,
+  { config, directories }: Pick<LoadedConfig, "config" | "directories">,
+  { json }: UpgradeCheckOptions,
+  terminal: Terminal,
 ): Promise<number> {
+  const { output } = terminal;
+  const { policyFile } = config.osloPolicy;
+  const [found] = findPolicyFiles({ policyFile, policyDirs: [] }, directories).paths;
   try {
     const checks = [
-      ...(await withDatabase(config, checkDatabase)),
-      checkPolicyFile(options.policyFile),
+      ...(await withDatabase(config, terminal, checkDatabase)),
+      checkPolicyFile(found),
     ];
-    output.write(options.json ? formatJson(checks) : formatTable(checks));
+    output.write(json ? formatJson(checks) : formatTable(checks));
     return Math.max(...checks.map(({ result }) => result));
   } catch (error) {
     output.write(`Error:\n${describeError(error)}\n`);

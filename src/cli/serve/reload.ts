@@ -1,9 +1,9 @@
-import { PolicyFileError } from "../../auth/policy/policy-files.ts";
+import { PolicyFileError } from "../../auth/policy/policy-file-error.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { ConfigError } from "../../config/config-error.ts";
 import type { Logger } from "../../observability/logger.ts";
 import { changedOptions } from "./changed-options.ts";
-import { WorkerEnded } from "./workers.ts";
+import { WorkerEnded } from "./worker-ended.ts";
 
 /** What can go on with another configuration. */
 export interface Reloadable {

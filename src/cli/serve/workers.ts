@@ -6,6 +6,7 @@ import { parseConnectionUrl } from "../../config/connection-url.ts";
 import type { ListeningPlace } from "../../http/listen.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
+import { describeEnd, WorkerEnded } from "./worker-ended.ts";
 
 /**
  * @throws ConfigError when the database's URL cannot be used, or when several processes are wanted
@@ -19,13 +20,6 @@ export function checkDatabase({ stowage, placementDatabase }: Config): void {
     `[stowage] workers = ${stowage.workers} needs PostgreSQL or MySQL: one process has an SQLite ` +
       "database to itself",
   );
-}
-
-/** A worker ended before it served. It has said why on standard error, unless it was killed. */
-export class WorkerEnded extends Error {
-  constructor(code: number | null, signal: string | null) {
-    super(`a worker ended before it served (${describeEnd(code, signal)})`);
-  }
 }
 
 /**
@@ -284,8 +278,4 @@ async function retire(worker: Worker, limitMs: number): Promise<void> {
   const timer = setTimeout(() => worker.process.kill("SIGKILL"), limitMs);
   await ended;
   clearTimeout(timer);
-}
-
-function describeEnd(code: number | null, signal: string | null): string {
-  return signal ? `signal ${signal}` : `exit code ${code}`;
 }

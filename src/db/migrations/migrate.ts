@@ -65,6 +65,20 @@ export async function currentRevision(database: Database): Promise<string | unde
   return database.reader(CONTEXT, async (tx) => findRevision(tx, await tableNames(tx)));
 }
 
+export interface SchemaDescription {
+  /** `undefined` where there is none. */
+  readonly revision: string | undefined;
+  readonly tables: ReadonlySet<string>;
+}
+
+/** What is in the database, for who wants to tell what a migration has made. */
+export async function describeSchema(database: Database): Promise<SchemaDescription> {
+  return database.reader(CONTEXT, async (tx) => {
+    const tables = await tableNames(tx);
+    return { tables, revision: await findRevision(tx, tables) };
+  });
+}
+
 /**
  * Stamps the database with a revision, without changing anything else.
  *

@@ -1,0 +1,308 @@
+import { createRequire } from "node:module";
+import { inspect } from "node:util";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+
+import { PolicyFileError } from "../auth/policy/policy-file-error.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/config.ts";
+import {
+  DatabaseUnavailable,
+  PermissionDenied,
+  SchemaMismatch,
+  TransactionConflict,
+} from "../db/errors.ts";
+import { makeDatabaseFolder } from "./make-database-folder.ts";
+import type { PolicyCheckOptions } from "./admin/policy.ts";
+import type { Terminal } from "./terminal.ts";
+import { WorkerEnded } from "./serve/worker-ended.ts";
+
+// The table of commands. Each imports its file when it is asked for: a start is mostly imports.
+
+/** What a command line is run in. */
+export interface Surroundings extends Terminal {
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Runs a command line, without the name of the program.
+ *
+ * @throws what {@link report} tells the operator
+ * @returns the exit code
+ */
+export async function runProgram(
+  args: readonly string[],
+  surroundings: Surroundings,
+): Promise<number> {
+  let exitCode = 0;
+  const program = describeProgram(surroundings, (code) => (exitCode = code));
+  await program.parseAsync(args, { from: "user" });
+  return exitCode;
+}
+
+/**
+ * Tells the operator what went wrong, with a stack trace only where it is a defect.
+ *
+ * @returns the exit code
+ */
+export function report(error: unknown, { problems }: Terminal): number {
+  if (error instanceof CommanderError) return exitCodeOf(error);
+  problems.write(isForOperator(error) ? `stowage: ${error.message}\n` : `${inspect(error)}\n`);
+  return 1;
+}
+
+function describeProgram(
+  surroundings: Surroundings,
+  onExitCode: (exitCode: number) => void,
+): Command {
+  const { environment, output, problems } = surroundings;
+
+  /** The action of a command, whose exit code becomes that of the program. */
+  const run = (execute: (command: Command) => Promise<number>) =>
+    async function (this: Command): Promise<void> {
+      onExitCode(await execute(this));
+    };
+  const load = (command: Command, overrides?: ConfigOverrides) =>
+    loadFor(command, environment, overrides);
+
+  const program = new Command("stowage")
+    .description(
+      "Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.",
+    )
+    .version(packageVersion(), "--version")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => problems.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "stowage: ")),
+    })
+    .exitOverride()
+    .option("--config-file <path>", "read this file; may be repeated, the last one counts", append)
+    .option("--config-dir <path>", "read the *.conf files in this directory after them", append)
+    .option("-d, --debug", "log at level DEBUG")
+    .option("--log-file <path>", "append log lines to this file")
+    .option("--log-dir <path>", "the directory of a relative log file")
+    .option("--use-json", "log JSON objects");
+
+  program
+    .command("serve")
+    .description("serve the API until told to stop")
+    .option("--host <address>", "the address to listen on")
+    .option("--port <number>", "the port to listen on; 0 lets the system choose one", portNumber)
+    .option("--workers <number>", "the number of processes that serve requests", workerCount)
+    .action(
+      run(async (command) => {
+        const { serve } = await import("./serve/serve.ts");
+        const { host, port, workers } = command.opts<ServeOptions>();
+        return serve({
+          load: () => load(command, { stowage: { host, port, workers } }),
+          environment,
+          output,
+        });
+      }),
+    );
+
+  const db = program.command("db").description("look after the database");
+
+  db.command("sync")
+    .description("create the schema, or bring it to the newest revision")
+    .action(
+      run(async (command) => {
+        const { syncDatabase } = await import("./admin/db.ts");
+        return syncDatabase(load(command).config, surroundings);
+      }),
+    );
+
+  db.command("version")
+    .description("print the revision of the schema")
+    .action(
+      run(async (command) => {
+        const { printDatabaseVersion } = await import("./admin/db.ts");
+        return printDatabaseVersion(load(command).config, surroundings);
+      }),
+    );
+
+  db.command("stamp")
+    .description("write down a revision without changing the schema")
+    .argument("<version>", "the revision, or head")
+    .action(
+      run(async (command) => {
+        const { stampDatabase } = await import("./admin/db.ts");
+        const [version = ""] = command.args;
+        return stampDatabase(load(command).config, version, surroundings);
+      }),
+    );
+
+  db.command("online_data_migrations")
+    .description("migrate data that older releases left behind")
+    .option("--max-count <number>", "stop after so many records")
+    .action(
+      run(async (command) => {
+        const { runOnlineDataMigrations } = await import("./admin/db.ts");
+        const { maxCount } = command.opts<{ maxCount?: string }>();
+        return runOnlineDataMigrations(load(command).config, maxCount, surroundings);
+      }),
+    );
+
+  const triggers = db
+    .command("triggers")
+    .description("let Placement write to the same database, during a rolling migration");
+
+  triggers
+    .command("install")
+    .description("see what other programs write; replaces triggers that are there")
+    .action(
+      run(async (command) => {
+        const { installDatabaseTriggers } = await import("./admin/triggers.ts");
+        return installDatabaseTriggers(load(command).config, surroundings);
+      }),
+    );
+
+  triggers
+    .command("remove")
+    .description("leave the tables as Placement knows them")
+    .action(
+      run(async (command) => {
+        const { removeDatabaseTriggers } = await import("./admin/triggers.ts");
+        return removeDatabaseTriggers(load(command).config, surroundings);
+      }),
+    );
+
+  program
+    .command("status")
+    .description("look at the deployment")
+    .command("upgrade")
+    .description("before an upgrade")
+    .command("check")
+    .description("tell whether the deployment is ready for a newer release")
+    .option("--json", "print JSON instead of a table")
+    .action(
+      run(async (command) => {
+        const { checkUpgrade } = await import("./admin/status.ts");
+        const { json = false } = command.opts<{ json?: true }>();
+        return checkUpgrade(load(command), { json }, surroundings);
+      }),
+    );
+
+  const policy = program.command("policy").description("look at who may do what");
+
+  policy
+    .command("list")
+    .description("print the rules in force, and where each is from")
+    .action(
+      run(async (command) => {
+        const { policyList } = await import("./admin/policy.ts");
+        return policyList(load(command), output, problems);
+      }),
+    );
+
+  policy
+    .command("sample")
+    .description("print a policy file with all defaults, commented out")
+    .action(
+      run(async () => {
+        const { policySample } = await import("./admin/policy.ts");
+        return policySample(output);
+      }),
+    );
+
+  policy
+    .command("check")
+    .description("tell what somebody may do: by the rules named, or by all of them")
+    .argument("[rule...]", "such as placement:allocations:update")
+    .option("--user <id>", "who asks")
+    .option("--user-domain <id>", "the domain of the user")
+    .option("--project <id>", "the project of the token")
+    .option("--project-domain <id>", "the domain of the project")
+    .option("--domain <id>", "the domain that the token is for")
+    .option("--system-scope <scope>", "the system that the token is for, which is: all")
+    .option("--role <name>", "a role of the user; may be repeated", append)
+    .option("--service-role <name>", "a role of the service that asks; may be repeated", append)
+    .option(
+      "--target-project <id>",
+      "the project that is asked about; that of the token by default",
+    )
+    .action(
+      run(async (command) => {
+        const { policyCheck } = await import("./admin/policy.ts");
+        const options = command.opts<PolicyCheckOptions>();
+        return policyCheck(load(command), command.args, options, output, problems);
+      }),
+    );
+
+  return program;
+}
+
+/** Options of every command, before or after its name. */
+interface GlobalOptions {
+  readonly configFile?: readonly string[];
+  readonly configDir?: readonly string[];
+  readonly debug?: boolean;
+  readonly logFile?: string;
+  readonly logDir?: string;
+  readonly useJson?: boolean;
+}
+
+interface ServeOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly workers?: number;
+}
+
+function loadFor(
+  command: Command,
+  environment: NodeJS.ProcessEnv,
+  overrides: ConfigOverrides = {},
+): LoadedConfig {
+  const { configFile, configDir, debug, logFile, logDir, useJson } =
+    command.optsWithGlobals<GlobalOptions>();
+  const loaded = loadConfig({
+    ...(configFile && { configFiles: configFile }),
+    ...(configDir && { configDirs: configDir }),
+    environment,
+    overrides: { ...overrides, default: { debug, logFile, logDir, useJson } },
+  });
+  makeDatabaseFolder(loaded);
+  return loaded;
+}
+
+function append(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+function portNumber(text: string): number {
+  return wholeNumber(text, 0, 65_535);
+}
+
+function workerCount(text: string): number {
+  return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+}
+
+/** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
+function exitCodeOf({ exitCode }: CommanderError): number {
+  return exitCode === 0 ? 0 : 2;
+}
+
+function isForOperator(error: unknown): error is Error {
+  return (
+    error instanceof ConfigError ||
+    error instanceof PolicyFileError ||
+    error instanceof SchemaMismatch ||
+    error instanceof DatabaseUnavailable ||
+    error instanceof TransactionConflict ||
+    error instanceof PermissionDenied ||
+    error instanceof WorkerEnded ||
+    // From the operating system, such as an address in use or a file that may not be written.
+    (error instanceof Error && "syscall" in error)
+  );
+}
+
+function packageVersion(): string {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+  return version;
+}
