@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
-import type { Counters } from "../observability/counters.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
@@ -30,7 +30,7 @@ import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from 
 
 export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */
-  readonly counters?: Pick<Counters, "increment">;
+  readonly metrics?: Pick<Metrics, "increment">;
   /** Where it is said that the database is away, and that it is back. */
   readonly logger?: Pick<Logger, "error" | "info" | "warn">;
   /** Is told, and not the log, when the start waits for the database. */
@@ -42,6 +42,12 @@ export interface DatabaseOptions extends ConnectionOptions {
 /** How often a transaction is run at most when it conflicts with those of other processes. */
 const MAX_ATTEMPTS = 10;
 const DELAY = { unitMs: 5, mostMs: 500 };
+
+/** What makes a transaction hard, as it is counted. */
+const COUNTED = {
+  retries: "stowage_claim_retries_total",
+  rollbacks: "stowage_transactions_rolled_back_total",
+} as const;
 
 const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
 const PROBE_TIMEOUT_MS = 2000;
@@ -55,7 +61,7 @@ export class Database {
   readonly adapter: DatabaseAdapter;
   readonly #readers: TransactionPool;
   readonly #writers: TransactionPool;
-  readonly #counters: DatabaseOptions["counters"];
+  readonly #metrics: DatabaseOptions["metrics"];
   readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
   readonly #servers: ReadonlySet<string>;
@@ -66,10 +72,10 @@ export class Database {
     options: DatabaseOptions,
   ) {
     this.#servers = servers;
-    const { onStatement, counters, logger } = options;
+    const { onStatement, metrics, logger } = options;
     this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
-    this.#counters = counters;
+    this.#metrics = metrics;
     this.#readers = adapter.createPool("read", onStatement);
     this.#writers = adapter.createPool("write", onStatement);
   }
@@ -277,7 +283,7 @@ export class Database {
   }
 
   #count(what: "retries" | "rollbacks", { effort }: DatabaseContext): void {
-    this.#counters?.increment(what);
+    this.#metrics?.increment(COUNTED[what], {});
     if (effort) effort[what] += 1;
   }
 

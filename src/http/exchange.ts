@@ -16,6 +16,8 @@ export interface RequestHead {
 
 /** One request and what becomes known of it on its way through the pipeline. */
 export class Exchange {
+  /** By the clock of `performance.now()`. */
+  readonly startedAtMs = performance.now();
   readonly requestId = newRequestId();
   readonly globalRequestId: string | undefined;
   readonly head: RequestHead;
@@ -32,6 +34,8 @@ export class Exchange {
   readonly effort: Effort = { retries: 0, rollbacks: 0 };
   credentials: Credentials | undefined;
   microversion: Microversion | undefined;
+  /** The template of the path, once it is known to lead somewhere. */
+  route: string | undefined;
 
   constructor(head: RequestHead, client: ClientView, flaw?: MessageFlaw) {
     this.head = head;

@@ -6,7 +6,7 @@ import type { PolicyDecision, PolicyTarget } from "../auth/policy/enforcer.ts";
 import { Unauthenticated, type Authenticator } from "../auth/authenticator.ts";
 import type { Config } from "../config/config.ts";
 import type { RequestContext } from "../domain/request-context.ts";
-import type { Counters } from "../observability/counters.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Service } from "../operations/service.ts";
 import { acceptableOffers } from "./accept.ts";
@@ -31,7 +31,7 @@ export interface PipelineParts {
   readonly authenticate: Authenticator;
   readonly policy: Policy;
   readonly logger: Logger;
-  readonly counters: Counters;
+  readonly metrics: Metrics;
 }
 
 /** Decides who may do what; the enforcer of policy rules is one. */
@@ -61,7 +61,7 @@ export class Pipeline {
 
   /** Never rejects; `undefined` when the client has gone away and nobody waits for an answer. */
   async answer(exchange: Exchange, source: RequestSource): Promise<Answer | undefined> {
-    const { config, logger, counters } = this.#parts;
+    const { config, logger, metrics } = this.#parts;
     let answer: Answer;
     try {
       answer = await this.#process(exchange, source);
@@ -70,7 +70,7 @@ export class Pipeline {
       answer = this.#explain(error, exchange);
     }
     if (config.cors.allowedOrigin.length > 0) answer = withCors(answer, exchange, config.cors);
-    count(answer, counters);
+    count(answer, exchange, metrics);
     logAnswer(logger, exchange, answer);
     return answer;
   }
@@ -106,10 +106,11 @@ export class Pipeline {
     exchange.credentials = await this.#parts.authenticate(head.headers, target);
   }
 
-  #findPath({ rawPath }: Exchange): RouteMatch {
-    const path = decodePercent(rawPath);
+  #findPath(exchange: Exchange): RouteMatch {
+    const path = decodePercent(exchange.rawPath);
     const match = path === undefined ? undefined : this.#parts.router.find(path);
     if (!match) throw new HttpError(404, "");
+    exchange.route = match.template;
     return match;
   }
 
@@ -159,7 +160,7 @@ export class Pipeline {
     if (error instanceof Unauthenticated) return this.#refuse(error, exchange);
     const problem = findProblem(error);
     if (problem) return renderError(problem, exchange);
-    this.#parts.counters.increment("unexpectedErrors");
+    this.#parts.metrics.increment("stowage_unexpected_errors_total", {});
     const message = error instanceof Error ? error.message : String(error);
     const err = error instanceof Error ? error : new Error(message);
     this.#parts.logger.error({ ...loggedRequest(exchange), err }, `Unexpected error: ${message}`);
@@ -207,11 +208,13 @@ function checkMediaTypes({ consumes, produces }: Route, { head, accept }: Exchan
   }
 }
 
-/** Answers that refuse a request because of what it contains. */
-const REFUSED_INPUT: ReadonlySet<number> = new Set([400, 406, 408, 413, 415, 431]);
+/** Stands for all paths that lead nowhere: clients can make up any number of them. */
+const NO_ROUTE = "none";
 
-function count({ status }: Answer, counters: Counters): void {
-  counters.countAnswer(status);
-  if (REFUSED_INPUT.has(status)) counters.increment("refusedInput");
-  if (status === 409) counters.increment("conflicts");
+function count({ status }: Answer, exchange: Exchange, metrics: Metrics): void {
+  const { head, route = NO_ROUTE, startedAtMs } = exchange;
+  const labels = { method: head.method, route };
+  const seconds = (performance.now() - startedAtMs) / 1000;
+  metrics.increment("stowage_http_requests_total", { ...labels, status: String(status) });
+  metrics.observe("stowage_http_request_duration_seconds", labels, seconds);
 }

@@ -5,6 +5,8 @@ export interface RouteMatch {
   readonly methods: ReadonlyMap<string, Route>;
   /** The value of an `Allow` header. */
   readonly allow: string;
+  /** Such as `/traits/{name}`. */
+  readonly template: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -30,6 +32,7 @@ export class Router {
       node.target = {
         methods: new Map(Object.entries(methods)),
         allow: Object.keys(methods).join(", "),
+        template,
         names,
       };
     }
@@ -39,15 +42,16 @@ export class Router {
     const values: string[] = [];
     const target = this.#root.find(segmentsOf(path), 0, values)?.target;
     if (!target) return undefined;
-    const { methods, allow, names } = target;
+    const { methods, allow, template, names } = target;
     const parameters = Object.fromEntries(names.map((name, at) => [name, values[at] ?? ""]));
-    return { methods, allow, parameters };
+    return { methods, allow, template, parameters };
   }
 }
 
 interface Target {
   readonly methods: ReadonlyMap<string, Route>;
   readonly allow: string;
+  readonly template: string;
   /** Of the parameters, in the order of the path. */
   readonly names: readonly string[];
 }

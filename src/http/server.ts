@@ -5,7 +5,7 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import { createKeystoneAuthenticator } from "../auth/keystone/keystone-authenticator.ts";
 import { authenticateWithoutKeystone } from "../auth/noauth.ts";
 import type { Config } from "../config/config.ts";
-import { Counters } from "../observability/counters.ts";
+import { Metrics } from "../observability/metrics.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Service } from "../operations/service.ts";
 import type { Answer } from "./answer.ts";
@@ -35,7 +35,7 @@ export interface ServerParts {
   readonly logger: Logger;
   /** By the configuration's `[api] auth_strategy` unless given. */
   readonly authenticate?: Authenticator;
-  readonly counters?: Counters;
+  readonly metrics?: Metrics;
   /** Where the configuration says unless given. */
   readonly places?: readonly ListeningPlace[];
   /** Throws where an address must not be listened on. */
@@ -49,7 +49,7 @@ export interface RunningServer {
   readonly addresses: readonly ListeningAddress[];
   /** Such as `http://127.0.0.1:8778`. */
   readonly url: string;
-  readonly counters: Counters;
+  readonly metrics: Metrics;
   /**
    * Serves by another configuration from the next request on; where and how long it listens stays.
    *
@@ -63,11 +63,11 @@ export interface RunningServer {
 /** Starts to serve; rejects when the address cannot be listened on. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, logger, places = [configuredPlace(config)], checkAddress = () => {} } = parts;
-  const counters = parts.counters ?? new Counters();
+  const metrics = parts.metrics ?? new Metrics();
   const router = new Router(parts.routes);
   const makePipeline = (fresh: ReloadableParts) => {
     const authenticate = parts.authenticate ?? authenticatorFor(fresh.config, logger);
-    return new Pipeline({ ...parts, ...fresh, router, authenticate, counters });
+    return new Pipeline({ ...parts, ...fresh, router, authenticate, metrics });
   };
   const listener = new Listener(makePipeline(parts), config, logger);
   const sockets = await ListeningSockets.open(places, config, logger, {
@@ -77,7 +77,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   return {
     addresses: sockets.addresses,
     url: sockets.url,
-    counters,
+    metrics,
     reload(fresh) {
       const pipeline = makePipeline(fresh);
       sockets.reloadCertificate(fresh.config.stowage);

@@ -15,7 +15,7 @@ const UNKNOWN_WRITER =
 
 export interface OpenServiceOptions extends Pick<
   DatabaseOptions,
-  "onStatement" | "counters" | "logger"
+  "onStatement" | "metrics" | "logger"
 > {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;

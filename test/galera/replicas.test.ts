@@ -180,7 +180,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       proxy.release();
       expect((await claiming).status).toBe(204);
       for (const each of replicas) expect(await usedAccordingTo(each)).toBe(1);
-      expect(stranded.counters.get("retries")).toBe(1);
+      expect(await stranded.metrics.total("stowage_claim_retries_total")).toBe(1);
     } finally {
       proxy.release();
       await stranded.stop();

@@ -144,9 +144,9 @@ test("% and _ stand for themselves where names are compared", async () => {
   }
 });
 
-test("after all that, nobody was surprised, no line was forged and no prototype has grown", () => {
-  const { counters, log } = target.stowage;
-  expect(counters.get("unexpectedErrors")).toBe(0);
+test("after all that, nobody was surprised, no line was forged and no prototype has grown", async () => {
+  const { metrics, log } = target.stowage;
+  await expect(metrics.total("stowage_unexpected_errors_total")).resolves.toBe(0);
   expect(
     log.filter((line) => !/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \d+ [A-Z]+ /.test(line)),
   ).toEqual([]);

@@ -101,7 +101,7 @@ text &amp; &quot;more&quot;
   });
 
   test("that nobody foresaw is 500 without internals, and logged with its stack", async () => {
-    const { url, log, counters } = await serve();
+    const { url, log, metrics } = await serve();
     const response = await fetch(`${url}/failures/other`, { headers: ADMIN });
     expect(response.status).toBe(500);
     const { detail, request_id: requestId } = await errorOf(response);
@@ -112,7 +112,7 @@ text &amp; &quot;more&quot;
     const line = lines.find((text) => text.includes("Unexpected error: unexpected <secret>"));
     expect(line).toContain(` ERROR stowage [None ${requestId} admin admin - - -] `);
     expect(log.join("")).toMatch(/ERROR .* at .*support\.ts/);
-    expect(counters.get("unexpectedErrors")).toBe(1);
+    await expect(metrics.total("stowage_unexpected_errors_total")).resolves.toBe(1);
   });
 
   test("never echoes what a client sent at length", async () => {
@@ -123,14 +123,23 @@ text &amp; &quot;more&quot;
   });
 });
 
-describe("the counters", () => {
-  test("count answers by status, refused input and conflicts", async () => {
-    const { url, counters } = await serve();
-    for (const path of ["/", "/things?x=1", "/failures/exists", "/nowhere"]) {
+describe("the metrics", () => {
+  test("count answers by method, route and status, with one name for all paths to nowhere", async () => {
+    const { url, metrics } = await serve();
+    for (const path of ["/", "/things?x=1", "/failures/exists", "/nowhere", "/elsewhere"]) {
       await fetch(url + path, { headers: ADMIN });
     }
-    const { counts, answersByStatus } = counters.snapshot();
-    expect(counts).toMatchObject({ refusedInput: 1, conflicts: 1, unexpectedErrors: 0 });
-    expect(Object.fromEntries(answersByStatus)).toEqual({ 200: 1, 400: 1, 404: 1, 409: 1 });
+    const count = (route: string, status: string) =>
+      metrics.total("stowage_http_requests_total", { method: "GET", route, status });
+    expect([
+      await count("/", "200"),
+      await count("/things", "400"),
+      await count("/failures/{kind}", "409"),
+      await count("none", "404"),
+      await metrics.total("stowage_unexpected_errors_total"),
+    ]).toEqual([1, 1, 1, 2, 0]);
+    expect(await metrics.text()).toContain(
+      'stowage_http_request_duration_seconds_count{method="GET",route="/things"} 1',
+    );
   });
 });

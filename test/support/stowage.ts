@@ -10,8 +10,8 @@ import { ROUTES } from "../../src/api/placement/routes.ts";
 import { PolicyEnforcer } from "../../src/auth/policy/enforcer.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";
-import { Counters } from "../../src/observability/counters.ts";
 import { createLogger } from "../../src/observability/logger.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
 import { openService } from "../../src/operations/open-service.ts";
 import type { Service } from "../../src/operations/service.ts";
 import { ROOT } from "../source-files.ts";
@@ -27,7 +27,7 @@ export async function makeFolder(): Promise<{ path: string; remove(): Promise<vo
 export interface LocalStowage {
   readonly client: Client;
   readonly service: Service;
-  readonly counters: Counters;
+  readonly metrics: Metrics;
   /** The texts of the statements so far; to be emptied at will. */
   readonly statements: string[];
   /** What was logged so far, line by line. */
@@ -56,19 +56,19 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
   const policy = PolicyEnforcer.load({ config, directories: [] }, (warning) =>
     logger.warn(warning),
   );
-  const counters = new Counters();
+  const metrics = new Metrics();
   const service = await openService(config, {
-    counters,
+    metrics,
     logger,
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });
-  const server = await startServer({ config, service, routes: ROUTES, policy, logger, counters });
+  const server = await startServer({ config, service, routes: ROUTES, policy, logger, metrics });
   const client = new Client(server.url);
   return {
     client,
     service,
-    counters,
+    metrics,
     statements,
     log,
     async stop() {

@@ -5,7 +5,7 @@ import { parseConnectionUrl } from "../../config/connection-url.ts";
 import { SqliteLock } from "../../db/adapters/sqlite-lock.ts";
 import type { ListeningPlace } from "../../http/listen.ts";
 import { startServer, type RunningServer } from "../../http/server.ts";
-import { Counters } from "../../observability/counters.ts";
+import { Metrics } from "../../observability/metrics.ts";
 import type { Logger } from "../../observability/logger.ts";
 import { keepHouse } from "../../operations/housekeeping.ts";
 import { openService } from "../../operations/open-service.ts";
@@ -69,14 +69,14 @@ export class Replica implements Reloadable {
   ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
-    const counters = new Counters();
+    const metrics = new Metrics();
     const service = await openService(config, {
-      counters,
+      metrics,
       logger,
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
     try {
-      const parts = { config, service, routes: ROUTES, policy, logger, counters };
+      const parts = { config, service, routes: ROUTES, policy, logger, metrics };
       const server = await startServer({
         ...parts,
         ...(places.length > 0 && { places }),
