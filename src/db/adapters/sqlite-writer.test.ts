@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Statement } from "./session.ts";
 import { SqliteWriter, type SqliteWriterLimits } from "./sqlite-writer.ts";
@@ -105,6 +105,26 @@ test("neither a long transaction nor a part of one is run in this thread", async
   expect(last).toBeInstanceOf(Promise);
   await last;
   expect(count()).toBe(5);
+});
+
+test("the other thread is started when there is something for it to do", async () => {
+  const started = vi.fn<() => void>();
+  process.on("worker", started);
+  const session = open({ quickMs: Infinity, quickOnesPerMs: 0 });
+  await session.writeAhead();
+  expect(await isRunHere(session, 1)).toBe(true);
+  expect(started).not.toHaveBeenCalled();
+  await session.run("select 1", []);
+  expect(started).toHaveBeenCalledOnce();
+  process.off("worker", started);
+});
+
+test("a database that has another kind of journal gets one that is written ahead", async () => {
+  outside.exec("PRAGMA journal_mode = DELETE");
+  const session = open({});
+  await session.writeAhead();
+  const { rows } = await session.run("pragma journal_mode", []);
+  expect(rows).toEqual([{ journal_mode: "wal" }]);
 });
 
 function open(limits: Partial<SqliteWriterLimits>, checkpointAfterPages = 1000): SqliteWriter {

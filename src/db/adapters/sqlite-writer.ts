@@ -28,7 +28,9 @@ export class SqliteWriter implements Session {
   readonly runsInTurn = true;
   readonly #limits: SqliteWriterLimits;
   readonly #here: LocalSqliteSession;
-  readonly #thread: SqliteThread;
+  readonly #options: SqliteOptions;
+  /** Started when it is first needed: it takes some 80 ms, and many a command writes nothing. */
+  #startedThread: SqliteThread | undefined;
   /** So many have yet to be quick. */
   #toProve: number;
   #leftOfTurn: number;
@@ -39,7 +41,16 @@ export class SqliteWriter implements Session {
     this.#toProve = limits.quickOnesPerMs;
     this.#leftOfTurn = limits.turn;
     this.#here = new LocalSqliteSession({ ...options, busyTimeoutMs: 0, checkpointAfterPages: 0 });
-    this.#thread = new SqliteThread(options);
+    this.#options = options;
+  }
+
+  get #thread(): SqliteThread {
+    return (this.#startedThread ??= new SqliteThread(this.#options));
+  }
+
+  /** Lets readers and writers not wait for each other. A database for which that is so needs no thread. */
+  async writeAhead(): Promise<void> {
+    if (!this.#isWritingAhead()) await this.run("pragma journal_mode = wal", []);
   }
 
   run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
@@ -64,7 +75,15 @@ export class SqliteWriter implements Session {
 
   async close(): Promise<void> {
     this.#here.close();
-    await this.#thread.close();
+    await this.#startedThread?.close();
+  }
+
+  /** Not as far as can be told where another process has the lock: the other thread waits for it. */
+  #isWritingAhead(): boolean {
+    const [mode] = this.#here.runSeries([
+      { text: "pragma journal_mode", parameterSets: [[]] },
+    ]).results;
+    return (mode?.rows[0] as { journal_mode?: unknown } | undefined)?.journal_mode === "wal";
   }
 
   async #prove(statements: readonly Statement[]): Promise<SeriesOutcome> {

@@ -158,7 +158,7 @@ function openForReading(options: SqliteOptions): Session {
 async function openForWriting(options: SqliteOptions): Promise<Session> {
   const session = new SqliteWriter(options);
   try {
-    await session.run("pragma journal_mode = wal", []);
+    await session.writeAhead();
     return session;
   } catch (error) {
     await session.close();
