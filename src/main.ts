@@ -1,5 +1,8 @@
 import { report, runProgram } from "./cli/program.ts";
 
+// Files of records and log lines, whatever makes them, are not for everybody on this machine.
+process.umask(process.umask(0o027) | 0o027);
+
 const surroundings = {
   environment: process.env,
   output: process.stdout,

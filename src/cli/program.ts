@@ -61,8 +61,8 @@ function describeProgram(
     async function (this: Command): Promise<void> {
       onExitCode(await execute(this));
     };
-  const load = (command: Command, overrides?: ConfigOverrides) =>
-    loadFor(command, environment, overrides);
+  const load = (command: Command, overrides?: ConfigOverrides, isDemo?: boolean) =>
+    loadFor(command, environment, overrides, isDemo);
 
   const program = new Command("stowage")
     .description(
@@ -89,12 +89,13 @@ function describeProgram(
     .option("--host <address>", "the address to listen on")
     .option("--port <number>", "the port to listen on; 0 lets the system choose one", portNumber)
     .option("--workers <number>", "the number of processes that serve requests", workerCount)
+    .option("--demo", "a first look: read no configuration, use SQLite, ask nobody for a password")
     .action(
       run(async (command) => {
         const { serve } = await import("./serve/serve.ts");
-        const { host, port, workers } = command.opts<ServeOptions>();
+        const { host, port, workers, demo } = command.opts<ServeOptions>();
         return serve({
-          load: () => load(command, { stowage: { host, port, workers } }),
+          load: () => load(command, { stowage: { host, port, workers } }, demo),
           environment,
           output,
         });
@@ -246,12 +247,14 @@ interface ServeOptions {
   readonly host?: string;
   readonly port?: number;
   readonly workers?: number;
+  readonly demo?: true;
 }
 
 function loadFor(
   command: Command,
   environment: NodeJS.ProcessEnv,
   overrides: ConfigOverrides = {},
+  isDemo = false,
 ): LoadedConfig {
   const { configFile, configDir, debug, logFile, logDir, useJson } =
     command.optsWithGlobals<GlobalOptions>();
@@ -259,6 +262,8 @@ function loadFor(
     ...(configFile && { configFiles: configFile }),
     ...(configDir && { configDirs: configDir }),
     environment,
+    isDemo,
+    isInteractive: process.stdin.isTTY,
     overrides: { ...overrides, default: { debug, logFile, logDir, useJson } },
   });
   makeDatabaseFolder(loaded);

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
+import { isThere } from "./is-there.ts";
 
 /** The environment variables of a process, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,7 +38,11 @@ const DIRECTORY_NAME = "placement.conf.d";
  * in {@link standardDirectories}. The default directory is the first `placement.conf.d` in the same
  * places; upstream does not look for it in `$OS_PLACEMENT_CONFIG_DIR`.
  *
- * @throws ConfigError when a directory that was asked for does not exist.
+ * What was asked for must be there, and what is there must be readable: a service that does not find
+ * its configuration would run without authentication.
+ *
+ * @throws ConfigError when a directory that was asked for does not exist or holds no `*.conf`, or
+ *   when it cannot be told whether a file is there.
  */
 export function locateConfig(request: ConfigLocationRequest): ConfigLocations {
   const absolute = (path: string) => absolutePath(path, request);
@@ -52,9 +57,7 @@ export function locateConfig(request: ConfigLocationRequest): ConfigLocations {
   }
 
   const given = request.configDirs?.map(absolute) ?? [];
-  for (const directory of given) {
-    if (!existsSync(directory)) throw new ConfigError(`${directory}: no such directory`);
-  }
+  for (const directory of given) checkGivenDirectory(directory);
   const directories =
     given.length > 0
       ? given
@@ -89,16 +92,37 @@ function absolutePath(path: string, request: ConfigLocationRequest): string {
   return resolve(request.workingDirectory ?? process.cwd(), expanded);
 }
 
+function checkGivenDirectory(directory: string): void {
+  if (!exists(directory)) throw new ConfigError(`${directory}: no such directory`);
+  if (configFilesIn(directory).length > 0) return;
+  throw new ConfigError(`${directory}: there is no *.conf file in this directory`);
+}
+
 function firstExisting(directories: readonly string[], name: string): string[] {
-  const found = directories.map((directory) => join(directory, name)).find(existsSync);
+  const found = directories.map((directory) => join(directory, name)).find(exists);
   return found === undefined ? [] : [found];
 }
 
+function exists(path: string): boolean {
+  return lookAt(path, () => isThere(path));
+}
+
 function configFilesIn(directory: string): string[] {
-  return readdirSync(directory)
+  return lookAt(directory, () => readdirSync(directory))
     .filter((name) => name.endsWith(".conf") && !name.startsWith("."))
     .sort()
     .map((name) => join(directory, name));
+}
+
+function lookAt<Result>(path: string, look: () => Result): Result {
+  try {
+    return look();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`${path}: it cannot be told what is there: ${code ?? message}`, {
+      cause: error,
+    });
+  }
 }
 
 function unique(values: readonly string[]): string[] {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as fc from "fast-check";
@@ -117,6 +117,47 @@ describe("where the configuration is found", () => {
     );
   });
 
+  test.each(["", "policy.yaml"])(
+    "a directory that was asked for and has no *.conf is an error: %j",
+    (name) => {
+      mkdirSync(join(root, "parts"));
+      if (name !== "") write(`parts/${name}`, "");
+      expect(() => load({ configDirs: ["parts"] })).toThrow(
+        new ConfigError(`${join(root, "parts")}: there is no *.conf file in this directory`),
+      );
+    },
+  );
+
+  test("a file in place of a directory, or a directory in place of a file, is an error", () => {
+    const file = write("x.conf", CONNECTION);
+    expect(() => load({ configDirs: [file] })).toThrow(`${file}: it cannot be told`);
+    expect(() => load({ configFiles: [root] })).toThrow(`${root}: cannot be read: EISDIR`);
+  });
+
+  test.each(["placement.conf", "placement.conf.d"])(
+    "what is there but cannot be seen is an error, not an absence: %s behind a link to itself",
+    (name) => {
+      // As with a folder of rights 0750, but so that the superuser is stopped, too.
+      mkdirSync(join(root, "etc"), { recursive: true });
+      symlinkSync("placement", join(root, "etc/placement"));
+      if (name === "placement.conf.d") write("home/placement.conf", CONNECTION);
+      expect(() => load()).toThrow(
+        new ConfigError(
+          `${join(root, "etc/placement", name)}: it cannot be told what is there: ELOOP`,
+        ),
+      );
+    },
+  );
+
+  test.each(["etc/placement/placement.conf", "etc/placement"])(
+    "a link that leads nowhere is an error, not an absence: %s",
+    (link) => {
+      mkdirSync(dirname(join(root, link)), { recursive: true });
+      symlinkSync("/nowhere/else", join(root, link));
+      expect(() => load()).toThrow(`${join(root, link)}: the link leads nowhere`);
+    },
+  );
+
   test("a file that is not UTF-8 is an error", () => {
     const file = write("placement.conf", "");
     writeFileSync(file, Buffer.from([0x5b, 0xff]));
@@ -125,7 +166,7 @@ describe("where the configuration is found", () => {
 
   test("files named in options are looked for beside the configuration first", () => {
     const file = write("own/placement.conf", CONNECTION);
-    mkdirSync(join(root, "parts"));
+    write("parts/x.conf", "");
     expect(load({ configFiles: [file], configDirs: ["parts"] }).directories).toEqual([
       join(root, "parts"),
       join(root, "own"),
@@ -316,26 +357,68 @@ describe("what is wrong is said", () => {
     expect(() => loadText(`${CONNECTION}[placement_database]\n${name} = ${least}`)).not.toThrow();
   });
 
-  test("a configuration without a database is an error", () => {
-    expect(() => loadText("[stowage]\nport = 1")).toThrow(
+  test("a configuration without a database is an error that names the files and variables read", () => {
+    expect(() => loadText("[stowage]\nport = 1", { OS_API__AUTH_STRATEGY: "noauth2" })).toThrow(
       new ConfigError(
-        "[placement_database] connection is not set; write it to the configuration file or set OS_PLACEMENT_DATABASE__CONNECTION",
+        `[placement_database] connection is not set in what was read: ${join(root, "placement.conf")}, ` +
+          "OS_API__AUTH_STRATEGY; write it to the configuration file or set " +
+          "OS_PLACEMENT_DATABASE__CONNECTION (for a first look without configuration: stowage serve --demo)",
       ),
     );
   });
 
   test("an unknown option of a known group is a warning, an unknown group is not", () => {
     const { warnings } = loadText(
-      `${CONNECTION}conection = x\n[profiler]\nenabled = true\n[default]\ndebug = true\n[DEFAULT]\nDebug = true`,
-      { OS_API__STRATEGY: "x", OS_CACHE__ENABLED: "x", OS_AUTH_URL: "x" },
+      `${CONNECTION}conection = x\n[oslo_concurrency]\nlock_path = x\n[default]\ndebug = true\n[DEFAULT]\nDebug = true`,
+      { OS_API__STRATEGY: "x", OS_NOVA__REGION: "x", OS_AUTH_URL: "x" },
     );
     const file = join(root, "placement.conf");
     expect(warnings).toEqual([
       `${file}:3: [placement_database] conection is unknown and has no effect`,
       `${file}:9: [DEFAULT] Debug is unknown and has no effect`,
       "environment variable OS_API__STRATEGY: [api] strategy is unknown and has no effect",
+      `${file}:7: [default] is unknown and has no effect; is [DEFAULT] meant?`,
     ]);
   });
+
+  test("a group that means something elsewhere, but nothing here, is one warning", () => {
+    const { warnings } = loadText(
+      `${CONNECTION}[profiler]\nenabled = true\nhmac_keys = x\n[healthcheck]\nbackends = x\n[audit_middleware_notifications]\ndriver = log`,
+      { OS_CACHE__ENABLED: "true", OS_PROFILER__ENABLED: "true" },
+    );
+    const file = join(root, "placement.conf");
+    expect(warnings).toEqual([
+      `${file}:4: [profiler] has no effect: requests are not traced with OSprofiler`,
+      `${file}:7: [healthcheck] has no effect: GET / tells whether the service is there`,
+      `${file}:9: [audit_middleware_notifications] has no effect: no audit events are sent; see the table stowage_changes`,
+      "environment variable OS_CACHE__ENABLED: [cache] has no effect: validated tokens are cached in the memory of the process",
+    ]);
+  });
+
+  test("a misspelt group is a warning that names the one that may be meant", () => {
+    const { warnings } = loadText(
+      `${CONNECTION}[placement-database]\nmax_retries = 1\n[keystone_authtokn]\npassword = x\n[DEFUALT]\ndebug = 1`,
+      { OS_STOWGE__PORT: "1" },
+    );
+    const file = join(root, "placement.conf");
+    expect(warnings).toEqual([
+      `${file}:4: [placement-database] is unknown and has no effect; is [placement_database] meant?`,
+      `${file}:6: [keystone_authtokn] is unknown and has no effect; is [keystone_authtoken] meant?`,
+      `${file}:8: [defualt] is unknown and has no effect; is [DEFAULT] meant?`,
+      "environment variable OS_STOWGE__PORT: [stowge] is unknown and has no effect; is [stowage] meant?",
+    ]);
+  });
+
+  test.each(["OS_API_AUTH_STRATEGY", "os_api__auth_strategy", "OS_api__AUTH_STRATEGY"])(
+    "a variable that is almost spelt right is a warning: %s",
+    (variable) => {
+      const { warnings, config } = loadText(CONNECTION, { [variable]: "noauth2" });
+      expect(config.api.authStrategy).toBe("keystone");
+      expect(warnings).toEqual([
+        `environment variable ${variable} is not read: it must be OS_<GROUP>__<OPTION>, in capitals`,
+      ]);
+    },
+  );
 
   test("a deprecated name works, with a warning, unless the present name is in the same file", () => {
     const { config, warnings } = loadText(
@@ -380,6 +463,64 @@ describe("without any configuration", () => {
     expect(isZeroConfig).toBe(true);
     expect(config.api.authStrategy).toBe("keystone");
     expect(config.placementDatabase.connection).toBe("sqlite:////data/stowage/placement.sqlite");
+  });
+
+  test("variables of [stowage] alone change nothing but what they say", () => {
+    const environment = { OS_STOWAGE__PORT: "1234", OS_STOWAGE__PROT: "1" };
+    const { config, ...loaded } = load({ environment });
+    expect(loaded).toMatchObject({
+      isZeroConfig: true,
+      variables: ["OS_STOWAGE__PORT", "OS_STOWAGE__PROT"],
+      warnings: [expect.stringContaining("[stowage] prot is unknown")],
+    });
+    expect(config.api.authStrategy).toBe("noauth2");
+    expect(config.stowage.port).toBe(1234);
+  });
+
+  test.each([
+    "OS_PLACEMNT_DATABASE__CONNECTION",
+    "OS_STOWGE__PORT",
+    "OS_PLACEMENT_DATABASE_CONNECTION",
+    "os_api__auth_strategy",
+    "OS_OTHER_SERVICE__OPTION",
+  ])("a variable that may be a misspelt one ends the defaults: %s", (variable) => {
+    expect(() => load({ environment: { [variable]: "x" } })).toThrow(
+      `[placement_database] connection is not set in what was read: ${variable};`,
+    );
+  });
+
+  test("variables of OpenStack's clients are none of ours", () => {
+    const environment = { OS_AUTH_URL: "x", OS_CLOUD: "x", OS_PLACEMENT_API_VERSION: "1.39" };
+    expect(load({ environment })).toMatchObject({ isZeroConfig: true, warnings: [] });
+  });
+
+  test.each([{ NOTIFY_SOCKET: "/run/systemd/notify" }, { INVOCATION_ID: "1" }])(
+    "nothing is assumed under a service manager: %j",
+    (environment) => {
+      expect(() => load({ environment })).toThrow(/there is no configuration.*--config-file/);
+      expect(load({ environment, isDemo: true }).isZeroConfig).toBe(true);
+    },
+  );
+
+  test("a terminal that systemd has started is no service", () => {
+    const environment = { INVOCATION_ID: "1" };
+    expect(load({ environment, isInteractive: true }).isZeroConfig).toBe(true);
+  });
+
+  test("--demo takes no notice of files, variables and policy files", () => {
+    write("etc/placement/placement.conf", "[nonsense");
+    const environment = { OS_API__AUTH_STRATEGY: "keystone", OS_STOWAGE__HOST: "0.0.0.0" };
+    const loaded = load({ environment, isDemo: true, overrides: { stowage: { port: 1 } } });
+    expect(loaded).toMatchObject({ sources: [], variables: [], directories: [], warnings: [] });
+    expect(loaded).toMatchObject({
+      isZeroConfig: true,
+      config: { api: { authStrategy: "noauth2" }, stowage: { host: "127.0.0.1", port: 1 } },
+    });
+  });
+
+  test("--demo and a configuration that is named contradict each other", () => {
+    const file = write("placement.conf", CONNECTION);
+    expect(() => load({ isDemo: true, configFiles: [file] })).toThrow("--demo reads no config");
   });
 
   test("one variable or one file, even an empty one, makes upstream's defaults count", () => {

@@ -45,6 +45,10 @@ export type ConfigOverrides = {
 };
 
 export interface LoadConfigRequest extends ConfigLocationRequest {
+  /** `--demo`: the defaults of a first look, whatever files and variables there are. */
+  readonly isDemo?: boolean;
+  /** Somebody sits at a terminal. */
+  readonly isInteractive?: boolean;
   /** What the command line says; it outranks environment and files. */
   readonly overrides?: ConfigOverrides;
 }
@@ -53,11 +57,15 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The files that were read, in order; the later one counts. */
   readonly sources: readonly string[];
+  /** The environment variables that were read. */
+  readonly variables: readonly string[];
+  /** The options, as `[group] name`, that files or variables say something of. */
+  readonly named: readonly string[];
   /** Where to look for files that an option names by a relative path, such as `policy.yaml`. */
   readonly directories: readonly string[];
   /** For the operator, each naming its file and line or its environment variable. */
   readonly warnings: readonly string[];
-  /** There was no file and no environment variable: the defaults of a first look are in effect. */
+  /** Nothing was configured, or nothing is to be read: the defaults of a first look are in effect. */
   readonly isZeroConfig: boolean;
 }
 
@@ -67,23 +75,63 @@ export interface LoadedConfig {
  *
  * Where nobody has configured anything, Stowage runs on an SQLite file of the user's with `noauth2`.
  * One file, even an empty one, or one variable ends that, so that a service with a misspelt option
- * does not start without authentication.
+ * does not start without authentication; only those of `[stowage]` do not. Under a service manager
+ * nothing is assumed: what it starts was meant to be configured.
  *
  * @throws ConfigError when a file cannot be read, a value is not allowed or a required one is missing.
  */
 export function loadConfig(request: LoadConfigRequest): LoadedConfig {
   const { overrides = {}, environment } = request;
+  if (request.isDemo) return loadDemo(request);
   const { files, directories } = locateConfig(request);
   const written = new WrittenOptions(files, environment);
   const isZeroConfig = written.isEmpty;
+  if (isZeroConfig) refuseUnderServiceManager(request, directories);
+  const { variables } = written;
   const resolver = new OptionResolver({
     override: (option) => valueIn(overrides, option),
     written,
     defaultOf: isZeroConfig ? withDefaults(zeroConfig(environment)) : withDefaults({}),
   });
-  const config = buildConfig(resolver);
+  const config = buildConfig(resolver, [...files, ...variables]);
   const warnings = [...written.warnings(), ...resolver.warnings];
-  return { config, sources: files, directories, warnings, isZeroConfig };
+  const named = ALL_OPTIONS.filter((option) => written.has(option)).map(optionLabel);
+  return { config, sources: files, directories, variables, named, warnings, isZeroConfig };
+}
+
+/** Nothing that lies around on the machine counts, not even policy files: only the command line. */
+function loadDemo({ configFiles, configDirs, environment, overrides = {} }: LoadConfigRequest) {
+  if (configFiles || configDirs) {
+    throw new ConfigError(
+      "--demo reads no configuration: leave out --config-file and --config-dir",
+    );
+  }
+  const nothing = { sources: [], directories: [], variables: [], named: [], warnings: [] };
+  const resolver = new OptionResolver({
+    override: (option) => valueIn(overrides, option),
+    written: new WrittenOptions([], {}),
+    defaultOf: withDefaults(zeroConfig(environment)),
+  });
+  return { config: buildConfig(resolver), ...nothing, isZeroConfig: true };
+}
+
+/**
+ * systemd sets `INVOCATION_ID` for what it starts, and `NOTIFY_SOCKET` where it waits for word. A
+ * desktop's terminal is started by systemd as well, and hands the former on to its shells.
+ */
+function refuseUnderServiceManager(
+  { environment, isInteractive = false }: LoadConfigRequest,
+  directories: readonly string[],
+): void {
+  const isService =
+    environment["NOTIFY_SOCKET"] !== undefined ||
+    (environment["INVOCATION_ID"] !== undefined && !isInteractive);
+  if (!isService) return;
+  throw new ConfigError(
+    `there is no configuration, neither a placement.conf in ${directories.join(", ")} nor a variable ` +
+      "OS_<GROUP>__<OPTION>, and under a service manager none is assumed; name one with --config-file, " +
+      "or say --demo",
+  );
 }
 
 /**
@@ -122,11 +170,12 @@ function valueIn(values: ConfigOverrides, { group, name }: Option): OptionValue 
   return groups[camelCase(group)]?.[camelCase(name)];
 }
 
-function buildConfig(resolver: OptionResolver): Config {
+/** @param read the files and variables that were read, for a message */
+function buildConfig(resolver: OptionResolver, read: readonly string[] = []): Config {
   const config: Record<string, Record<string, OptionValue>> = {};
   for (const option of ALL_OPTIONS) {
     const value = resolver.valueOf(option);
-    if (value === undefined && isRequired(option)) throw missing(option);
+    if (value === undefined && isRequired(option)) throw missing(option, read);
     const group = (config[camelCase(option.group)] ??= {});
     group[camelCase(option.name)] = typeof value === "object" ? Object.freeze([...value]) : value;
   }
@@ -139,9 +188,11 @@ function isRequired({ definition }: Option): boolean {
   return definition.type === "string" && definition.required === true;
 }
 
-function missing(option: Option): ConfigError {
+function missing(option: Option, read: readonly string[]): ConfigError {
   const variable = `OS_${option.group}__${option.name}`.toUpperCase();
+  const where = read.length === 0 ? "" : ` in what was read: ${read.join(", ")}`;
   return new ConfigError(
-    `${optionLabel(option)} is not set; write it to the configuration file or set ${variable}`,
+    `${optionLabel(option)} is not set${where}; write it to the configuration file or set ` +
+      `${variable} (for a first look without configuration: stowage serve --demo)`,
   );
 }

@@ -36,6 +36,12 @@ With no file and no variable at all, Stowage keeps its records in the file
 \`stowage/placement.sqlite\` in \`$XDG_DATA_HOME\` (\`~/.local/share\`), which does not depend on the
 directory it is started in, and uses \`auth_strategy = noauth2\`. One file or one variable ends that:
 then \`[placement_database] connection\` is required and \`auth_strategy\` is \`keystone\`, as in upstream.
+Variables of \`[stowage]\` do not. Under a service manager (\`NOTIFY_SOCKET\`, or \`INVOCATION_ID\` without a
+terminal) nothing is assumed. \`stowage serve --demo\` is the first look whatever files and variables there are.
+
+What was asked for has to be there: a file of \`--config-file\`, a \`*.conf\` in each \`--config-dir\`,
+\`placement.conf\` in \`$OS_PLACEMENT_CONFIG_DIR\`. Of what was not, only what is certainly not there counts as
+absent: a file or folder that may not be looked at, or a link that leads nowhere, ends the start.
 
 ## How a file is written
 
@@ -58,8 +64,9 @@ service_token_roles = service,
   written \`$$\`; remember that for passwords.
 - True and false may also be written yes and no, on and off, 1 and 0, in any case.
 - White space around a value is dropped. Quotes around a value keep it.
-- An unknown option is a warning, a value that is not allowed an error, and a group that is not on
-  this page is left to others.`;
+- An unknown option is a warning, and so is a group whose name is almost one of this page, or that means
+  nothing here (\`[profiler]\`, \`[healthcheck]\`, \`[cache]\`, \`[audit_middleware_notifications]\`). Other groups
+  are left to others. A value that is not allowed is an error.`;
 
 function groupSection(group: string, help: string): string {
   const options = ALL_OPTIONS.filter((option) => option.group === group);

@@ -8,6 +8,7 @@ import { describeOptions } from "./logged-options.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import { oneAtATime, Reloader } from "./reload.ts";
 import { Replica } from "./replica.ts";
+import { describeRisks } from "./risks.ts";
 import { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
 import { announceToPrimary, configFromPrimary, checkDatabase, Workers } from "./workers.ts";
@@ -46,11 +47,12 @@ async function prepare(
   const loaded = load();
   const { config } = loaded;
   checkDatabase(config);
-  if (places.length > 0) return loaded;
+  const warned = { ...loaded, warnings: [...loaded.warnings, ...describeRisks(config)] };
+  if (places.length > 0) return warned;
   const place = configuredPlace(config);
   if ("host" in place) refuseOpenDoors(config, place);
   await removeDeadSocket(place);
-  return loaded;
+  return warned;
 }
 
 interface Beginning {
@@ -98,7 +100,8 @@ async function serveAsWorker({ loaded, places, logger, signals }: Beginning): Pr
   return 0;
 }
 
-function greeting({ config, isZeroConfig }: LoadedConfig, url: string): string {
+function greeting(loaded: LoadedConfig, url: string): string {
+  const { config } = loaded;
   const { connection, connectionParameters } = config.placementDatabase;
   const { pathPrefix, workers } = config.stowage;
   const database = describeConnection(parseConnectionUrl(connection, connectionParameters));
@@ -112,11 +115,17 @@ function greeting({ config, isZeroConfig }: LoadedConfig, url: string): string {
     `Stowage is serving the Placement API on ${base}`,
     `  database        ${database}`,
     `  authentication  ${config.api.authStrategy}${isOpen ? " (none: the token is the user's name)" : ""}`,
-    `  configuration   ${isZeroConfig ? "none found, defaults for a first look" : "read"}`,
+    `  configuration   ${describeSources(loaded)}`,
     ...(workers > 1 ? [`  processes       ${workers}`] : []),
     "Try it:",
     `  curl -H 'X-Auth-Token: ${token}' -H 'OpenStack-API-Version: placement 1.39' \\`,
     `    ${target}/resource_providers`,
     "",
   ].join("\n");
+}
+
+function describeSources({ sources, variables, isZeroConfig }: LoadedConfig): string {
+  const read = [...sources, ...variables].join(", ");
+  if (!isZeroConfig) return read;
+  return `none, defaults for a first look${read === "" ? "" : `, and ${read}`}`;
 }
