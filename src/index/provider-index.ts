@@ -251,6 +251,11 @@ export class ProviderIndex {
     return first !== NONE && this.#id.get(first) === this.trees.rootId(tree) ? first : NONE;
   }
 
+  /** The id of a provider's parent; `NONE` for a root. */
+  parentIdOf(row: number): number {
+    return this.#parentId.get(row);
+  }
+
   /** The row of a provider's parent in the same tree; `NONE` for a root. */
   parentOf(row: number): number {
     const parentId = this.#parentId.get(row);

@@ -1,5 +1,8 @@
 import { type Bitset, CHUNK_BITS, CHUNK_WORDS } from "./bitset.ts";
 
+/** To look through a chunk of so many sets takes about as long as to look at a provider. */
+const SETS_BY_STEP = 8;
+
 /** Sets of trees of which a tree must be in at least one. */
 export type AnyOf = readonly (Bitset | undefined)[];
 
@@ -21,12 +24,21 @@ export class TreeScan {
     this.end = end;
   }
 
-  /** The next tree, or -1 when there are no more. */
-  next(): number {
+  /**
+   * The next tree, or -1 when there are no more.
+   *
+   * @param budget is used up by looking through sets; undefined when it is, and there may be more
+   */
+  next(): number;
+  next(budget: { left: number }): number | undefined;
+  next(budget: { left: number } = { left: Infinity }): number | undefined {
     while (this.#bits === 0) {
       this.#word += 1;
       if (this.#word >= CHUNK_WORDS) {
-        if (!this.#nextChunk()) return -1;
+        // So that it is the next chunk that is gone on with after a pause.
+        this.#word = CHUNK_WORDS;
+        if (budget.left <= 0) return undefined;
+        if (!this.#nextChunk(budget)) return this.#chunk * CHUNK_BITS >= this.end ? -1 : undefined;
         this.#word = 0;
       }
       this.#bits = this.#words[this.#word]!;
@@ -42,13 +54,18 @@ export class TreeScan {
     return this.#conditions.every((anyOf) => anyOf.some((bitset) => bitset?.has(tree)));
   }
 
-  /** Goes on to the next chunk in which every condition has something. */
-  #nextChunk(): boolean {
+  /** Goes on to the next chunk in which every condition has something; false at the end or for a pause. */
+  #nextChunk(budget: { left: number }): boolean {
     for (;;) {
+      if (budget.left <= 0) return false;
       this.#chunk += 1;
       if (this.#chunk * CHUNK_BITS >= this.end) return false;
       this.#words.fill(-1);
-      if (this.#conditions.every((anyOf) => this.#intersect(anyOf))) return true;
+      const isHit = this.#conditions.every((anyOf) => {
+        budget.left -= anyOf.length / SETS_BY_STEP;
+        return this.#intersect(anyOf);
+      });
+      if (isHit) return true;
     }
   }
 

@@ -1,11 +1,12 @@
+import { AnchorProviders } from "./anchor-providers.ts";
 import type { Budget } from "./budget.ts";
-import { type AnchorProviders, type Constraint, constraintsFor } from "./constraints.ts";
+import { type Constraint, constraintsFor } from "./constraints.ts";
 import type { SearchPlan } from "./search-plan.ts";
 
 export type Progress = "found" | "paused" | "done";
 
-/** With this many dead ends known, further ones are no longer noted. */
-const MAX_DEAD_ENDS = 20_000;
+/** To prepare one constraint for as many providers takes a slice by itself. */
+const MANY_ROWS = 1024;
 /** How often a random draw may come up with a candidate seen before. */
 const MAX_REPEATED_DRAWS = 16;
 
@@ -34,7 +35,8 @@ export class AnchorSearch {
   #found = 0;
   readonly #foundBefore: Int32Array;
   readonly #deadEnds = new Set<string>();
-  #kinds: readonly (readonly number[])[] | undefined;
+  #noted = 0;
+  #kinds: readonly number[] | undefined;
 
   readonly #random: (() => number) | undefined;
   /** What was drawn at random; undefined while candidates are not drawn but enumerated. */
@@ -44,35 +46,41 @@ export class AnchorSearch {
   #repeatedDraws = 0;
 
   /**
-   * The search of an anchor; undefined when it is plain that there is nothing to find.
+   * The search of an anchor; undefined when it is plain that there is nothing to find. Stops, and is to be
+   * gone on with, each time the budget is used up.
    *
    * @param random makes the order random
    * @param isSampled draws candidates from all over the anchor, at the price of keeping them
    */
-  static open(
+  static *open(
     plan: SearchPlan,
-    tree: number,
-    root: number,
+    anchor: { readonly tree: number; readonly root: number },
     budget: Budget,
     random: (() => number) | undefined,
     isSampled: boolean,
-  ): AnchorSearch | undefined {
-    const providers = providersOf(plan, tree, root, budget);
-    if (providers === undefined) return undefined;
-    const constraints = constraintsFor(providers);
-    if (!constraints.every((constraint) => constraint.canHold())) return undefined;
-    return new AnchorSearch(tree, providers, constraints, random, isSampled);
+  ): Generator<void, AnchorSearch | undefined, Budget> {
+    const providers = yield* AnchorProviders.of(plan, anchor.tree, anchor.root, budget);
+    if (providers === undefined || plan.failedShapes.includes(providers)) return undefined;
+    const constraints: Constraint[] = [];
+    for (const constraint of constraintsFor(providers)) {
+      if (!constraint.canHold()) {
+        plan.failedShapes.add(providers);
+        return undefined;
+      }
+      constraints.push(constraint);
+      if (providers.rows.length > MANY_ROWS) yield;
+    }
+    return new AnchorSearch(providers, constraints, random, isSampled);
   }
 
   private constructor(
-    tree: number,
     providers: AnchorProviders,
     constraints: readonly Constraint[],
     random: (() => number) | undefined,
     isSampled: boolean,
   ) {
     const count = providers.order.length;
-    this.tree = tree;
+    this.tree = providers.tree;
     this.#providers = providers;
     this.#constraints = constraints;
     this.#options = providers.options.map((options) => [...options]);
@@ -117,7 +125,10 @@ export class AnchorSearch {
       const options = this.#options[depth]!;
       const position = this.#position[depth]!;
       if (position === options.length) {
-        if (depth === 0) return "done";
+        if (depth === 0) {
+          this.#forget();
+          return "done";
+        }
         if (this.#foundBefore[depth] === this.#found) this.#noteDeadEnd(depth, budget);
         this.#takeBack();
         continue;
@@ -184,29 +195,50 @@ export class AnchorSearch {
   // Dead ends.
 
   #noteDeadEnd(depth: number, budget: Budget): void {
-    if (this.#deadEnds.size < MAX_DEAD_ENDS) this.#deadEnds.add(this.#stateAt(depth, budget));
+    const { memory } = this.#providers.plan;
+    const state = this.#stateAt(depth, budget);
+    if (state.length > memory.left || this.#deadEnds.has(state)) return;
+    this.#deadEnds.add(state);
+    this.#noted += state.length;
+    memory.left -= state.length;
+  }
+
+  /** When all is tried. */
+  #forget(): void {
+    const { plan } = this.#providers;
+    this.#deadEnds.clear();
+    plan.memory.left += this.#noted;
+    this.#noted = 0;
+    if (this.#found === 0) plan.failedShapes.add(this.#providers);
   }
 
   /** What the choices so far leave for those still to be made. */
   #stateAt(depth: number, budget: Budget): string {
-    this.#kinds ??= this.#providersByKind();
-    budget.left -= this.#providers.rows.length;
-    const parts = [String(depth)];
-    for (const constraint of this.#constraints) parts.push(constraint.overallState(depth));
-    for (const alike of this.#kinds) {
-      const states = alike.map((provider) => {
-        let state = "";
-        for (const constraint of this.#constraints) {
-          state += `${constraint.stateOf(depth, provider)} `;
-        }
-        return state;
-      });
-      parts.push(states.sort().join(";"));
+    this.#kinds ??= this.#findKinds(budget);
+    const touched = new Set(this.#chosen.subarray(0, depth));
+    for (const constraint of this.#constraints) touched.add(constraint.markedAt(depth));
+    touched.delete(-1);
+    budget.left -= touched.size;
+    const states: string[] = [];
+    for (const provider of touched) {
+      let state = "";
+      let isTold = false;
+      for (const constraint of this.#constraints) {
+        const part = constraint.stateOf(depth, provider);
+        if (part !== "") isTold = true;
+        state += `${part} `;
+      }
+      // What leaves no mark on a provider leaves it as good as any of its kind.
+      if (isTold) states.push(`${this.#kinds[provider]}:${state}`);
     }
-    return parts.join("|");
+    const overall = this.#constraints.map((constraint) => constraint.overallState(depth));
+    return [depth, ...overall, ...states.sort()].join("|");
   }
 
-  #providersByKind(): number[][] {
+  /** Per provider, a number that those of its kind share; of one that cannot be chosen, its own. */
+  #findKinds(budget: Budget): number[] {
+    const { rows } = this.#providers;
+    budget.left -= rows.length;
     const depthsOfProvider = new Map<number, number[]>();
     this.#options.forEach((options, depth) => {
       for (const provider of options) {
@@ -215,45 +247,18 @@ export class AnchorSearch {
         else depths.push(depth);
       }
     });
-    const kindOf = ([provider, depths]: [number, number[]]): string =>
-      [depths.join(","), ...this.#constraints.map((it) => it.kindOf(provider))].join("|");
-    return [...Map.groupBy(depthsOfProvider, kindOf).values()].map((alike) =>
-      alike.map(([provider]) => provider),
-    );
+    const numbers = new Map<string, number>();
+    return rows.map((_, provider) => {
+      const depths = depthsOfProvider.get(provider);
+      if (depths === undefined) return -1 - provider;
+      const kind = [depths.join(","), ...this.#constraints.map((it) => it.kindOf(provider))].join(
+        "|",
+      );
+      const number = numbers.get(kind) ?? numbers.size;
+      numbers.set(kind, number);
+      return number;
+    });
   }
-}
-
-/** The providers of an anchor, and who can be chosen for what; undefined when nobody can. */
-function providersOf(
-  plan: SearchPlan,
-  tree: number,
-  root: number,
-  budget: Budget,
-): AnchorProviders | undefined {
-  const { choices, index, sharing } = plan;
-  const own = index.trees.rows(tree);
-  const shared = sharing.servingTree(tree, own);
-  const rows = shared.length === 0 ? own : [...own, ...shared];
-  budget.left -= rows.length * choices.length;
-  const optionsOfChoice: number[][] = [];
-  for (let number = 0; number < choices.length; number++) {
-    const choice = choices[number]!;
-    const options: number[] = [];
-    for (let provider = 0; provider < own.length; provider++) {
-      if (choice.fitsInTree(own[provider]!, root)) options.push(provider);
-    }
-    if (shared.length > 0 && choice.toleratesAnchor(root)) {
-      for (let provider = own.length; provider < rows.length; provider++) {
-        if (sharing.canServe(number, rows[provider]!)) options.push(provider);
-      }
-    }
-    if (options.length === 0) return undefined;
-    optionsOfChoice.push(options);
-  }
-  const order = [...choices.keys()].sort(
-    (a, b) => optionsOfChoice[a]!.length - optionsOfChoice[b]!.length,
-  );
-  return { plan, rows, order, options: order.map((choice) => optionsOfChoice[choice]!) };
 }
 
 /** Fisher and Yates. */

@@ -1,18 +1,5 @@
-import type { SearchPlan } from "./search-plan.ts";
-
-/**
- * The part of an anchor's search that constraints look at. Providers are numbered from 0 within it:
- * first the rows of the anchor's tree, then the sharing providers that serve it.
- */
-export interface AnchorProviders {
-  readonly plan: SearchPlan;
-  /** Row per provider. */
-  readonly rows: readonly number[];
-  /** The choices in the order in which they are made: the depth of the search. */
-  readonly order: readonly number[];
-  /** Per depth, the providers to choose from. */
-  readonly options: readonly (readonly number[])[];
-}
+import type { AnchorProviders } from "./anchor-providers.ts";
+import { canAllBeServed, hasRoomFor } from "./matching.ts";
 
 /**
  * Something that a combination of providers must hold to, told about choices as they are made and
@@ -27,8 +14,13 @@ export interface Constraint {
   pop(depth: number, provider: number): void;
   /** What tells a provider apart from others: two of one kind and one state are interchangeable. */
   kindOf(provider: number): string;
-  /** What the choices made so far mean for a provider in the choices still to be made. */
+  /**
+   * What the choices made so far mean for a provider in the choices still to be made: nothing, the empty
+   * text, unless it is chosen or marked.
+   */
   stateOf(depth: number, provider: number): string;
+  /** A provider for which they mean something though it need not be chosen; -1 for none. */
+  markedAt(depth: number): number;
   /** What else the choices made so far mean for those still to be made. */
   overallState(depth: number): string;
 }
@@ -57,20 +49,10 @@ class Isolation implements Constraint {
     this.#isTaken = new Uint8Array(providers.rows.length);
   }
 
-  /** Whether each group can have a provider of its own: a bipartite matching. */
+  /** Whether each group can have a provider of its own. */
   canHold(): boolean {
-    const { options } = this.#providers;
-    const depthOfProvider = new Map<number, number>();
-    const assign = (depth: number, visited: Set<number>): boolean =>
-      options[depth]!.some((provider) => {
-        if (visited.has(provider)) return false;
-        visited.add(provider);
-        const other = depthOfProvider.get(provider);
-        if (other !== undefined && !assign(other, visited)) return false;
-        depthOfProvider.set(provider, depth);
-        return true;
-      });
-    return options.every((_, depth) => !this.#isGranular[depth] || assign(depth, new Set()));
+    const granular = this.#providers.options.filter((_, depth) => this.#isGranular[depth]);
+    return canAllBeServed(granular, () => 1);
   }
 
   push(depth: number, provider: number): boolean {
@@ -89,7 +71,11 @@ class Isolation implements Constraint {
   }
 
   stateOf(_depth: number, provider: number): string {
-    return String(this.#isTaken[provider]);
+    return this.#isTaken[provider] === 1 ? "taken" : "";
+  }
+
+  markedAt(): number {
+    return -1;
   }
 
   overallState(): string {
@@ -128,18 +114,34 @@ class SharedCapacity implements Constraint {
     });
   }
 
-  /** Whether all providers together have enough. */
+  /**
+   * Whether all providers together have enough; and, of the groups that ask for an amount or more,
+   * whether these are no more than what the providers can take in such amounts. A provider of 5 takes
+   * one group of 3.
+   */
   canHold(): boolean {
-    const { plan, options } = this.#providers;
-    return plan.contestedClasses.every(({ total }, contested) => {
-      const providers = new Set(
-        options.flatMap((candidates, depth) =>
-          this.#takes[depth]!.some(([it]) => it === contested) ? candidates : [],
+    const { options } = this.#providers;
+    return this.#providers.plan.contestedClasses.every(({ total }, contested) => {
+      const amounts = this.#takes.map((takes) => takes.find(([it]) => it === contested)?.[1] ?? 0);
+      const roomOf = (provider: number) => this.#room[provider * this.#classes + contested]!;
+      const taking = options.filter((_, depth) => amounts[depth]! > 0);
+      let room = 0;
+      for (const provider of new Set(new Set(taking).values().flatMap((it) => it))) {
+        room += roomOf(provider);
+        if (room >= total) break;
+      }
+      if (room < total) return false;
+      const [least, ...greater] = [...new Set(amounts)]
+        .filter((it) => it > 0)
+        .sort((a, b) => a - b);
+      if (!canAllBeServed(taking, (provider) => Math.floor(roomOf(provider) / least!)))
+        return false;
+      return greater.every((amount) =>
+        hasRoomFor(
+          options.filter((_, depth) => amounts[depth]! >= amount),
+          (provider) => Math.floor(roomOf(provider) / amount),
         ),
       );
-      let room = 0;
-      for (const provider of providers) room += this.#room[provider * this.#classes + contested]!;
-      return room >= total;
     });
   }
 
@@ -165,7 +167,15 @@ class SharedCapacity implements Constraint {
   }
 
   stateOf(_depth: number, provider: number): string {
-    return this.#perClass(this.#taken, provider);
+    const base = provider * this.#classes;
+    for (let contested = 0; contested < this.#classes; contested++) {
+      if (this.#taken[base + contested] !== 0) return this.#perClass(this.#taken, provider);
+    }
+    return "";
+  }
+
+  markedAt(): number {
+    return -1;
   }
 
   overallState(): string {
@@ -176,6 +186,8 @@ class SharedCapacity implements Constraint {
     return values.subarray(provider * this.#classes, (provider + 1) * this.#classes).join(",");
   }
 }
+
+const NO_NUMBERS: readonly number[] = [];
 
 /** The providers of the unsuffixed group together have one trait of each required set. */
 class CollectiveTraits implements Constraint {
@@ -196,12 +208,21 @@ class CollectiveTraits implements Constraint {
     this.#isUnsuffixed = order.map((choice) => plan.choices[choice]!.suffix === "");
     this.#wanted = new Int32Array(words);
     this.#provided = new Int32Array(rows.length * words);
+    const numbersOfTrait = new Map<number, number[]>();
     collectiveTraits.forEach((anyOf, number) => {
       this.#wanted[number >>> 5]! |= 1 << (number & 31);
-      rows.forEach((row, provider) => {
-        if (!index.traitSets.members(index.traitSetOf(row)).some((id) => anyOf.has(id))) return;
-        this.#provided[provider * words + (number >>> 5)]! |= 1 << (number & 31);
-      });
+      for (const id of anyOf) {
+        const numbers = numbersOfTrait.get(id);
+        if (numbers === undefined) numbersOfTrait.set(id, [number]);
+        else numbers.push(number);
+      }
+    });
+    rows.forEach((row, provider) => {
+      for (const id of index.traitSets.members(index.traitSetOf(row))) {
+        for (const number of numbersOfTrait.get(id) ?? NO_NUMBERS) {
+          this.#provided[provider * words + (number >>> 5)]! |= 1 << (number & 31);
+        }
+      }
     });
     this.#covered = new Int32Array((order.length + 1) * words);
     this.#coverable = new Int32Array((order.length + 1) * words);
@@ -242,6 +263,10 @@ class CollectiveTraits implements Constraint {
 
   stateOf(): string {
     return "";
+  }
+
+  markedAt(): number {
+    return -1;
   }
 
   overallState(depth: number): string {
@@ -287,6 +312,10 @@ class OneProviderPerTree implements Constraint {
 
   stateOf(_depth: number, provider: number): string {
     return this.#providerOfTree.get(this.#trees[provider]!)?.provider === provider ? "taken" : "";
+  }
+
+  markedAt(): number {
+    return -1;
   }
 
   overallState(): string {
@@ -361,7 +390,13 @@ class SameSubtree implements Constraint {
   }
 
   stateOf(depth: number, provider: number): string {
-    return `${this.#ancestor[depth] === provider} ${this.#chosen[provider]! > 0}`;
+    const isAncestor = this.#ancestor[depth] === provider;
+    const isChosen = this.#chosen[provider]! > 0;
+    return isAncestor || isChosen ? `${isAncestor} ${isChosen}` : "";
+  }
+
+  markedAt(depth: number): number {
+    return this.#ancestor[depth]!;
   }
 
   overallState(depth: number): string {
@@ -399,10 +434,11 @@ class SubtreeShape {
   readonly spansAll: Uint8Array;
   readonly #order: readonly number[];
   readonly #options: readonly (readonly number[])[];
+  readonly #downwards: readonly number[];
 
   /** @param choices always the same array for the same `same_subtree` of a query */
   static of(providers: AnchorProviders, choices: readonly number[]): SubtreeShape {
-    const parents = parentsOf(providers.plan, providers.rows);
+    const { parents } = providers;
     const last = SubtreeShape.#last.get(choices);
     if (last !== undefined && last.#fits(providers, parents)) return last;
     const shape = new SubtreeShape(providers, choices, parents);
@@ -424,17 +460,18 @@ class SubtreeShape {
     this.hasChildren = new Uint8Array(count);
     this.spansAll = new Uint8Array(count).fill(1);
     this.canMoveUp = new Uint8Array((order.length + 1) * count);
-    for (let provider = 0; provider < count; provider++) {
-      for (let it = parents[provider]!; it >= 0; it = parents[it]!) {
-        this.heights[provider]! += 1;
-        this.hasChildren[it] = 1;
-      }
+    this.#downwards = downwards(parents);
+    for (const provider of this.#downwards) {
+      const parent = parents[provider]!;
+      if (parent < 0) continue;
+      this.heights[provider] = this.heights[parent]! + 1;
+      this.hasChildren[parent] = 1;
     }
     order.forEach((_, depth) => {
       if (!this.isMember[depth]) return;
       const spans = new Uint8Array(count);
       for (const provider of options[depth]!) {
-        for (let it = provider; it >= 0; it = parents[it]!) spans[it] = 1;
+        for (let it = provider; it >= 0 && spans[it] === 0; it = parents[it]!) spans[it] = 1;
       }
       for (let it = 0; it < count; it++) this.spansAll[it]! &= spans[it]!;
     });
@@ -447,11 +484,11 @@ class SubtreeShape {
   }
 
   #markBelow(depth: number, tops: ReadonlySet<number>): void {
-    const count = this.parents.length;
-    for (let provider = 0; provider < count; provider++) {
-      for (let it = provider; it >= 0; it = this.parents[it]!) {
-        if (tops.has(it)) this.canMoveUp[depth * count + provider] = 1;
-      }
+    const start = depth * this.parents.length;
+    for (const provider of this.#downwards) {
+      const parent = this.parents[provider]!;
+      const isBelow = parent >= 0 && this.canMoveUp[start + parent] === 1;
+      if (isBelow || tops.has(provider)) this.canMoveUp[start + provider] = 1;
     }
   }
 
@@ -472,20 +509,17 @@ function areEqual(some: ArrayLike<number>, others: ArrayLike<number>): boolean {
   return true;
 }
 
-/** Per provider the number of its nearest ancestor among the providers; -1 without one. */
-function parentsOf({ index }: SearchPlan, rows: readonly number[]): Int32Array {
-  const parents = new Int32Array(rows.length);
-  // Most trees are small, and there a search through an array is faster than a map.
-  const numberOfRow =
-    rows.length > MANY_ROWS ? new Map(rows.map((row, provider) => [row, provider])) : undefined;
-  const find = (row: number) =>
-    numberOfRow === undefined ? rows.indexOf(row) : (numberOfRow.get(row) ?? -1);
-  for (let provider = 0; provider < rows.length; provider++) {
-    let parent = index.parentOf(rows[provider]!);
-    while (parent >= 0 && find(parent) < 0) parent = index.parentOf(parent);
-    parents[provider] = parent < 0 ? -1 : find(parent);
+/** The providers, parents before their children; in linear time, also for a tree that is a chain. */
+function downwards(parents: Int32Array): number[] {
+  const order: number[] = [];
+  const isListed = new Uint8Array(parents.length);
+  for (let provider = 0; provider < parents.length; provider++) {
+    const climb: number[] = [];
+    for (let it = provider; it >= 0 && isListed[it] === 0; it = parents[it]!) {
+      isListed[it] = 1;
+      climb.push(it);
+    }
+    while (climb.length > 0) order.push(climb.pop()!);
   }
-  return parents;
+  return order;
 }
-
-const MANY_ROWS = 16;

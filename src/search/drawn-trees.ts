@@ -57,7 +57,8 @@ export class DrawnTrees implements TreeSource {
     while (!this.#isListed) {
       if (budget.left <= 0) return false;
       budget.left -= 1;
-      const tree = this.#scan.next();
+      const tree = this.#scan.next(budget);
+      if (tree === undefined) return false;
       if (tree < 0) this.#isListed = true;
       else if (!this.#drawn.has(tree)) this.#rest.push(tree);
     }

@@ -28,6 +28,8 @@ const NOTHING: ReadonlySet<number> = new Set();
 export interface ProviderChoice {
   readonly suffix: string;
   readonly needs: readonly Need[];
+  /** What it asks for as a text, the same for two suffixed groups that ask for the same. */
+  readonly kind: string;
   /** Whether a provider of the anchor's own tree will do. `root` is the row of the tree's root. */
   fitsInTree(row: number, root: number): boolean;
   /** Whether a sharing provider will do for trees other than its own. */
@@ -131,6 +133,19 @@ export class GranularChoice implements ProviderChoice {
     this.#group = group;
   }
 
+  get kind(): string {
+    const { resources, requiredTraits, forbiddenTraits, ...rest } = this.#group.group;
+    const { memberOf, forbiddenAggregates, inTree } = rest;
+    return JSON.stringify([
+      [...resources],
+      requiredTraits.map((anyOf) => [...anyOf]),
+      [...forbiddenTraits],
+      memberOf.map((anyOf) => [...anyOf]),
+      [...forbiddenAggregates],
+      inTree,
+    ]);
+  }
+
   fitsInTree(row: number): boolean {
     return this.#group.isMetBy(row);
   }
@@ -150,6 +165,7 @@ export class GranularChoice implements ProviderChoice {
  */
 export class UnsuffixedChoice implements ProviderChoice {
   readonly suffix = "";
+  readonly kind = "";
   readonly needs: readonly [Need];
   readonly inTree: number | undefined;
   readonly conditions: readonly AnyOf[];

@@ -5,6 +5,7 @@ import type { InventoryColumn } from "../index/inventory-column.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { type AnyOf, TreeScan } from "../index/tree-scan.ts";
 import type { Budget } from "./budget.ts";
+import { FailedShapes, type NoteMemory } from "./failed-shapes.ts";
 import {
   GranularChoice,
   GroupConditions,
@@ -15,6 +16,12 @@ import { SharingProviders } from "./sharing-providers.ts";
 
 /** So many candidates of sharing providers alone are noted, to tell that they have been found. */
 const MAX_SHARED_CANDIDATES = 20_000;
+
+/**
+ * So many characters the notes of one search may have altogether, of dead ends and of shapes that fail.
+ * What they save grows with their number, and hardly with more than some thousands.
+ */
+const MAX_NOTE_CHARACTERS = 4 * 1024 * 1024;
 
 /** A resource class that more than one choice takes from, so that amounts add up. */
 export interface ContestedClass {
@@ -34,6 +41,10 @@ export class SearchPlan {
   readonly time: number;
   readonly query: CandidateQuery;
   readonly choices: readonly ProviderChoice[];
+  /** Per choice, the first one that asks for the same. */
+  readonly alike: readonly number[];
+  readonly memory: NoteMemory = { left: MAX_NOTE_CHARACTERS };
+  readonly failedShapes = new FailedShapes(this.memory);
   /** Required traits of the unsuffixed group, which its providers must have together. */
   readonly collectiveTraits: readonly ReadonlySet<number>[];
   readonly contestedClasses: readonly ContestedClass[];
@@ -72,6 +83,7 @@ export class SearchPlan {
         ? group.needs.map((need) => new UnsuffixedChoice(index, group, need))
         : [new GranularChoice(index, group)],
     );
+    this.alike = alikeChoices(this.choices);
     this.collectiveTraits = unsuffixed?.requiredTraits ?? [];
     this.isIsolated =
       query.groupPolicy === "isolate" &&
@@ -196,4 +208,15 @@ function contestedClasses(choices: readonly ProviderChoice[]): ContestedClass[] 
       total: sameClass.reduce((sum, { amount }) => sum + amount, 0),
     }))
     .toArray();
+}
+
+function alikeChoices(choices: readonly ProviderChoice[]): number[] {
+  const firstOfKind = new Map<string, number>();
+  return choices.map((choice, number) => {
+    // Of the unsuffixed group, each choice is about a class of its own.
+    if (choices.length < 2 || choice.suffix === "") return number;
+    const first = firstOfKind.get(choice.kind) ?? number;
+    firstOfKind.set(choice.kind, first);
+    return first;
+  });
 }

@@ -51,6 +51,8 @@ export class CandidateSearch {
   readonly #maxOpen: number;
   readonly #trees: TreeSource;
   #hasMoreTrees = true;
+  /** The anchor that is being opened, where a pause came in between. */
+  #opening: ReturnType<typeof AnchorSearch.open> | undefined;
   readonly #lone = new LoneProvider();
   /** The anchors that take turns; just one when searching depth first. */
   readonly #open: AnchorSearch[] = [];
@@ -147,6 +149,10 @@ export class CandidateSearch {
   /** Undefined when there are no more trees or the budget is used up. */
   #openNext(budget: Budget): AnchorSearch | LoneProvider | undefined {
     const { plan } = this;
+    if (this.#opening !== undefined) {
+      const anchor = this.#goOnOpening(budget);
+      if (anchor !== undefined || this.#opening !== undefined) return anchor;
+    }
     while (budget.left > 0) {
       budget.left -= 1;
       const tree = this.#trees.next(budget);
@@ -162,10 +168,20 @@ export class CandidateSearch {
         continue;
       }
       const isSampled = this.#bound < Infinity;
-      const anchor = AnchorSearch.open(plan, tree, root, budget, this.#random, isSampled);
+      this.#opening = AnchorSearch.open(plan, { tree, root }, budget, this.#random, isSampled);
+      const anchor = this.#goOnOpening(budget);
       if (anchor !== undefined) return anchor;
+      if (this.#opening !== undefined) return undefined;
     }
     return undefined;
+  }
+
+  /** Undefined when the anchor has nothing, and when it is not yet open: then there is an `#opening`. */
+  #goOnOpening(budget: Budget): AnchorSearch | undefined {
+    const step = this.#opening?.next(budget);
+    if (step?.done !== true) return undefined;
+    this.#opening = undefined;
+    return step.value;
   }
 
   /** The next candidate of an anchor that does not belong to another one. */

@@ -212,6 +212,36 @@ export const crowdedFleet: fc.Arbitrary<Fleet> = fc
     return { providers: records, resourceClasses: RESOURCE_CLASSES, traits: TRAITS };
   });
 
+/**
+ * Fleets of one shape, of which some have a little more room: what fails in one may do in another. They share
+ * nothing, so what is found in all of them is what is found in each.
+ */
+export const alikeFleets: fc.Arbitrary<Fleet[]> = fc
+  .record({
+    fleet: crowdedFleet,
+    more: fc.array(fc.nat(2), { minLength: 2, maxLength: 4 }),
+  })
+  .map(({ fleet, more }) =>
+    [0, ...more].map((extra, copy) => {
+      const idOf = (id: number) => id + copy * (MAX_CROWD + 1);
+      const providers = fleet.providers.map((record) => ({
+        ...record,
+        id: idOf(record.id),
+        uuid: uuidOf(idOf(record.id)),
+        name: `provider ${idOf(record.id)}`,
+        parentId: record.parentId === null ? null : idOf(record.parentId),
+        rootId: idOf(record.rootId),
+        inventories: record.inventories.map((it, number) =>
+          number === 1 && record.id === fleet.providers.length
+            ? { ...it, total: it.total + extra, maxUnit: it.maxUnit + extra }
+            : it,
+        ),
+        aggregates: record.aggregates.map(() => uuidOf(100 + copy)),
+      }));
+      return { ...fleet, providers };
+    }),
+  );
+
 const crowdedGroup = fc
   .record({
     devices: fc.integer({ min: 0, max: 3 }),

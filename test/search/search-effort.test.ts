@@ -41,9 +41,8 @@ describe("the effort of a search", () => {
   );
 
   test("is told as it is made where groups fail late, so that the search can pause", () => {
-    const fleet = wideTrees(20, 12, 3);
-    const index = indexOf(fleet);
-    const candidates = searchCandidates(index, index.time, onDevices(13, 2, "none"), {
+    const index = indexOf(wideTrees(1, 12, 9));
+    const candidates = searchCandidates(index, index.time, packing(12), {
       strategy: "depth-first",
       maxCandidates: -1,
     });
@@ -54,8 +53,54 @@ describe("the effort of a search", () => {
       budget.left = 100;
     }
     expect(overdrawn.length).toBeGreaterThan(20);
-    // No more than what one tree takes to look at.
-    expect(Math.max(...overdrawn)).toBeLessThan(13 * 14);
+    // No more than what the providers of one tree take to look at.
+    expect(Math.max(...overdrawn)).toBeLessThan(5 * 13);
+  });
+
+  test.each([
+    { devices: 192, size: 5, groups: 193, amount: 3 },
+    { devices: 64, size: 7, groups: 65, amount: 4 },
+  ])(
+    "is one look where $groups groups of $amount want more than $devices devices of $size can take",
+    ({ devices, size, groups, amount }) => {
+      const { found, effort } = search(
+        wideTrees(1, devices, size),
+        onDevices(groups, amount, "none"),
+      );
+      expect(found).toBe(0);
+      // The devices are looked at for all equal groups at once.
+      expect(effort).toBeLessThan(devices * 4);
+    },
+  );
+
+  test("is one look where the devices of a trait are too few for the groups that want them", () => {
+    const fleet = wideTrees(1, 60, 1);
+    for (const device of fleet.providers.slice(-20))
+      Object.assign(device, { traitIds: [TRAITS.T1] });
+    const query = onDevices(41, 1, "isolate");
+    const groups = query.groups.map((it, number) =>
+      number > 20 ? { ...it, requiredTraits: [new Set(["T1"])] } : it,
+    );
+    const { found, effort } = search(fleet, { ...query, groups });
+    expect(found).toBe(0);
+    expect(effort).toBeLessThan(60 * 5);
+  });
+
+  test.each([10, 1000])("is that of one where $0 trees of one shape cannot meet it", (trees) => {
+    const one = search(wideTrees(1, 6, 9), packing(6));
+    const all = search(wideTrees(trees, 6, 9), packing(6));
+    expect([one.found, all.found]).toEqual([0, 0]);
+    expect(one.effort).toBeGreaterThan(200);
+    // A look at each, to see its shape.
+    expect(all.effort).toBeLessThan(one.effort + trees * 7 * 6);
+  });
+
+  test("is not spent on trees of another shape by what was found out about one", () => {
+    const fleet = wideTrees(5, 6, 9);
+    const [gold] = fleet.providers.at(-1)!.inventories;
+    Object.assign(gold!, { total: 18, maxUnit: 18 });
+    const { found } = search(fleet, { ...packing(6), limit: 1 });
+    expect(found).toBe(1);
   });
 
   test("does not grow with the fleet when there is a limit", () => {
@@ -131,6 +176,21 @@ function onDevices(groups: number, amount: number, groupPolicy: Policy): Candida
     rootRequired: undefined,
     sameSubtrees: [],
     isNestedAware: true,
+  };
+}
+
+/**
+ * As many groups as fit the devices of 9 by count and by sum, and do not: two of 4 fill a device, and the
+ * one place that is left for the two of 3 takes one.
+ */
+function packing(devices: number): CandidateQuery {
+  const amounts = [...Array.from({ length: 2 * devices - 1 }, () => 4), 3, 3];
+  const query = onDevices(amounts.length, 1, "none");
+  return {
+    ...query,
+    groups: query.groups.map((it, number) =>
+      number === 0 ? it : { ...it, resources: new Map([["CUSTOM_GOLD", amounts[number - 1]!]]) },
+    ),
   };
 }
 

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { SearchOptions } from "../../src/search/search.ts";
-import { crowdedFleet, crowdedQuery, someFleet, someQuery } from "./arbitrary.ts";
+import { alikeFleets, crowdedFleet, crowdedQuery, someFleet, someQuery } from "./arbitrary.ts";
 import { fastSearch, indexOf } from "./fast-search.ts";
 import { canonical, canonicalAllocations, plainSearch } from "./plain-search.ts";
 
@@ -33,6 +33,23 @@ test("the search finds what the plain search finds where most combinations fail"
       const expected = plainSearch(fleet, query).candidates.map(canonical).sort();
       const found = fastSearch(indexOf(fleet), query, EVERYTHING).map(canonical).sort();
       expect(found).toEqual(expected);
+    }),
+    { numRuns: Math.ceil(NUM_RUNS / 3), verbose: fc.VerbosityLevel.Verbose },
+  );
+});
+
+test("the search finds what the plain search finds where trees are alike and most of them fail", () => {
+  fc.assert(
+    fc.property(alikeFleets, crowdedQuery, (fleets, query) => {
+      const expected = fleets
+        .flatMap((fleet) => plainSearch(fleet, query).candidates.map(canonical))
+        .sort();
+      const providers = fleets.flatMap((fleet) => fleet.providers);
+      const fleet = { ...fleets[0]!, providers };
+      for (const strategy of ["depth-first", "breadth-first"] as const) {
+        const options = { strategy, maxCandidates: -1 };
+        expect(fastSearch(indexOf(fleet), query, options).map(canonical).sort()).toEqual(expected);
+      }
     }),
     { numRuns: Math.ceil(NUM_RUNS / 3), verbose: fc.VerbosityLevel.Verbose },
   );
