@@ -57,17 +57,19 @@ export function describeConnection(connection: DatabaseConnection): string {
 
 /** The pattern of `sqlalchemy/engine/url.py`, where a password may hold anything but an `@`. */
 const URL_PATTERN =
-  /^(?<scheme>[\w+]+):\/\/(?:(?<user>[^:/]*)(?::(?<password>[^@]*))?@)?(?:(?:\[(?<ipv6>[^/?]+)\]|(?<ipv4>[^/:?]+))?(?::(?<port>[^/?]*))?)?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s;
+  /^(?<scheme>[\w+]+):\/\/(?:(?<user>[^:/]*)(?::(?<password>[^@]*))?@)?(?:(?:\[(?<ipv6>[^/?]+)\]|(?<ipv4>[^/:?@]+))?(?::(?<port>[^/?]*))?)?(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s;
 
 function splitUrl(url: string): { scheme: string; parts: UrlParts; query: string } {
   const groups = URL_PATTERN.exec(url)?.groups;
+  if (/^[\w+]+:\/\/[^:/]*:[^@]*@[^@/?]*@/.test(url)) {
+    throw connectionProblem("an @ in the password must be written as %40");
+  }
   if (groups === undefined || /[[\]]/.test(groups["ipv4"] ?? "")) {
     throw connectionProblem(
       "is not a database URL, such as mysql+pymysql://user:password@host/placement",
     );
   }
   const host = groups["ipv6"] ?? groups["ipv4"];
-  if (host?.includes("@")) throw connectionProblem("an @ in the password must be written as %40");
   return {
     scheme: groups["scheme"] ?? "",
     parts: {

@@ -18,8 +18,9 @@ export function readMysqlOptionFile(file: string, group: string): MysqlOptions {
     const header = /^\[(.*)\]$/.exec(content);
     if (header !== null) section = header[1] ?? "";
     else if (section === group && !/^[#;!]/.test(content)) {
-      const [, name, value] = /^([^=:]+?)\s*[=:]\s*(.*)$/.exec(content) ?? [];
-      if (name !== undefined && value !== undefined) options[name.toLowerCase()] = unquote(value);
+      const [, name, value] = /^([^=:]+)[=:](.*)$/.exec(content) ?? [];
+      if (name === undefined || value === undefined) continue;
+      options[name.trim().toLowerCase()] = unquote(value.trim());
     }
   }
   return options;

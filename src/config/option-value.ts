@@ -83,7 +83,7 @@ export function describeAllowed(definition: OptionDefinition): string {
 
 /** Python's literals, underscores between digits included; JavaScript's 0x10 and 1n are none. */
 const INTEGER = /^[+-]?\d+(?:_\d+)*$/;
-const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const FLOAT = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function parseNumber(definition: NumberOption, text: string): OptionValue | typeof NOT_ALLOWED {
   if (text === "") return undefined;
@@ -101,7 +101,7 @@ function parseString(definition: StringOption, text: string): OptionValue | type
 
 /** Commas at the end are dropped, empty items in between are kept. Quotes mean nothing. */
 function parseList(text: string): readonly string[] {
-  const items = strip(text).replace(/,+$/, "");
+  const items = strip(text).replace(/(?<!,),+$/, "");
   return items === "" ? [] : items.split(",").map(strip);
 }
 

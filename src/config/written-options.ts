@@ -190,7 +190,7 @@ function assignmentsOf(environment: Environment): VariableAssignment[] {
   });
 }
 
-const VARIABLE = /^OS_([A-Z0-9_]+?)__([A-Z0-9_]+)$/;
+const VARIABLE = /^OS_([A-Z0-9]+(?:_[A-Z0-9]+)*)__([A-Z0-9_]+)$/;
 
 /**
  * A variable with the right underscores but other letters, or with the right letters but one

@@ -19,7 +19,7 @@ export function normalizeUuid(text: string): string | undefined {
   const digits = text
     .replaceAll("urn:", "")
     .replaceAll("uuid:", "")
-    .replace(/^[{}]+|[{}]+$/g, "")
+    .replace(/^[{}]+|(?<![{}])[{}]+$/g, "")
     .replaceAll("-", "")
     .toLowerCase();
   if (!THIRTY_TWO_DIGITS.test(digits)) return undefined;

@@ -101,7 +101,7 @@ function plainText(error: Problem, exchange: Exchange): string {
     .replaceAll("\r", "")
     .replaceAll("\n", " ")
     .replace(/<!--|-->/g, "")
-    .replace(/<[^>]*>/g, "");
+    .replace(/<[^>]*(>?)/g, (tag, closed) => (closed === "" ? tag : ""));
   return `${explanation}\n\n ${detail}${end.replaceAll("\n", " ")}`;
 }
 

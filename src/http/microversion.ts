@@ -44,7 +44,7 @@ const KNOWN_HEADERS = new Map(VERSIONS.map((version) => [versionHeader(version),
 
 function findVersionText(header: string): string | undefined {
   for (const element of header.split(",").reverse()) {
-    const [, service, text] = /^(\S+)\s+(.+)$/s.exec(element.trim()) ?? [];
+    const [, service, text] = /^(\S+)\s+(\S.*)$/s.exec(element.trim()) ?? [];
     if (service?.toLowerCase() === "placement") return text;
   }
   return undefined;

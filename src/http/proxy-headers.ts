@@ -28,7 +28,10 @@ export function viewThroughProxy(direct: ClientView, headers: IncomingHttpHeader
     scheme: seen.proto || direct.scheme,
     host: seen.host || direct.host,
     remoteAddress: seen.for || direct.remoteAddress,
-    mountPoint: (one(headers["x-forwarded-prefix"]) ?? direct.mountPoint).replace(/\/+$/, ""),
+    mountPoint: (one(headers["x-forwarded-prefix"]) ?? direct.mountPoint).replace(
+      /(?<!\/)\/+$/,
+      "",
+    ),
   };
 }
 

@@ -13,11 +13,14 @@ export function readHead(packet: Buffer | undefined): RequestHead {
   if (method === undefined || target === undefined) return NO_HEAD;
   const headers: IncomingHttpHeaders = {};
   for (const field of fields) {
-    const [, name, value] = /^([!#$%&'*+\-.^_`|~\w]+):[ \t]*(.*?)[ \t]*$/.exec(field) ?? [];
-    if (name !== undefined) headers[name.toLowerCase()] = value;
+    const [, name, value] = /^([!#$%&'*+\-.^_`|~\w]+):(.*)$/.exec(field) ?? [];
+    if (name !== undefined) headers[name.toLowerCase()] = value?.replace(BLANKS_AROUND, "");
   }
   return { method, target, headers };
 }
+
+/** The blanks at the end are looked at from the first of them only: there may be very many. */
+const BLANKS_AROUND = /^[ \t]+|(?<![ \t])[ \t]+$/g;
 
 /** Counts as a request for the root: the message says nothing that a token could protect. */
 const NO_HEAD: RequestHead = { method: "GET", target: "/", headers: {} };

@@ -13,6 +13,6 @@ export function requestTarget(sent: string, prefix: string): string {
 
 /** The path of `[stowage] path_prefix` as links begin with it: `/placement`, or nothing. */
 export function mountPointOf(pathPrefix: string): string {
-  const path = pathPrefix.replace(/^\/+|\/+$/g, "");
+  const path = pathPrefix.replace(/^\/+|(?<!\/)\/+$/g, "");
   return path === "" ? "" : `/${path}`;
 }

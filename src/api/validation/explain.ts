@@ -5,7 +5,7 @@
  * the order decides which of several errors is told.
  */
 
-import { prettyPrint, represent } from "./python-text.ts";
+import { prettyPrint, represent, smallest } from "./python-text.ts";
 
 /** A JSON schema; keywords in the order in which they are checked. */
 export type SchemaDocument = Readonly<Record<string, unknown>>;
@@ -13,14 +13,56 @@ export type SchemaDocument = Readonly<Record<string, unknown>>;
 /** Whether a text has a named format, such as `uuid`. */
 export type FormatCheck = (value: unknown) => boolean;
 
-/** What is wrong with `value`, as `str(ValidationError)` has it; `undefined` if nothing is. */
+/**
+ * What is wrong with `value`, as `str(ValidationError)` has it; `undefined` if nothing is.
+ *
+ * @param fault where one error is, as a JSON pointer. Of the many items that a value may have, the
+ * first ones are looked at and this one, so that the effort is bounded.
+ */
 export function explain(
   schema: SchemaDocument,
   value: unknown,
   formats: Readonly<Record<string, FormatCheck>>,
+  fault = "",
 ): string | undefined {
-  const best = bestMatch(findErrors(schema, value, formats));
+  const trail = fault.split("/").slice(1).map(unescapePointer);
+  const scope: Scope = { formats, trail, left: { items: MAX_ITEMS } };
+  const best = bestMatch(findErrors(schema, value, scope));
   return best && describe(best);
+}
+
+/**
+ * How many items and members are looked at in order, all levels together: the error that upstream
+ * would tell of is among them in all that people write by hand.
+ */
+const MAX_ITEMS = 1000;
+
+/** How an error is looked for. */
+interface Scope {
+  readonly formats: Formats;
+  /** From here to the error that is known; `undefined` beside the way to it. */
+  readonly trail: readonly string[] | undefined;
+  readonly left: { items: number };
+}
+
+function unescapePointer(step: string): string {
+  return step.replaceAll("~1", "/").replaceAll("~0", "~");
+}
+
+/** The members or items to look at: all while there are few, and the one that is known to be wrong. */
+function* membersToCheck(value: object, { trail, left }: Scope): Generator<[string, unknown]> {
+  const members = value as Readonly<Record<string, unknown>>;
+  const isKnown = trail?.[0];
+  let hasMet = false;
+  for (const key in members) {
+    if (!Object.hasOwn(members, key)) continue;
+    if (--left.items < 0) break;
+    hasMet ||= key === isKnown;
+    yield [key, members[key]];
+  }
+  if (!hasMet && isKnown !== undefined && Object.hasOwn(members, isKnown)) {
+    yield [isKnown, members[isKnown]];
+  }
 }
 
 interface ValidationError {
@@ -89,9 +131,9 @@ function hasItsType({ schema, value }: ValidationError): boolean {
   return "type" in schema && isOfType(value, schema["type"]);
 }
 
-function findErrors(schema: SchemaDocument, value: unknown, formats: Formats): ValidationError[] {
+function findErrors(schema: SchemaDocument, value: unknown, scope: Scope): ValidationError[] {
   return Object.entries(schema).flatMap(([keyword, expected]) =>
-    check(keyword, { expected, schema, value, formats }),
+    check(keyword, { expected, schema, value, scope }),
   );
 }
 
@@ -101,7 +143,7 @@ interface Check {
   /** The schema that the keyword stands in. */
   readonly schema: SchemaDocument;
   readonly value: unknown;
-  readonly formats: Formats;
+  readonly scope: Scope;
 }
 
 function check(keyword: string, checked: Check): ValidationError[] {
@@ -146,7 +188,7 @@ const FLAT_KEYWORDS: Readonly<Record<string, (checked: Check) => string[]>> = {
     fail(typeof value === "string" && !regex(expected).test(value), () => {
       return `${represent(value)} does not match ${represent(expected)}`;
     }),
-  format: ({ expected, value, formats }) =>
+  format: ({ expected, value, scope: { formats } }) =>
     fail(formats[String(expected)]?.(value) === false, () => {
       return `${represent(value)} is not a ${represent(expected)}`;
     }),
@@ -181,27 +223,27 @@ const FLAT_KEYWORDS: Readonly<Record<string, (checked: Check) => string[]>> = {
 
 /** Keywords that apply schemas to parts of the value. */
 const NESTING_KEYWORDS: Readonly<Record<string, (checked: Check) => ValidationError[]>> = {
-  properties: ({ expected, value, formats }) =>
+  properties: ({ expected, value, scope }) =>
     Object.entries(asObject(expected)).flatMap(([name, schema]) =>
       isObject(value) && Object.hasOwn(value, name)
-        ? descend(asObject(schema), value[name], formats, [name], ["properties", name])
+        ? descend(asObject(schema), value[name], scope, [name], ["properties", name])
         : [],
     ),
-  patternProperties: ({ expected, value, formats }) =>
+  patternProperties: ({ expected, value, scope }) =>
     Object.entries(asObject(expected)).flatMap(([pattern, schema]) =>
-      Object.entries(asObject(value)).flatMap(([name, child]) =>
+      Array.from(membersToCheck(asObject(value), scope), ([name, child]) =>
         regex(pattern).test(name)
-          ? descend(asObject(schema), child, formats, [name], ["patternProperties", pattern])
+          ? descend(asObject(schema), child, scope, [name], ["patternProperties", pattern])
           : [],
-      ),
+      ).flat(),
     ),
-  items: ({ expected, value, formats }) =>
-    asArray(value).flatMap((item, at) =>
-      descend(asObject(expected), item, formats, [at], ["items"]),
-    ),
-  anyOf: ({ expected, schema, value, formats }) => {
+  items: ({ expected, value, scope }) =>
+    Array.from(membersToCheck(asArray(value), scope), ([at, item]) =>
+      descend(asObject(expected), item, scope, [Number(at)], ["items"]),
+    ).flat(),
+  anyOf: ({ expected, schema, value, scope }) => {
     const branches = asArray(expected).map((branch, at) =>
-      descend(asObject(branch), value, formats, [], [at]),
+      descend(asObject(branch), value, scope, [], [at]),
     );
     if (branches.some((errors) => errors.length === 0)) return [];
     const message = `${represent(value)} is not valid under any of the given schemas`;
@@ -213,16 +255,21 @@ const NESTING_KEYWORDS: Readonly<Record<string, (checked: Check) => ValidationEr
 function descend(
   schema: SchemaDocument,
   value: unknown,
-  formats: Formats,
+  scope: Scope,
   path: readonly Step[],
   schemaPath: readonly Step[],
 ): ValidationError[] {
-  return findErrors(schema, value, formats).map((error) =>
+  return findErrors(schema, value, inner(scope, path)).map((error) =>
     Object.assign({}, error, {
       path: [...path, ...error.path],
       schemaPath: [...schemaPath, ...error.schemaPath],
     }),
   );
+}
+
+function inner({ trail, ...scope }: Scope, [step]: readonly Step[]): Scope {
+  if (step === undefined) return { ...scope, trail };
+  return { ...scope, trail: trail?.[0] === String(step) ? trail.slice(1) : undefined };
 }
 
 function fail(isWrong: boolean, message: () => string): string[] {
@@ -267,7 +314,7 @@ function describeExtras(schema: SchemaDocument, extras: readonly string[]): stri
 
 /** The names in order, without the brackets of a list. */
 function representAll(names: readonly string[]): string {
-  return represent(names.toSorted()).replace(/^\[|\]$/g, "");
+  return represent(smallest(names)).replace(/^\[|\]$/g, "");
 }
 
 function hasDuplicates(values: readonly unknown[]): boolean {

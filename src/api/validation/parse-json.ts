@@ -5,7 +5,7 @@ import { badRequest, type HttpError } from "../http-error.ts";
 const MAX_DEPTH = 100;
 
 /** An integer literal of so many digits may be too big for a double. */
-const HUGE_INTEGER = /[0-9]{309}/;
+const HUGE_DIGITS = 309;
 
 /**
  * A body as Python's `json.loads` sees it: UTF-8, the last of several equal keys wins, an integer
@@ -16,22 +16,20 @@ const HUGE_INTEGER = /[0-9]{309}/;
  */
 export function parseJson(body: Uint8Array): unknown {
   if (!isUtf8(body)) throw malformed("'utf-8' codec can't decode the body: invalid byte sequence");
-  const { depth, hasSurrogateEscapes, hasNulEscapes } = scan(body);
+  const { depth, hasHugeIntegers, hasSurrogateEscapes, hasNulEscapes } = scan(body);
   if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
   // PostgreSQL stores no NUL, and no name or id has one.
   if (hasNulEscapes) throw malformed("NUL character in a string");
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-  const value = parseText(text);
+  const value = parseText(text, hasHugeIntegers);
   // Only an escape can spell half of a surrogate pair: the bytes have been found to be UTF-8.
   if (hasSurrogateEscapes && !isWellFormed(value)) throw malformed("Unpaired surrogate");
   return value;
 }
 
-function parseText(text: string): unknown {
+function parseText(text: string, hasHugeIntegers: boolean): unknown {
   try {
-    const parsed: unknown = HUGE_INTEGER.test(text)
-      ? JSON.parse(text, keepHugeInteger)
-      : JSON.parse(text);
+    const parsed: unknown = hasHugeIntegers ? JSON.parse(text, keepHugeInteger) : JSON.parse(text);
     return parsed;
   } catch (error) {
     throw malformed(describe(text, error instanceof Error ? error.message : ""));
@@ -53,6 +51,8 @@ function scan(body: Uint8Array) {
   let depth = 0;
   let deepest = 0;
   let isInString = false;
+  let digits = 0;
+  let hasHugeIntegers = false;
   let hasSurrogateEscapes = false;
   let hasNulEscapes = false;
   for (let at = 0; at < body.length; at++) {
@@ -66,11 +66,19 @@ function scan(body: Uint8Array) {
           else if (isFourZeros(body, at + 1)) hasNulEscapes = true;
         }
       }
+    } else if (isDigit(byte)) {
+      if (++digits >= HUGE_DIGITS) hasHugeIntegers = true;
+      continue;
     } else if (byte === QUOTE) isInString = true;
     else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++depth);
     else if (byte === 0x5d || byte === 0x7d) depth--;
+    digits = 0;
   }
-  return { depth: deepest, hasSurrogateEscapes, hasNulEscapes };
+  return { depth: deepest, hasHugeIntegers, hasSurrogateEscapes, hasNulEscapes };
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
 }
 
 function isFourZeros(body: Uint8Array, at: number): boolean {

@@ -52,20 +52,52 @@ function write(value: unknown, limit: number, isSorted: boolean): string {
 }
 
 function writeItems(value: object, limit: number, isSorted: boolean): string {
-  const isArray = Array.isArray(value);
-  let text = isArray ? "[" : "{";
-  const entries = isSorted && !isArray ? sortedEntries(value) : Object.entries(value);
-  for (const [at, [key, item]] of entries.entries()) {
+  if (Array.isArray(value)) {
+    return writeList("[", value, limit, (item, left) => write(item, left, isSorted));
+  }
+  const members = value as Readonly<Record<string, unknown>>;
+  const keys = isSorted ? smallest(Object.keys(members), limit) : Object.keys(members);
+  return writeList("{", keys, limit, (key, left) => {
+    const label = `${write(key, left, isSorted)}: `;
+    return label + write(members[key], Math.max(0, left - label.length), isSorted);
+  });
+}
+
+function writeList<Item>(
+  bracket: "[" | "{",
+  items: readonly Item[],
+  limit: number,
+  writeItem: (item: Item, limit: number) => string,
+): string {
+  let text: string = bracket;
+  for (const [at, item] of items.entries()) {
     if (text.length > limit) return text;
     if (at > 0) text += ", ";
-    if (!isArray) text += `${write(key, limit, isSorted)}: `;
-    text += write(item, limit - text.length, isSorted);
+    text += writeItem(item, Math.max(0, limit - text.length));
   }
-  return text + (isArray ? "]" : "}");
+  return text + (bracket === "[" ? "]" : "}");
 }
 
 function sortedEntries(value: object): [string, unknown][] {
   return Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/**
+ * The first texts in order, as many as are shown of a list that is cut after `limit` characters;
+ * sorting them all would take as long as the client that sent them likes.
+ */
+export function smallest(texts: readonly string[], limit = MAX_SHOWN): string[] {
+  // Each takes four characters at least: its quotation marks, a comma and a blank.
+  const count = limit / 4 + 1;
+  if (texts.length <= count) return texts.toSorted();
+  const found = texts.slice(0, count).toSorted();
+  for (const text of texts.slice(found.length)) {
+    if (text >= found.at(-1)!) continue;
+    found.pop();
+    const at = found.findIndex((other) => other > text);
+    found.splice(at === -1 ? found.length : at, 0, text);
+  }
+  return found;
 }
 
 function writeNumber(value: number): string {

@@ -62,7 +62,9 @@ function compile<T>(
   const isValid = ajv.compile<T>(document);
   return (value) => {
     if (isValid(value)) return value;
-    const problem = explain(document, value, formats) ?? ajv.errorsText(isValid.errors);
+    // Of several, the last is the one around the others.
+    const fault = isValid.errors?.at(-1)?.instancePath;
+    const problem = explain(document, value, formats, fault) ?? ajv.errorsText(isValid.errors);
     throw badRequest(`${complaint}: ${problem}`);
   };
 }

@@ -27,7 +27,7 @@ export function isAdmitted(
 }
 
 /** Of a pattern: `**`, `*` or `{name}`, text. A brace that stands alone counts for nothing. */
-const PARTS = /(?<anything>\*\*)|(?<segment>\*|\{[^}]*\})|(?<text>[^{}*]+)/g;
+const PARTS = /(?<anything>\*\*)|(?<segment>\*|\{[^{}]*\})|(?<text>[^{}*]+)/g;
 
 /**
  * Follows all readings of the pattern at once, because users write patterns: a regular expression

@@ -3,5 +3,5 @@
  * with or without a version; every Keystone has it at `/v3`.
  */
 export function v3Url(url: string): string {
-  return `${url.replace(/\/+$/, "").replace(/\/v(?:2\.0|3)$/, "")}/v3`;
+  return `${url.replace(/(?<!\/)\/+$/, "").replace(/\/v(?:2\.0|3)$/, "")}/v3`;
 }

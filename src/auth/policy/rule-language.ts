@@ -100,7 +100,7 @@ function* tokenize(text: string): Generator<Token> {
   for (const word of text.split(/\s+/u)) {
     const unopened = word.replace(/^\(+/u, "");
     for (let opened = unopened.length; opened < word.length; opened++) yield { type: "(" };
-    const core = unopened.replace(/\)+$/u, "");
+    const core = unopened.replace(/(?<!\))\)+$/u, "");
     if (core !== "") yield coreToken(core, unopened);
     for (let closed = core.length; closed < unopened.length; closed++) yield { type: ")" };
   }
