@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   illegalDuplicateQueryParameter: "placement.query.duplicate_key",
   queryParameterBadValue: "placement.query.bad_value",
   queryParameterMissingValue: "placement.query.missing_value",
+  searchEffortExceeded: "stowage.effort_exceeded",
+  tooManySearches: "stowage.too_many_searches",
 } as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES];

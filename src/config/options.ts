@@ -930,6 +930,12 @@ export const OPTIONS = {
       min: 0.1,
       help: "Seconds that a request may take for all that it needs of the database; then it is answered with 503.",
     },
+    max_search_effort: {
+      type: "integer",
+      default: 100_000_000,
+      min: 1000,
+      help: "How many providers one search for allocation candidates may look at, in all combinations that it tries; then it is answered with 503. The default is some ten seconds of a processor, and a hundred times what a million hosts take.",
+    },
     change_retention: {
       type: "integer",
       default: 604800,

@@ -263,3 +263,20 @@ export class CandidatesOutdated extends PlacementError {
     super("Too many resource providers were changed while the allocation candidates were listed.");
   }
 }
+
+/** A search for candidates has looked at as many providers as it may. */
+export class SearchEffortExceeded extends PlacementError {
+  constructor(maxEffort: number) {
+    super(
+      `The search for allocation candidates was given up after ${maxEffort} steps. ` +
+        "Ask for less at once, or for fewer candidates.",
+    );
+  }
+}
+
+/** As many searches are under way as there may be. */
+export class TooManySearches extends PlacementError {
+  constructor() {
+    super("Too many long searches for allocation candidates are under way.");
+  }
+}

@@ -1,4 +1,4 @@
-import { ERROR_CODES } from "../api/error-codes.ts";
+import { ERROR_CODES, type ErrorCode } from "../api/error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
 import {
@@ -14,6 +14,8 @@ import {
   ConcurrentUpdateDetected,
   Exists,
   NotFound,
+  SearchEffortExceeded,
+  TooManySearches,
 } from "../domain/errors.ts";
 import type { Problem } from "./error-body.ts";
 import { MessageFlaw } from "./message-flaw.ts";
@@ -37,6 +39,11 @@ const RULES: readonly Rule[] = [
   [TransactionConflict, () => conflict(TRY_AGAIN, ERROR_CODES.concurrentUpdate)],
   [CommitOutcomeUnknown, () => new HttpError(503, NOT_KNOWN, { headers: RETRY_SOON })],
   [CandidatesOutdated, ({ message }) => new HttpError(503, message, { headers: RETRY_SOON })],
+  [
+    SearchEffortExceeded,
+    ({ message }) => busy(message, ERROR_CODES.searchEffortExceeded, RETRY_LATER),
+  ],
+  [TooManySearches, ({ message }) => busy(message, ERROR_CODES.tooManySearches, RETRY_SOON)],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];
 
@@ -47,6 +54,12 @@ const NO_DATABASE = "The database is not available.";
 const NOT_KNOWN =
   "The database did not say whether the change was made: look before you repeat it.";
 const RETRY_SOON = { "retry-after": "5" };
+/** When claims have changed what there is to search. */
+const RETRY_LATER = { "retry-after": "60" };
+
+function busy(detail: string, code: ErrorCode, headers: Readonly<Record<string, string>>): Problem {
+  return new HttpError(503, detail, { code, headers });
+}
 
 /** What the client is told about an error; `undefined` for one that nobody foresaw. */
 export function findProblem(error: unknown): Problem | undefined {

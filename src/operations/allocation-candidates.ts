@@ -5,7 +5,7 @@ import { FoundCandidates } from "../search/found-candidates.ts";
 import { type CandidateSearch, searchCandidates } from "../search/search.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { CandidatesOutdated } from "../domain/errors.ts";
+import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
 import type { Service } from "./service.ts";
 
@@ -44,7 +44,7 @@ export async function listAllocationCandidates(
     maxCandidates: placement.maxAllocationCandidates,
     ...(placement.randomizeAllocationCandidates && { random: Math.random }),
   });
-  return new CandidateListing(index, search);
+  return new CandidateListing(index, search, service.config.stowage.maxSearchEffort);
 }
 
 /** Candidates one after the other, found on demand. */
@@ -52,9 +52,13 @@ export class CandidateListing {
   readonly providers: ProviderRows;
   readonly #index: ProviderIndex;
   readonly #search: CandidateSearch;
+  readonly #maxEffort: number;
+  #effort = 0;
   #view: IndexView | undefined;
 
-  constructor(index: ProviderIndex, search: CandidateSearch) {
+  /** @param maxEffort how many providers may be looked at before the search is given up */
+  constructor(index: ProviderIndex, search: CandidateSearch, maxEffort = Infinity) {
+    this.#maxEffort = maxEffort;
     this.providers = index;
     this.#index = index;
     this.#search = search;
@@ -85,9 +89,17 @@ export class CandidateListing {
     return found.isFoundBy(this.#search);
   }
 
-  /** Looks for the next candidate; pauses when the budget is used up. */
+  /**
+   * Looks for the next candidate; pauses when the budget is used up.
+   *
+   * @throws SearchEffortExceeded
+   */
   next(budget: Budget): Progress {
-    return this.#search.next(budget);
+    const before = budget.left;
+    const progress = this.#search.next(budget);
+    this.#effort += before - budget.left;
+    if (this.#effort > this.#maxEffort) throw new SearchEffortExceeded(this.#maxEffort);
+    return progress;
   }
 
   /** Amounts by row and resource class, with rows of providers or anything that stands for them. */

@@ -3,13 +3,16 @@ import type { CandidateListing } from "../../../operations/allocation-candidates
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
 import { type AnswerForm, AnswerWriter } from "./answer-writer.ts";
-import { nextTurn } from "./turns.ts";
+import { enterSearch, turns } from "../../turns.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /** As much of a request as the form of its answer depends on. */
-type Asked = Pick<ApiRequest, "microversion" | "query" | "signal">;
+type Asked = Pick<ApiRequest, "microversion" | "query" | "signal"> & {
+  /** Whoever asks, with whom others take turns. */
+  readonly context?: { readonly userId: string | undefined };
+};
 
 /**
  * The answer as JSON: at once where it takes no longer than a slice, otherwise in slices with other
@@ -21,60 +24,103 @@ export async function renderAnswer(
   request: Asked,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   const asked = JSON.stringify([request.microversion.minor, request.query.pairs]);
-  const writer = new AnswerWriter(listing, formOf(query, request), asked);
-  writer.writeSlice();
-  if (writer.isDone) return writer.take();
-  return continueInSlices(writer, listing, request.signal);
-}
-
-async function continueInSlices(
-  writer: AnswerWriter,
-  listing: CandidateListing,
-  signal: AbortSignal,
-): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  listing.hold();
-  // Neither a failure nor a body that nobody ever asks for must keep the listing held.
-  signal.addEventListener("abort", () => listing.close(), { once: true });
-  let isStreamed = false;
-  try {
-    while (!writer.isDone && !signal.aborted) {
-      if (writer.length > MAX_WHOLE_BYTES) {
-        isStreamed = true;
-        return stream(writer, listing, signal);
-      }
-      await writeNextSlice(writer, listing, signal);
-    }
-    return writer.take();
-  } finally {
-    if (!isStreamed) listing.close();
-  }
-}
-
-async function* stream(
-  writer: AnswerWriter,
-  listing: CandidateListing,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  try {
-    while (!signal.aborted) {
-      yield writer.take();
-      if (writer.isDone) return;
-      await writeNextSlice(writer, listing, signal);
-    }
-  } finally {
+  const client = request.context?.userId ?? "";
+  const form = formOf(query, request);
+  const writer = new AnswerWriter(listing, form, asked);
+  const begun = turns.begin(client, () => {
+    listing.checkHold();
+    writer.writeSlice();
+  });
+  if (begun instanceof Promise) await whileHeld(listing, begun);
+  if (writer.isDone) {
     listing.close();
+    return writer.take();
+  }
+  return new LongAnswer(writer, listing, request.signal, client).body();
+}
+
+/** What waits sees the providers as they were when it came. */
+async function whileHeld(listing: CandidateListing, work: Promise<void>): Promise<void> {
+  listing.hold();
+  try {
+    await work;
+  } catch (error) {
+    listing.close();
+    throw error;
   }
 }
 
-async function writeNextSlice(
-  writer: AnswerWriter,
-  listing: CandidateListing,
-  signal: AbortSignal,
-): Promise<void> {
-  await nextTurn();
-  if (signal.aborted) return;
-  listing.checkHold();
-  writer.writeSlice();
+/** An answer that takes more than a slice. It ends with the connection of its client. */
+class LongAnswer {
+  readonly #writer: AnswerWriter;
+  readonly #listing: CandidateListing;
+  readonly #signal: AbortSignal;
+  readonly #client: string;
+  readonly #leave: () => void;
+
+  /** @throws TooManySearches */
+  constructor(
+    writer: AnswerWriter,
+    listing: CandidateListing,
+    signal: AbortSignal,
+    client: string,
+  ) {
+    this.#writer = writer;
+    this.#listing = listing;
+    this.#signal = signal;
+    this.#client = client;
+    listing.hold();
+    try {
+      this.#leave = enterSearch(client);
+    } catch (error) {
+      listing.close();
+      throw error;
+    }
+    // Neither a failure nor a body that nobody ever asks for must keep the listing held.
+    signal.addEventListener("abort", this.#end, { once: true });
+  }
+
+  async body(): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+    const writer = this.#writer;
+    let isStreamed = false;
+    try {
+      while (!writer.isDone && !this.#signal.aborted) {
+        if (writer.length > MAX_WHOLE_BYTES) {
+          isStreamed = true;
+          return this.#stream();
+        }
+        await this.#writeSlice();
+      }
+      return writer.take();
+    } finally {
+      if (!isStreamed) this.#end();
+    }
+  }
+
+  async *#stream(): AsyncGenerator<Uint8Array> {
+    try {
+      while (!this.#signal.aborted) {
+        yield this.#writer.take();
+        if (this.#writer.isDone) return;
+        await this.#writeSlice();
+      }
+    } finally {
+      this.#end();
+    }
+  }
+
+  #writeSlice(): Promise<void> {
+    return turns.goOn(this.#client, () => {
+      if (this.#signal.aborted) return;
+      this.#listing.checkHold();
+      this.#writer.writeSlice();
+    });
+  }
+
+  readonly #end = (): void => {
+    this.#listing.close();
+    this.#leave();
+  };
 }
 
 function formOf(query: CandidateQuery, request: Asked): AnswerForm {

@@ -1,0 +1,73 @@
+import { setImmediate as nextRound } from "node:timers/promises";
+
+import { expect, test } from "vitest";
+
+import { TooManySearches } from "../domain/errors.ts";
+import { enterSearch, searchesUnderWay, turns } from "./turns.ts";
+
+test("one slice of work that goes on is run in each round of the event loop", async () => {
+  const run: number[] = [];
+  const all = [1, 2, 3].map((number) => turns.goOn("one", () => run.push(number)));
+  const seen: number[][] = [];
+  while (run.length < 3) {
+    await nextRound();
+    seen.push([...run]);
+  }
+  await Promise.all(all);
+  expect(seen).toEqual([[1], [1, 2], [1, 2, 3]]);
+});
+
+test("clients take turns, however much work one of them has", async () => {
+  const run: string[] = [];
+  const work = (client: string) => turns.goOn(client, () => run.push(client));
+  await Promise.all([
+    ...Array.from({ length: 50 }, () => work("greedy")),
+    work("modest"),
+    work("modest"),
+  ]);
+  expect(run.indexOf("modest")).toBe(1);
+  expect(run.lastIndexOf("modest")).toBe(3);
+});
+
+test("many who come at once are not all begun in one round", async () => {
+  let begun = 0;
+  const takeLong = () => {
+    begun += 1;
+    const endsAtMs = performance.now() + 4;
+    while (performance.now() < endsAtMs);
+  };
+  const all = Array.from({ length: 10 }, async () => turns.begin("one", takeLong));
+  expect(begun).toBe(1);
+  await nextRound();
+  expect(begun).toBe(2);
+  await Promise.all(all);
+  expect(begun).toBe(10);
+});
+
+test("what a slice throws is thrown to who waits for it, and the next ones run", async () => {
+  const fails = turns.goOn("one", () => {
+    throw new Error("of the slice");
+  });
+  const works = turns.goOn("one", () => "done");
+  await expect(fails).rejects.toThrow("of the slice");
+  await expect(works).resolves.toBe("done");
+});
+
+test("searches under way are bounded, and nobody can have all of them", () => {
+  const ends: (() => void)[] = [];
+  const fill = (client: string) => {
+    const before = ends.length;
+    expect(() => {
+      for (;;) ends.push(enterSearch(client));
+    }).toThrow(TooManySearches);
+    return ends.length - before;
+  };
+  const greedy = fill("greedy");
+  const others = fill("other");
+  expect(greedy).toBeGreaterThan(others);
+  expect(others).toBeGreaterThan(0);
+  for (const end of [...ends, ...ends]) end();
+  expect(searchesUnderWay()).toBe(0);
+  expect(fill("greedy")).toBe(greedy);
+  for (const end of ends) end();
+});

@@ -1,0 +1,136 @@
+import { TooManySearches } from "../domain/errors.ts";
+
+/** Whoever comes is served at once as long as the others of one round of the event loop took no longer. */
+const ROUND_MS = 3;
+
+/**
+ * How many searches may be under way beyond their first slice: each keeps some megabytes of what it found
+ * and has yet to try. Nobody may have all of them, so that there is one for the next who comes.
+ */
+const MAX_SEARCHES = 128;
+const MAX_OF_ONE_CLIENT = 96;
+
+/** Work to be done in one piece, which takes some milliseconds at most. */
+type Slice = () => void;
+
+/**
+ * A fair queue (round robin) over clients for work in slices: who has fifty searches under way does not
+ * hold up another one's fifty times as long as with one.
+ */
+class FairQueue {
+  /** By client, whose turn it is first; each with its slices in the order in which they came. */
+  readonly #slices = new Map<string, Slice[]>();
+
+  get isEmpty(): boolean {
+    return this.#slices.size === 0;
+  }
+
+  add(client: string, slice: Slice): void {
+    const slices = this.#slices.get(client);
+    if (slices === undefined) this.#slices.set(client, [slice]);
+    else slices.push(slice);
+  }
+
+  take(): Slice | undefined {
+    for (const [client, slices] of this.#slices) {
+      const slice = slices.shift();
+      this.#slices.delete(client);
+      if (slices.length > 0) this.#slices.set(client, slices);
+      return slice;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Gives turns to slices of long work, so that the event loop is free for others in between: in each round
+ * of it, first slices for some milliseconds, since most work is done with its first, and then one slice of
+ * work that goes on.
+ */
+class Turns {
+  readonly #first = new FairQueue();
+  readonly #further = new FairQueue();
+  #isScheduled = false;
+  #spentMs = 0;
+
+  /** Runs the first slice of some work: at once, unless this round of the event loop has had enough. */
+  begin<Result>(client: string, slice: () => Result): Result | Promise<Result> {
+    if (this.#spentMs >= ROUND_MS) return this.#wait(this.#first, client, slice);
+    return this.#run(slice);
+  }
+
+  /** Runs a further slice when it is the client's turn. */
+  goOn<Result>(client: string, slice: () => Result): Promise<Result> {
+    return this.#wait(this.#further, client, slice);
+  }
+
+  #wait<Result>(queue: FairQueue, client: string, slice: () => Result): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    queue.add(client, () => {
+      try {
+        resolve(this.#run(slice));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    this.#schedule();
+    return promise;
+  }
+
+  #run<Result>(slice: () => Result): Result {
+    const startedAtMs = performance.now();
+    try {
+      return slice();
+    } finally {
+      this.#spentMs += performance.now() - startedAtMs;
+      this.#schedule();
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#giveTurns());
+  }
+
+  #giveTurns(): void {
+    this.#isScheduled = false;
+    this.#spentMs = 0;
+    while (this.#spentMs < ROUND_MS && !this.#first.isEmpty) this.#first.take()?.();
+    this.#further.take()?.();
+    if (!this.#first.isEmpty || !this.#further.isEmpty) this.#schedule();
+  }
+}
+
+export const turns = new Turns();
+
+/** Searches under way beyond their first slice, by client. */
+const underWay = new Map<string, number>();
+let searches = 0;
+
+/** How many searches are under way that did not end with their first slice. */
+export function searchesUnderWay(): number {
+  return searches;
+}
+
+/**
+ * Counts one more search that goes on.
+ *
+ * @returns what to call, once or more often, when it has ended
+ * @throws TooManySearches
+ */
+export function enterSearch(client: string): () => void {
+  const ofClient = underWay.get(client) ?? 0;
+  if (searches >= MAX_SEARCHES || ofClient >= MAX_OF_ONE_CLIENT) throw new TooManySearches();
+  searches += 1;
+  underWay.set(client, ofClient + 1);
+  let isUnderWay = true;
+  return () => {
+    if (!isUnderWay) return;
+    isUnderWay = false;
+    searches -= 1;
+    const left = underWay.get(client)! - 1;
+    if (left === 0) underWay.delete(client);
+    else underWay.set(client, left);
+  };
+}
