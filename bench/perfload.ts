@@ -9,7 +9,7 @@ import { writeFileSync } from "node:fs";
 
 import { Command } from "commander";
 
-import { SERVER_ENGINES } from "../test/db/server-engines.ts";
+import { SERVER_ENGINES } from "../test/support/servers.ts";
 import { isPlacementInstalled, startPlacement } from "../test/placement/real-placement.ts";
 import { Client } from "../test/support/client.ts";
 import { SQLITE } from "../test/support/engines.ts";

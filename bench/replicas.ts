@@ -10,7 +10,7 @@ import { Command } from "commander";
 
 import { defaultConfig } from "../src/config/config.ts";
 import { openService } from "../src/operations/open-service.ts";
-import { SERVER_ENGINES } from "../test/db/server-engines.ts";
+import { SERVER_ENGINES } from "../test/support/servers.ts";
 import { SQLITE, type Engine } from "../test/support/engines.ts";
 import {
   makeFolder,

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import mysql from "mysql2/promise";
 import { Client } from "pg";
 
-import { SERVER_ENGINES } from "../../test/db/server-engines.ts";
+import { SERVER_ENGINES } from "../../test/support/servers.ts";
 import { SQLITE, type TestDatabase } from "../../test/support/engines.ts";
 
 /** An engine to measure claims on, and what they are measured against. */

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 
 import { ROOT } from "../source-files.ts";
-import { makeFolder, writeConfig } from "../support/stowage.ts";
+import { cleanEnvironment, makeFolder, writeConfig } from "../support/stowage.ts";
 
 type Groups = Parameters<typeof writeConfig>[1];
 
@@ -69,7 +69,7 @@ export function serve({ folder }: Pick<Place, "folder">, options: ServeOptions =
     ["-c", `${before}; exec "$0" serve "$@"`, join(ROOT, "bin", "stowage"), ...args],
     {
       stdio,
-      env: { PATH: process.env["PATH"], HOME: folder, OS_PLACEMENT_CONFIG_DIR: folder, ...env },
+      env: { ...cleanEnvironment(folder), ...env },
     },
   );
   const ended = once(child, "close") as Served["ended"];

@@ -86,6 +86,17 @@ function collectLines(lines: string[]): PassThrough {
   return stream;
 }
 
+/** For a process that is to know nothing of the machine's own configuration. */
+export function cleanEnvironment(configDir: string): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return {
+    PATH,
+    HOME: configDir,
+    OS_PLACEMENT_CONFIG_DIR: configDir,
+    ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }),
+  };
+}
+
 /** The service as an operator runs it: a process of its own, started by `bin/stowage`. */
 export interface StowageProcess {
   readonly url: string;
@@ -109,11 +120,7 @@ export async function startProcess(configDir: string, port = 0): Promise<Stowage
   const child = spawn(
     join(ROOT, "bin", "stowage"),
     ["serve", "--config-dir", configDir, "--port", String(port)],
-    // Nothing of the machine's own configuration.
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], HOME: configDir, OS_PLACEMENT_CONFIG_DIR: configDir },
-    },
+    { stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(configDir) },
   );
   const errors: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
