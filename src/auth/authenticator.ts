@@ -6,6 +6,8 @@ export interface RequestTarget {
   readonly method: string;
   /** As the client sees it, with the prefix of a proxy; percent-encoded, without the query. */
   readonly path: string;
+  /** The address that it comes from: peers take turns where something has to be waited for. */
+  readonly peer?: string;
 }
 
 /**

@@ -102,7 +102,8 @@ export class Pipeline {
   async #authenticate(exchange: Exchange): Promise<void> {
     if (exchange.isForRoot) return;
     const { head, client, rawPath } = exchange;
-    const target = { method: head.method, path: client.mountPoint + rawPath };
+    const { mountPoint, remoteAddress: peer } = client;
+    const target = { method: head.method, path: mountPoint + rawPath, peer };
     exchange.credentials = await this.#parts.authenticate(head.headers, target);
   }
 

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import {
@@ -119,21 +121,86 @@ describe("Keystone is asked", () => {
     expect(keystone.validations).toHaveLength(2);
   });
 
-  test("each time about a token that it does not know: it may come to know it", async () => {
+  test("again after some seconds about a token that it does not know: it may come to know it", async () => {
     const authenticate = makeAuthenticator();
     const late = { "x-auth-token": "late" };
     await expect(ask(authenticate, late)).rejects.toThrow(Unauthenticated);
     keystone.tokens.set("late", {});
+    await expect(ask(authenticate, late)).rejects.toThrow(Unauthenticated);
+    expect(keystone.validations).toHaveLength(1);
+    passSeconds(6);
     await expect(ask(authenticate, late)).resolves.toMatchObject({ userId: "a-user" });
   });
 
   test("never about what cannot be a token", async () => {
     const authenticate = makeAuthenticator();
-    for (const token of ["", " ", "with space", "x".repeat(8193), "tökén"]) {
+    for (const token of [
+      "",
+      " ",
+      "with space",
+      "x".repeat(2049),
+      "tökén",
+      "a/b",
+      "a+b",
+      "<a>",
+      "a%3D",
+    ]) {
       const question = ask(authenticate, { "x-auth-token": token });
       await expect(question).rejects.toThrow(Unauthenticated);
     }
     expect([keystone.logins, keystone.validations.length]).toEqual([0, 0]);
+  });
+
+  test("for a peer's token in its turn, however many another peer has sent", async () => {
+    const authenticate = makeAuthenticator({ httpConnectTimeout: 60 });
+    const held: (() => void)[] = [];
+    const refuse: Misbehaviour = (_, response) => {
+      held.push(() => void response.writeHead(404).end("{}"));
+    };
+    keystone.nextValidations.push(...Array.from({ length: 48 }, () => refuse));
+    const from = async (peer: string, token: string) =>
+      authenticate({ "x-auth-token": token }, { method: "GET", path: "/traits", peer });
+    const bad = Array.from({ length: 500 }, (_, it) => from("10.0.0.1", `bad-${it}`));
+    const refused = Promise.allSettled(bad);
+    while (held.length < 48) await sleep(2);
+    // There is a place for it, and the five hundred still wait.
+    await expect(from("10.0.0.2", "good")).resolves.toMatchObject({ userId: "a-user" });
+    expect(keystone.validations).toHaveLength(49);
+    for (const answer of held) answer();
+    expect((await refused).every(({ status }) => status === "rejected")).toBe(true);
+  });
+
+  test("for a token that was valid before, before all others", async () => {
+    const authenticate = makeAuthenticator({ tokenCacheTime: 10, httpConnectTimeout: 60 });
+    await ask(authenticate, GOOD);
+    passSeconds(11);
+    const held: (() => void)[] = [];
+    keystone.nextValidations.push(
+      ...Array.from({ length: 48 }, (): Misbehaviour => (_, response) => {
+        held.push(() => void response.writeHead(404).end("{}"));
+      }),
+    );
+    const bad = Array.from({ length: 500 }, (_, it) =>
+      ask(authenticate, { "x-auth-token": `bad-${it}` }),
+    );
+    const refused = Promise.allSettled(bad);
+    while (held.length < 48) await sleep(2);
+    await expect(ask(authenticate, GOOD)).resolves.toMatchObject({ userId: "a-user" });
+    expect(keystone.validations).toHaveLength(50);
+    for (const answer of held) answer();
+    await refused;
+  });
+
+  test("for a bounded number of tokens: those beyond it are told that it is busy", async () => {
+    const authenticate = makeAuthenticator({ httpConnectTimeout: 60 });
+    const asked = Array.from({ length: 1400 }, (_, it) =>
+      ask(authenticate, { "x-auth-token": `bad-${it}` }),
+    );
+    const outcomes = await Promise.allSettled(asked);
+    const busy = outcomes.filter(
+      (it) => it.status === "rejected" && it.reason instanceof AuthenticationUnavailable,
+    );
+    expect([busy.length, keystone.validations.length]).toEqual([72, 1328]);
   });
 
   test("at the endpoint of the catalog that is of the region and the interface", async () => {

@@ -69,22 +69,23 @@ class KeystoneAuthenticator {
   async #identify(headers: IncomingHttpHeaders, target: RequestTarget): Promise<Credentials> {
     const userToken = tokenIn(headers, "x-auth-token") ?? tokenIn(headers, "x-storage-token");
     const serviceToken = tokenIn(headers, "x-service-token");
+    const { peer = "" } = target;
     if (!userToken) throw new InvalidToken("there is no token");
     if (!serviceToken) {
-      const user = await this.#validator.validate(userToken, false);
+      const user = await this.#validator.validate(userToken, false, peer);
       this.#checkAccessRules(user, target);
       return user.credentials;
     }
-    const service = await this.#validateServiceToken(serviceToken);
+    const service = await this.#validateServiceToken(serviceToken, peer);
     // A service works on after the token has expired with which its user asked for the work; and
     // what it asks of us on the way is not what the user's access rules are about.
-    const user = await this.#validator.validate(userToken, this.#hasServiceRole(service));
+    const user = await this.#validator.validate(userToken, this.#hasServiceRole(service), peer);
     this.#checkServiceType(user);
     return withService(user.credentials, service.credentials);
   }
 
-  async #validateServiceToken(token: string): Promise<Token> {
-    const service = await this.#validator.validate(token, false).catch((error: unknown) => {
+  async #validateServiceToken(token: string, peer: string): Promise<Token> {
+    const service = await this.#validator.validate(token, false, peer).catch((error: unknown) => {
       if (!(error instanceof InvalidToken)) throw error;
       throw new InvalidToken(`the service token: ${error.message}`);
     });
@@ -107,10 +108,10 @@ class KeystoneAuthenticator {
   }
 
   /** Access rules speak of services by type, so we must know which one we are. */
-  #checkServiceType({ accessRules, catalog }: Token): string | undefined {
+  #checkServiceType({ accessRules, serviceTypes }: Token): string | undefined {
     if (!accessRules) return undefined;
     const { serviceType } = this.#options;
-    if (serviceType && catalog.some(({ type }) => type === serviceType)) return serviceType;
+    if (serviceType && serviceTypes.includes(serviceType)) return serviceType;
     throw new InvalidToken(
       "it has access rules, and [keystone_authtoken] service_type is not a type in its catalog",
     );

@@ -1,7 +1,7 @@
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneConnection } from "./connection.ts";
 import { loginRequest, type KeystoneOptions, type LoginRequest } from "./login-request.ts";
-import { readToken, type CatalogEndpoint, type CatalogService } from "./token.ts";
+import { readLogin, type CatalogEndpoint, type CatalogService } from "./token.ts";
 import { v3Url } from "./v3-url.ts";
 
 /** A login of the service itself. */
@@ -62,7 +62,7 @@ export class ServiceSession {
       );
     }
     const token = reply.headers["x-subject-token"];
-    const details = readToken(reply.body);
+    const details = readLogin(reply.body);
     if (typeof token !== "string" || !details) {
       throw new AuthenticationUnavailable(`${url} answered something that is not a token`);
     }

@@ -8,11 +8,11 @@ beforeEach(() => vi.useFakeTimers({ toFake: ["Date"], now: 0 }));
 afterEach(() => void vi.useRealTimers());
 
 function tokenUntil(expiresAtMs: number): Token {
-  return { credentials: NO_CREDENTIALS, expiresAtMs, accessRules: undefined, catalog: [] };
+  return { credentials: NO_CREDENTIALS, expiresAtMs, accessRules: undefined, serviceTypes: [] };
 }
 
 test("a token stays for a time, but never longer than it lives", () => {
-  const cache = new TokenCache(100, 10);
+  const cache = new TokenCache(100, { tokens: 10, bytes: 1e6 });
   cache.set("long", tokenUntil(1000));
   cache.set("short", tokenUntil(50));
   vi.setSystemTime(49);
@@ -24,7 +24,7 @@ test("a token stays for a time, but never longer than it lives", () => {
 });
 
 test("a token that had expired when it came in stays as long as any other", () => {
-  const cache = new TokenCache(100, 10);
+  const cache = new TokenCache(100, { tokens: 10, bytes: 1e6 });
   vi.setSystemTime(1000);
   cache.set("expired", tokenUntil(500));
   vi.setSystemTime(1099);
@@ -34,7 +34,7 @@ test("a token that had expired when it came in stays as long as any other", () =
 });
 
 test("the cache holds no more than it may: the first that came goes first", () => {
-  const cache = new TokenCache(100, 3);
+  const cache = new TokenCache(100, { tokens: 3, bytes: 1e6 });
   for (const key of ["a", "b", "a", "c", "d"]) cache.set(key, tokenUntil(1000));
   expect(["a", "b", "c", "d"].map((key) => cache.get(key) !== undefined)).toEqual([
     true,
@@ -45,7 +45,24 @@ test("the cache holds no more than it may: the first that came goes first", () =
 });
 
 test.for([0, -1])("with a time of %d, nothing is kept", (keepMs) => {
-  const cache = new TokenCache(keepMs, 10);
+  const cache = new TokenCache(keepMs, { tokens: 10, bytes: 1e6 });
   cache.set("a", tokenUntil(1000));
   expect(cache.get("a")).toBeUndefined();
+});
+
+test("the cache holds no more bytes than it may, and counts what has gone", () => {
+  const cache = new TokenCache(100, { tokens: 1000, bytes: 100_000 });
+  const accessRules = Array.from({ length: 10 }, (_, number) => ({
+    service: "placement",
+    method: "GET",
+    path: `/resource_providers/${number}`,
+  }));
+  for (let number = 0; number < 500; number++) {
+    cache.set(String(number), { ...tokenUntil(1000), accessRules });
+    expect(cache.bytes).toBeLessThanOrEqual(100_000);
+  }
+  expect([cache.get("499") === undefined, cache.get("0") === undefined]).toEqual([false, true]);
+  vi.setSystemTime(200);
+  cache.set("last", tokenUntil(1000));
+  expect(cache.bytes).toBeLessThan(2000);
 });

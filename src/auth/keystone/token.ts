@@ -2,12 +2,19 @@ import { Ajv } from "ajv";
 import { NO_CREDENTIALS, type Credentials } from "../credentials.ts";
 import type { AccessRule } from "./access-rules.ts";
 
-/** What Keystone says about a token. */
+/** What is kept of what Keystone says about a token. */
 export interface Token {
   readonly credentials: Credentials;
   readonly expiresAtMs: number;
   /** Of a restricted application credential: the only requests that it is good for. */
   readonly accessRules: readonly AccessRule[] | undefined;
+  /** The types of the services in its catalog, where it has access rules, which speak of them. */
+  readonly serviceTypes: readonly string[];
+}
+
+/** What Keystone says about a login: where its services are, too. */
+export interface Login {
+  readonly expiresAtMs: number;
   readonly catalog: readonly CatalogService[];
 }
 
@@ -29,12 +36,25 @@ export function readToken(body: unknown): Token | undefined {
   const { token } = body;
   const expiresAtMs = Date.parse(token.expires_at);
   if (Number.isNaN(expiresAtMs)) return undefined;
+  const accessRules = token.application_credential?.access_rules ?? undefined;
   return {
     credentials: credentialsOf(token),
     expiresAtMs,
-    accessRules: token.application_credential?.access_rules ?? undefined,
-    catalog: token.catalog ?? [],
+    accessRules: accessRules?.map(({ service, method, path }) => ({ service, method, path })),
+    serviceTypes: accessRules
+      ? [...new Set((token.catalog ?? []).map(({ type }) => type))]
+      : NO_TYPES,
   };
+}
+
+const NO_TYPES: readonly string[] = [];
+
+/** The same for the answer to a login. */
+export function readLogin(body: unknown): Login | undefined {
+  if (!isTokenBody(body)) return undefined;
+  const expiresAtMs = Date.parse(body.token.expires_at);
+  if (Number.isNaN(expiresAtMs)) return undefined;
+  return { expiresAtMs, catalog: body.token.catalog ?? [] };
 }
 
 function credentialsOf(token: TokenBody["token"]): Credentials {
