@@ -16,7 +16,11 @@ export interface ApiRequest {
   readonly contentType: string;
   /** The `Accept` header; JSON when the client sent none. */
   readonly accept: string;
-  readonly body: Uint8Array;
+  /**
+   * The body, which is not taken in before somebody asks: whom policy refuses makes the server hold
+   * nothing.
+   */
+  readBody(): Promise<Uint8Array>;
   readonly microversion: Microversion;
   readonly context: RequestContext;
   readonly service: Service;

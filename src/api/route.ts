@@ -13,6 +13,8 @@ export interface Route {
   readonly statusBefore?: 404 | 405;
   /** The media type that the body must have: anything else is a 415. */
   readonly consumes?: "application/json";
+  /** The body may be about very many providers or consumers: a higher limit holds for it. */
+  readonly takesMuch?: boolean;
   /** The media type that the answer has: an `Accept` that excludes it is a 406. */
   readonly produces?: "application/json";
 }

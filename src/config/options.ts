@@ -910,7 +910,19 @@ export const OPTIONS = {
       type: "integer",
       default: 33554432,
       min: 1,
-      help: "The largest body of a request in bytes. A reshape of 5,000 providers with 50,000 consumers takes about 20 MB.",
+      help: "The largest body of `POST /allocations` and `POST /reshaper` in bytes. A reshape of 5,000 providers with 50,000 consumers takes about 20 MB.",
+    },
+    max_small_body_size: {
+      type: "integer",
+      default: 262144,
+      min: 1,
+      help: "The largest body of any other request in bytes, and of what these two hold about one consumer or provider. A provider with 1,000 traits, or a claim on 1,000 providers, takes less than half of it.",
+    },
+    max_bodies_size: {
+      type: "integer",
+      default: 134217728,
+      min: 1,
+      help: "How many bytes of bodies a process holds at most, those of all its requests together. More are answered with 503 and `Retry-After`. The bodies that are large leave a quarter of it to the others.",
     },
     request_timeout: {
       type: "integer",

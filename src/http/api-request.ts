@@ -11,8 +11,8 @@ interface Parts {
   readonly exchange: Exchange;
   readonly microversion: Microversion;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-  readonly context: RequestContext;
+  readonly readBody: () => Promise<Uint8Array>;
+  readonly makeContext: () => RequestContext;
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
   readonly signal: () => AbortSignal;
@@ -24,13 +24,14 @@ export class HttpApiRequest implements ApiRequest {
   readonly mountPoint: string;
   readonly accept: string;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
   readonly microversion: Microversion;
-  readonly context: RequestContext;
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
   readonly #exchange: Exchange;
   readonly #signal: () => AbortSignal;
+  readonly #readBody: () => Promise<Uint8Array>;
+  readonly #makeContext: () => RequestContext;
+  #context: RequestContext;
   #query: QueryParameters | undefined;
 
   constructor(parts: Parts) {
@@ -40,11 +41,23 @@ export class HttpApiRequest implements ApiRequest {
     this.mountPoint = parts.exchange.client.mountPoint;
     this.accept = parts.exchange.accept;
     this.parameters = parts.parameters;
-    this.body = parts.body;
+    this.#readBody = parts.readBody;
     this.microversion = parts.microversion;
-    this.context = parts.context;
+    this.#makeContext = parts.makeContext;
+    this.#context = parts.makeContext();
     this.service = parts.service;
     this.authorize = parts.authorize;
+  }
+
+  get context(): RequestContext {
+    return this.#context;
+  }
+
+  async readBody(): Promise<Uint8Array> {
+    const body = await this.#readBody();
+    // How long the client took for it is not the database's fault: its time begins now.
+    this.#context = this.#makeContext();
+    return body;
   }
 
   get origin(): string {

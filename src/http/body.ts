@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { badRequest, HttpError } from "../api/http-error.ts";
+import type { BodyBudget, BodyLimits } from "./body-limits.ts";
+import { hasForeignCoding, MessageFlaw, UNKNOWN_CODING } from "./message-flaw.ts";
 
 const NO_BODY = new Uint8Array(0);
 
@@ -7,8 +9,10 @@ const NO_BODY = new Uint8Array(0);
  * What the headers must say about a body, whatever it is for.
  *
  * @throws HttpError 400
+ * @throws MessageFlaw 501
  */
 export function checkBodyHeaders(headers: IncomingHttpHeaders): void {
+  if (hasForeignCoding(headers)) throw new MessageFlaw(501, UNKNOWN_CODING);
   if (Number(headers["content-length"] ?? 0) > 0 && !headers["content-type"]) {
     throw badRequest("content-type header required when content-length > 0");
   }
@@ -19,35 +23,57 @@ export function mediaTypeOf(headers: IncomingHttpHeaders): string {
   return headers["content-type"]?.split(";", 1)[0]?.trim() ?? "";
 }
 
-/** The bodies of requests, read up to a limit. */
+/** The body of one request, read when somebody wants it, up to a limit. */
 export class BodyReader {
-  readonly #maxSize: number;
   readonly #message: IncomingMessage;
+  readonly #limits: BodyLimits;
+  readonly #budget: BodyBudget;
   #fail: ((error: Error) => void) | undefined;
+  #flaw: MessageFlaw | undefined;
+  /** What it has of the budget. */
+  #held = 0;
 
-  /** `maxSize` is in bytes. */
-  constructor(message: IncomingMessage, maxSize: number) {
+  constructor(message: IncomingMessage, limits: BodyLimits, budget: BodyBudget) {
     this.#message = message;
-    this.#maxSize = maxSize;
+    this.#limits = limits;
+    this.#budget = budget;
+  }
+
+  /** Why the rest of the body cannot be read, if the parser or the clock has found so. */
+  get flaw(): MessageFlaw | undefined {
+    return this.#flaw;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#message.headers;
+  }
+
+  get isComplete(): boolean {
+    return this.#message.complete;
   }
 
   /**
    * The whole body.
    *
-   * @throws HttpError 413 when it is larger than the limit
+   * @throws HttpError 413 when it is larger than `maxSize` bytes, 503 when there are too many others
+   * @throws MessageFlaw when it cannot be read, or comes too slowly
    * @throws ClientGone when the client goes away before it is complete
    */
-  read(): Uint8Array | Promise<Uint8Array> {
-    const { headers } = this.#message;
+  async read(maxSize: number): Promise<Uint8Array> {
+    if (this.#flaw) throw this.#flaw;
+    const { headers, destroyed } = this.#message;
     const length = headers["content-length"];
-    if (Number(length ?? 0) > this.#maxSize) throw this.#tooLarge();
+    if (Number(length ?? 0) > maxSize) throw tooLarge(maxSize);
     const isEmpty = length === undefined ? !headers["transfer-encoding"] : length === "0";
-    return isEmpty ? NO_BODY : this.#collect();
+    if (isEmpty) return NO_BODY;
+    if (destroyed) throw new ClientGone();
+    return this.#collect(maxSize);
   }
 
-  /** The parser has found that the rest of the body cannot be read. */
-  break(error: Error): void {
-    this.#fail?.(error);
+  /** The parser has found that the rest of the body cannot be read; whoever reads it is told. */
+  break(flaw: MessageFlaw): void {
+    this.#flaw = flaw;
+    this.#fail?.(flaw);
   }
 
   /**
@@ -57,7 +83,7 @@ export class BodyReader {
   discardRest(): void {
     const message = this.#message;
     if (message.complete || message.destroyed) return;
-    let left = this.#maxSize;
+    let left = this.#limits.largest;
     message.removeAllListeners("data");
     message.on("data", (chunk: Buffer) => {
       left -= chunk.byteLength;
@@ -65,29 +91,86 @@ export class BodyReader {
     });
   }
 
-  #collect(): Promise<Uint8Array> {
-    const message = this.#message;
-    const chunks: Buffer[] = [];
-    let size = 0;
-    return new Promise((resolve, reject) => {
-      this.#fail = reject;
-      message.on("data", (chunk: Buffer) => {
-        size += chunk.byteLength;
-        if (size > this.#maxSize) reject(this.#tooLarge());
-        else chunks.push(chunk);
-      });
-      message.on("end", () => {
-        resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
-      });
-      message.on("close", () => {
-        if (!message.complete) reject(new ClientGone());
-      });
-    });
+  /** The request is over, and with it the memory that the body took. */
+  release(): void {
+    this.#budget.give(this.#held);
+    this.#held = 0;
   }
 
-  #tooLarge(): HttpError {
-    return new HttpError(413, `The limit is ${this.#maxSize} bytes.`);
+  #collect(maxSize: number): Promise<Uint8Array> {
+    const message = this.#message;
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    let collected: Collector | undefined = collector(
+      Number(message.headers["content-length"] ?? 0),
+    );
+    let size = 0;
+    let sizeBefore = 0;
+    const { windowMs, bytesPerWindow } = this.#limits;
+    const watch = setInterval(() => {
+      if (size - sizeBefore < bytesPerWindow) this.break(new MessageFlaw(408, ""));
+      sizeBefore = size;
+    }, windowMs);
+    this.#fail = (error) => {
+      clearInterval(watch);
+      // What has come so far is not kept while the rest is discarded.
+      collected = undefined;
+      reject(error);
+    };
+    message.on("data", (chunk: Buffer) => {
+      size += chunk.byteLength;
+      if (size > maxSize) this.#fail?.(tooLarge(maxSize));
+      else if (!this.#take(chunk.byteLength)) this.#fail?.(tooMany());
+      else collected?.add(chunk);
+    });
+    message.on("end", () => {
+      clearInterval(watch);
+      if (collected) resolve(collected.whole());
+    });
+    message.on("close", () => {
+      if (!message.complete) this.#fail?.(new ClientGone());
+    });
+    return promise;
   }
+
+  #take(bytes: number): boolean {
+    const isLarge = this.#held + bytes > this.#limits.small;
+    if (!this.#budget.take(bytes, this.#held, isLarge)) return false;
+    this.#held += bytes;
+    return true;
+  }
+}
+
+/** Puts the parts of a body together. */
+interface Collector {
+  readonly add: (chunk: Buffer) => void;
+  readonly whole: () => Buffer;
+}
+
+/** A large body whose length is known gets its place at once: parts and whole would be twice as much. */
+function collector(length: number): Collector {
+  if (length <= ONE_CHUNK) {
+    const chunks: Buffer[] = [];
+    return {
+      add: (chunk) => void chunks.push(chunk),
+      whole: () => (chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)),
+    };
+  }
+  // The system gives memory when it is written to, not when it is asked for.
+  const body = Buffer.allocUnsafeSlow(length);
+  let size = 0;
+  return { add: (chunk) => void (size += chunk.copy(body, size)), whole: () => body };
+}
+
+/** What the system reads at once. */
+const ONE_CHUNK = 64 * 1024;
+
+function tooLarge(maxSize: number): HttpError {
+  return new HttpError(413, `The limit is ${maxSize} bytes.`);
+}
+
+function tooMany(): HttpError {
+  const detail = "Too many large requests are under way.";
+  return new HttpError(503, detail, { headers: { "retry-after": "1" } });
 }
 
 /** There is nobody left to answer. */

@@ -7,7 +7,7 @@ export class Connection {
   inFlight = 0;
   /** The parser has given up on what comes in; nothing more is read. */
   isBroken = false;
-  /** The body that is being read, if one is. */
+  /** Of the newest request. */
   body: BodyReader | undefined;
 }
 

@@ -15,6 +15,7 @@ const TITLES = {
   ...ERROR_TITLES,
   408: "Request Timeout",
   431: "Request Header Fields Too Large",
+  501: "Not Implemented",
 } as const;
 
 /** An error that the client is told about: a handler's `HttpError`, or one of the transport. */
@@ -162,6 +163,7 @@ const EXPLANATIONS = {
   413: "The body of your request was too large for this server.",
   431: "The request header fields were too large",
   500: "The server has either erred or is incapable of performing the requested operation.",
+  501: "The server does not support what the request needs.",
   503: "The server is currently unavailable. Please try again at a later time.",
 } as const;
 

@@ -29,7 +29,9 @@ export class Exchange {
   /** The `Accept` header; JSON when there is none, or anything goes. */
   readonly accept: string;
   /** What makes the message unreadable, if anything: told when it is the turn of its framing. */
-  readonly flaw: MessageFlaw | undefined;
+  get flaw(): MessageFlaw | undefined {
+    return this.#findFlaw();
+  }
 
   readonly effort: Effort = { retries: 0, rollbacks: 0 };
   credentials: Credentials | undefined;
@@ -37,10 +39,17 @@ export class Exchange {
   /** The template of the path, once it is known to lead somewhere. */
   route: string | undefined;
 
-  constructor(head: RequestHead, client: ClientView, flaw?: MessageFlaw) {
+  readonly #findFlaw: () => MessageFlaw | undefined;
+
+  /** @param findFlaw the parser may find it only after the head has been given to us */
+  constructor(
+    head: RequestHead,
+    client: ClientView,
+    findFlaw: () => MessageFlaw | undefined = () => undefined,
+  ) {
     this.head = head;
     this.client = client;
-    this.flaw = flaw;
+    this.#findFlaw = findFlaw;
     this.globalRequestId = findGlobalRequestId(head.headers["x-openstack-request-id"]);
     const { accept } = head.headers;
     this.accept = !accept || accept === "*/*" ? "application/json" : accept;

@@ -96,6 +96,9 @@ const MAX_HEAD_BYTES = 64 * 1024;
 /** Longer than the pools of clients and proxies keep a connection, so that they close it first. */
 const IDLE_CONNECTION_MS = 75_000;
 
+/** A handshake takes some packets: who needs longer never begins it. */
+const HANDSHAKE_MS = 10_000;
+
 function makeServer(stowage: Config["stowage"], certificate: Certificate | undefined): Server {
   const requestTimeout = stowage.requestTimeout * 1000;
   const options = {
@@ -107,7 +110,9 @@ function makeServer(stowage: Config["stowage"], certificate: Certificate | undef
     // node:http would answer by itself, without an error body.
     requireHostHeader: false,
   };
-  return certificate ? createTlsServer({ ...options, ...certificate }) : createServer(options);
+  if (!certificate) return createServer(options);
+  const handshakeTimeout = Math.min(HANDSHAKE_MS, requestTimeout || HANDSHAKE_MS);
+  return createTlsServer({ ...options, ...certificate, handshakeTimeout });
 }
 
 /** Owner and group may connect; what a proxy needs is to be in the group. */

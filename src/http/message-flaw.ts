@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import { ERROR_CODES } from "../api/error-codes.ts";
 import type { Problem } from "./error-body.ts";
 
@@ -17,12 +18,23 @@ export class MessageFlaw extends Error implements Problem {
   }
 }
 
+export const UNKNOWN_CODING = "The only transfer coding that is known is chunked.";
+
+/** The parser takes whatever ends with `chunked`, such as `gzip, chunked`, and undoes only that. */
+export function hasForeignCoding({ "transfer-encoding": coding }: IncomingHttpHeaders): boolean {
+  return coding !== undefined && coding.toLowerCase() !== "chunked";
+}
+
 /** A flaw by the code of the parser's error; the parser's own words are not for clients. */
-export function describeFlaw(code: string | undefined): MessageFlaw {
+export function describeFlaw(code: string | undefined, headers: IncomingHttpHeaders): MessageFlaw {
   switch (code) {
     case "HPE_INVALID_CONTENT_LENGTH":
     case "HPE_UNEXPECTED_CONTENT_LENGTH":
       return new MessageFlaw(400, "content-length header must be an integer");
+    case "HPE_INVALID_TRANSFER_ENCODING":
+      // Also said of chunks with a length.
+      if (!hasForeignCoding(headers)) break;
+      return new MessageFlaw(501, UNKNOWN_CODING);
     case "HPE_HEADER_OVERFLOW":
       return new MessageFlaw(431, "");
     case "ERR_HTTP_REQUEST_TIMEOUT":
@@ -35,6 +47,6 @@ export function describeFlaw(code: string | undefined): MessageFlaw {
     case "HPE_INVALID_VERSION":
       return new MessageFlaw(400, "the request line is malformed");
     default:
-      return new MessageFlaw(400, "the request is malformed");
   }
+  return new MessageFlaw(400, "the request is malformed");
 }

@@ -13,6 +13,7 @@ import { acceptableOffers } from "./accept.ts";
 import { finish, type Answer } from "./answer.ts";
 import { HttpApiRequest } from "./api-request.ts";
 import { checkBodyHeaders, ClientGone, mediaTypeOf } from "./body.ts";
+import { bodyLimitsOf } from "./body-limits.ts";
 import { renderChallenge } from "./challenge.ts";
 import { withCors } from "./cors.ts";
 import { renderError } from "./error-body.ts";
@@ -46,7 +47,7 @@ export interface Policy {
 
 /** Where the rest of a request comes from once its head is known. */
 export interface RequestSource {
-  readBody(): Uint8Array | Promise<Uint8Array>;
+  readBody(maxSize: number): Promise<Uint8Array>;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal;
 }
@@ -79,10 +80,10 @@ export class Pipeline {
    * The checks, in the order of upstream, on which clients and tests rely. Who asks comes before
    * everything: a stranger learns nothing but that. The version is next, because it decides how all
    * later errors read. Then what is wrong with the message as such, then where it goes to, then
-   * whether that takes and makes what the client sends and wants. Only now the body is read: nobody
-   * makes the server hold a body that would not have got this far. Policy is the handler's first
-   * act, because only the handler knows what is to be done; query, body and what they name are read
-   * after it.
+   * whether that takes and makes what the client sends and wants. Policy is the handler's
+   * first act, because only the handler knows what is to be done; query, body and what they name are
+   * read after it, when the handler asks for them: nobody makes the server hold a body that would not
+   * have got this far.
    */
   async #process(exchange: Exchange, source: RequestSource): Promise<Answer> {
     const { head } = exchange;
@@ -94,8 +95,9 @@ export class Pipeline {
     const { parameters, ...match } = this.#findPath(exchange);
     const route = findRoute(match, exchange, microversion);
     checkMediaTypes(route, exchange);
-    const body = await source.readBody();
-    const request = this.#makeRequest({ exchange, microversion, parameters, body, source });
+    const { small, largest } = bodyLimitsOf(this.#parts.config);
+    const readBody = () => source.readBody(route.takesMuch ? largest : small);
+    const request = this.#makeRequest({ exchange, microversion, parameters, readBody, source });
     return finish(await route.handler(request), exchange);
   }
 
@@ -118,7 +120,7 @@ export class Pipeline {
   #makeRequest({ source, ...parts }: RequestFacts): HttpApiRequest {
     return new HttpApiRequest({
       ...parts,
-      context: this.#makeContext(parts.exchange),
+      makeContext: () => this.#makeContext(parts.exchange),
       service: this.#parts.service,
       authorize: (action, target) => this.#authorize(parts.exchange, action, target),
       signal: () => source.signal,
@@ -173,7 +175,7 @@ interface RequestFacts {
   readonly exchange: Exchange;
   readonly microversion: Microversion;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
+  readonly readBody: () => Promise<Uint8Array>;
   readonly source: RequestSource;
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from "../observability/logger.ts";
 import type { Service } from "../operations/service.ts";
 import type { Answer } from "./answer.ts";
 import { BodyReader, ClientGone } from "./body.ts";
+import { BodyBudget, bodyLimitsOf, type BodyLimits } from "./body-limits.ts";
 import { connectionOf } from "./connection.ts";
 import { Exchange, type RequestHead } from "./exchange.ts";
 import {
@@ -18,7 +19,7 @@ import {
   type ListeningAddress,
   type ListeningPlace,
 } from "./listen.ts";
-import { describeFlaw } from "./message-flaw.ts";
+import { describeFlaw, hasForeignCoding } from "./message-flaw.ts";
 import { Pipeline, type Policy, type RequestSource } from "./pipeline.ts";
 import { viewThroughProxy, type ClientView } from "./proxy-headers.ts";
 import { readHead, writeAnswer } from "./raw-message.ts";
@@ -105,12 +106,16 @@ class Listener {
   #pipeline: Pipeline;
   #config: Config;
   #mountPoint: string;
+  #limits: BodyLimits;
+  readonly #budget: BodyBudget;
 
   constructor(pipeline: Pipeline, config: Config, logger: Logger) {
     this.#logger = logger;
     this.#pipeline = pipeline;
     this.#config = config;
     this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
+    this.#limits = bodyLimitsOf(config);
+    this.#budget = new BodyBudget(config.stowage.maxBodiesSize);
   }
 
   get config(): Config {
@@ -121,6 +126,8 @@ class Listener {
     this.#pipeline = pipeline;
     this.#config = config;
     this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
+    this.#limits = bodyLimitsOf(config);
+    this.#budget.maxBytes = config.stowage.maxBodiesSize;
   }
 
   attach(server: Server): void {
@@ -142,15 +149,20 @@ class Listener {
     const { socket, method = "", url = "", headers } = message;
     const connection = connectionOf(socket);
     connection.inFlight++;
-    response.once("close", () => connection.inFlight--);
-    const head = this.#headOf(method, url, headers);
-    const exchange = new Exchange(head, this.#viewOf(headers, socket));
-    const body = new BodyReader(message, this.#config.stowage.maxBodySize);
+    const body = new BodyReader(message, this.#limits, this.#budget);
     connection.body = body;
+    response.once("close", () => {
+      connection.inFlight--;
+      body.release();
+    });
+    const head = this.#headOf(method, url, headers);
+    const exchange = new Exchange(head, this.#viewOf(headers, socket), () => body.flaw);
     const source = new MessageSource(body, response);
     const answer = await this.#pipeline.answer(exchange, source);
     if (!answer || response.destroyed) return;
-    if (this.isStopping || connection.isBroken) response.shouldKeepAlive = false;
+    if (this.isStopping || connection.isBroken || isDoubtful(message)) {
+      response.shouldKeepAlive = false;
+    }
     body.discardRest();
     await this.#write(answer, response, exchange);
   }
@@ -162,6 +174,7 @@ class Listener {
       // A response that broke off may still be read by the socket: its memory is not used again.
       if (body && onSent) response.once("close", () => response.writableFinished && onSent(body));
       end(response, body);
+      limitSending(response, body?.byteLength ?? 0);
       return;
     }
     try {
@@ -180,25 +193,28 @@ class Listener {
 
   /**
    * A message that the parser cannot read. It is refused in its turn: with a request in flight on
-   * the same connection, that one is answered first (or told that its body is broken), and then the
-   * connection is closed. What can be read of the head decides how the refusal looks.
+   * the same connection, that one is answered first (or told that its body is broken, which the parser
+   * may find before anybody has begun to read it), and then the connection is closed. What can be read
+   * of the head decides how the refusal looks. Whatever else is found about a connection that is broken
+   * already, such as that its time is over, ends it.
    */
   async #serveBroken(error: ParserError, socket: Socket): Promise<void> {
-    if (!isUnreadable(error) || !socket.writable) {
+    const connection = connectionOf(socket);
+    const { isBroken, inFlight, body } = connection;
+    const isAnswered = inFlight === 0 && body !== undefined && !body.isComplete;
+    if (!isUnreadable(error) || !socket.writable || isBroken || isAnswered) {
       socket.destroy();
       return;
     }
-    const connection = connectionOf(socket);
-    if (connection.isBroken) return;
     connection.isBroken = true;
-    const flaw = describeFlaw(error.code);
-    if (connection.inFlight > 0) {
-      connection.body?.break(flaw);
+    if (inFlight > 0) {
+      if (body?.isComplete === false) body.break(describeFlaw(error.code, body.headers));
       return;
     }
     const { method, target, headers } = readHead(error.rawPacket);
+    const flaw = describeFlaw(error.code, headers);
     const head = this.#headOf(method, target, headers);
-    const exchange = new Exchange(head, this.#viewOf(headers, socket), flaw);
+    const exchange = new Exchange(head, this.#viewOf(headers, socket), () => flaw);
     const answer = await this.#pipeline.answer(exchange, NO_SOURCE);
     if (answer) socket.end(writeAnswer(answer));
     // A client that goes on sending must not keep the connection.
@@ -220,6 +236,15 @@ class Listener {
       ? viewThroughProxy(direct, headers)
       : direct;
   }
+}
+
+/**
+ * Where a body ends may be read differently by whoever is in front of us: HTTP/1.0 knows no chunks,
+ * and we know no other coding. What follows on the connection is not to be trusted.
+ */
+function isDoubtful({ httpVersion, headers }: IncomingMessage): boolean {
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  return isChunked && (httpVersion === "1.0" || hasForeignCoding(headers));
 }
 
 /** A Unix socket has neither address nor port. */
@@ -247,15 +272,35 @@ function end(response: ServerResponse, body: Uint8Array | undefined): void {
  */
 function send(response: ServerResponse, part: Uint8Array): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onClose = () => reject(new ClientGone());
+  const timer = setTimeout(() => response.destroy(), sendingLimitMs(part.byteLength));
+  const onClose = () => {
+    clearTimeout(timer);
+    reject(new ClientGone());
+  };
   if (response.destroyed) onClose();
   response.once("close", onClose);
   response.write(part, (error) => {
     response.off("close", onClose);
+    clearTimeout(timer);
     if (error) onClose();
     else resolve();
   });
   return promise;
+}
+
+/** A client that takes in less than 16 KB a second for so long is not going to: it holds memory. */
+const MIN_SENDING_MS = 60_000;
+const BYTES_PER_MS = 16;
+
+function sendingLimitMs(bytes: number): number {
+  return MIN_SENDING_MS + bytes / BYTES_PER_MS;
+}
+
+/** Ends the connection of a client that does not take its answer; most have taken it by now. */
+function limitSending(response: ServerResponse, bytes: number): void {
+  if (!response.socket?.writableLength) return;
+  const timer = setTimeout(() => response.destroy(), sendingLimitMs(bytes));
+  response.once("close", () => clearTimeout(timer));
 }
 
 /** An error of the parser or of the socket beneath it. */
@@ -281,8 +326,8 @@ class MessageSource implements RequestSource {
     this.#response = response;
   }
 
-  readBody(): Uint8Array | Promise<Uint8Array> {
-    return this.#body.read();
+  readBody(maxSize: number): Promise<Uint8Array> {
+    return this.#body.read(maxSize);
   }
 
   /** Made when it is asked for: most requests never do. */
@@ -301,6 +346,6 @@ class MessageSource implements RequestSource {
 
 /** Of a message that could not be read: there is no rest. */
 const NO_SOURCE: RequestSource = {
-  readBody: () => new Uint8Array(0),
+  readBody: () => Promise.resolve(new Uint8Array(0)),
   signal: new AbortController().signal,
 };

@@ -51,6 +51,18 @@ test("an error is logged with its stack, each line with its request", () => {
   expect(frame).toMatch(/\[None req-1 .*\] {5}at .*logger\.test\.ts/);
 });
 
+test("a message with line breaks is one line, and so is each line of a stack", () => {
+  const { logger, lines } = logTo();
+  logger.warn("first\r\nsecond\nthird\u2028fourth\rfifth");
+  const err = new Error("broken");
+  err.stack = "Error: broken\rforged\n    at x";
+  logger.error({ err }, "failed");
+  const [warning, ...more] = lines.join("").trimEnd().split("\n");
+  expect(warning).toMatch(/ WARNING stowage \[-\] first\\nsecond\\nthird\?fourth\?fifth$/);
+  expect(more).toHaveLength(3);
+  expect(more[1]).toMatch(/ ERROR stowage \[-\] Error: broken\?forged$/);
+});
+
 test("level DEBUG is for those who ask for it", () => {
   const quiet = logTo();
   quiet.logger.debug("details");

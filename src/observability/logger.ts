@@ -92,8 +92,8 @@ class LineStream implements DestinationStream {
     const prefix = `${localTime()} ${process.pid} ${level} ${name} ${requestPart(facts)}`;
     const trace =
       facts.err instanceof Error ? (facts.err.stack ?? facts.err.message).split("\n") : [];
-    const lines = [this.lastMsg ?? "", ...trace].map((line) => `${prefix} ${line}\n`);
-    this.#stream.write(lines.join(""));
+    const lines = [oneLine(this.lastMsg ?? ""), ...trace.map(printable)];
+    this.#stream.write(lines.map((line) => `${prefix} ${line}\n`).join(""));
   }
 }
 
@@ -110,6 +110,11 @@ function requestPart({ requestId, globalRequestId, userId, projectId }: LoggedRe
   if (requestId === undefined) return "[-]";
   const user = printable(userId || "-");
   return `[${globalRequestId ?? "None"} ${requestId} ${user} ${printable(projectId || "-")} - - -]`;
+}
+
+/** A message of several lines, as databases write them, on one: only a prefix begins a line. */
+function oneLine(text: string): string {
+  return printable(text.replaceAll(/\r?\n/g, "\\n"));
 }
 
 /** What a client sent must not be able to forge a line. */

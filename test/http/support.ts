@@ -86,9 +86,9 @@ export const ROUTES: RouteTable = {
     },
     POST: {
       consumes: "application/json",
-      handler: (request) => {
+      handler: async (request) => {
         request.authorize("placement:things:create");
-        const { name } = readJson(request, THING);
+        const { name } = await readJson(request, THING);
         return empty(201, { location: `/things/${name}`, lastModified: new Date(0) });
       },
     },
@@ -102,7 +102,9 @@ export const ROUTES: RouteTable = {
           context: { ...context, config: undefined },
         }),
     },
-    PUT: { handler: ({ body }) => json(200, { size: body.byteLength }) },
+    PUT: {
+      handler: async (request) => json(200, { size: (await request.readBody()).byteLength }),
+    },
     DELETE: { handler: () => empty(204) },
   },
   "/things/{name}/parts/{part}": {

@@ -25,6 +25,24 @@ async function makeTlsPlace() {
   return { ...place, tls };
 }
 
+function canSpeakSha1(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(
+      {
+        port: Number(new URL(url).port),
+        rejectUnauthorized: false,
+        maxVersion: "TLSv1.2",
+        ciphers: "ECDHE-ECDSA-AES128-SHA",
+      },
+      () => {
+        resolve(true);
+        socket.destroy();
+      },
+    );
+    socket.on("error", () => resolve(false));
+  });
+}
+
 /** The name in the certificate that new connections get. */
 function servedName(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -47,6 +65,7 @@ test("HTTPS is served, and a certificate that is renewed is taken up", async () 
   await until(() =>
     served.errors.some((line) => line.includes("Serving with the certificate of CN=second")),
   );
+  expect(await canSpeakSha1(url)).toBe(false);
 });
 
 test("SIGHUP takes up a certificate, from other files as well; a broken one is not", async () => {

@@ -91,7 +91,7 @@ export const ROUTES: RouteTable = {
     DELETE: answers(deleteTraitsOfProvider, "traits"),
   },
 
-  "/allocations": { POST: takes(setAllocations, "postAllocations") },
+  "/allocations": { POST: takesMuch(setAllocations, "postAllocations") },
   "/allocations/{consumer_uuid}": {
     GET: shows(listAllocationsOfConsumer),
     PUT: takes(setAllocationsOfConsumer),
@@ -107,7 +107,7 @@ export const ROUTES: RouteTable = {
   },
 
   "/usages": { GET: shows(getTotalUsages, "totalUsages") },
-  "/reshaper": { POST: takes(reshape, "reshaper") },
+  "/reshaper": { POST: takesMuch(reshape, "reshaper") },
 };
 
 /** A method that answers with a JSON document. */
@@ -118,6 +118,11 @@ function shows(handler: Handler, since: Feature = "initial"): Route {
 /** A method that takes a JSON document. */
 function takes(handler: Handler, since: Feature = "initial"): Route {
   return { handler, since, consumes: "application/json" };
+}
+
+/** The same about many consumers or providers at once. */
+function takesMuch(handler: Handler, since: Feature): Route {
+  return { ...takes(handler, since), takesMuch: true };
 }
 
 /** A method that cares for no media type. */

@@ -12,27 +12,29 @@ const HUGE_DIGITS = 309;
  * stays one however long it is. Stricter than upstream, which answers some of these with 500: no
  * NaN or Infinity, no lone surrogates, no NUL characters, no deep nesting.
  *
+ * @param offset where it begins in a larger document: then places are told by the character alone
+ *
  * @throws HttpError 400 with `Malformed JSON: …`
  */
-export function parseJson(body: Uint8Array): unknown {
+export function parseJson(body: Uint8Array, offset = 0): unknown {
   if (!isUtf8(body)) throw malformed("'utf-8' codec can't decode the body: invalid byte sequence");
   const { depth, hasHugeIntegers, hasSurrogateEscapes, hasNulEscapes } = scan(body);
   if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
   // PostgreSQL stores no NUL, and no name or id has one.
   if (hasNulEscapes) throw malformed("NUL character in a string");
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-  const value = parseText(text, hasHugeIntegers);
+  const value = parseText(text, hasHugeIntegers, offset);
   // Only an escape can spell half of a surrogate pair: the bytes have been found to be UTF-8.
   if (hasSurrogateEscapes && !isWellFormed(value)) throw malformed("Unpaired surrogate");
   return value;
 }
 
-function parseText(text: string, hasHugeIntegers: boolean): unknown {
+function parseText(text: string, hasHugeIntegers: boolean, offset: number): unknown {
   try {
     const parsed: unknown = hasHugeIntegers ? JSON.parse(text, keepHugeInteger) : JSON.parse(text);
     return parsed;
   } catch (error) {
-    throw malformed(describe(text, error instanceof Error ? error.message : ""));
+    throw malformed(describe(text, error instanceof Error ? error.message : "", offset));
   }
 }
 
@@ -105,22 +107,23 @@ const PYTHON_WORDS: readonly (readonly [pattern: RegExp, words: string])[] = [
 ];
 
 /** V8's own text is not shown, because it quotes the body. */
-function describe(text: string, message: string): string {
+function describe(text: string, message: string, offset: number): string {
   const words = PYTHON_WORDS.find(([pattern]) => pattern.test(message))?.[1] ?? "Expecting value";
   const position = /at position (\d+)/.exec(message)?.[1];
-  if (position !== undefined) return `${words}: ${locate(text, Number(position))}`;
+  if (position !== undefined) return `${words}: ${locate(text, Number(position), offset)}`;
   return text.trim() === "" || message.startsWith("Unexpected end")
-    ? `${words}: ${locate(text, text.length)}`
+    ? `${words}: ${locate(text, text.length, offset)}`
     : words;
 }
 
-function locate(text: string, position: number): string {
+function locate(text: string, position: number, offset: number): string {
+  if (offset > 0) return `(char ${offset + position})`;
   const before = text.slice(0, position);
   const line = before.split("\n").length;
   const column = position - before.lastIndexOf("\n");
   return `line ${line} column ${column} (char ${position})`;
 }
 
-function malformed(reason: string): HttpError {
+export function malformed(reason: string): HttpError {
   return badRequest(`Malformed JSON: ${reason}`);
 }

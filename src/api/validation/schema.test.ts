@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { HttpError } from "../http-error.ts";
 import type { QueryParameters } from "../request.ts";
 import type { SchemaDocument } from "./explain.ts";
+import { parseJson } from "./parse-json.ts";
 import { defineSchema, readJson, validateQuery } from "./schema.ts";
 
 const UUID = "12345678-1234-5678-1234-56781234abcd";
@@ -128,7 +129,7 @@ describe("a body that does not meet its schema", () => {
   test("may be a number beyond all limits", () => {
     const schema = defineSchema({ properties: { total: INVENTORY.properties.total } });
     const refuse = (text: string) =>
-      refusalOf(() => readJson({ body: Buffer.from(`{"total": ${text}}`) }, schema));
+      refusalOf(() => schema.validate(parseJson(Buffer.from(`{"total": ${text}}`))));
     expect(refuse("1".repeat(30))).toContain("is greater than the maximum of 2147483647");
     expect(refuse("1".repeat(400))).toContain("is greater than the maximum of 2147483647");
     expect(refuse(`-${"1".repeat(400)}`)).toContain("is less than the minimum of 1");
@@ -183,9 +184,10 @@ describe("a body that does not meet its schema", () => {
 });
 
 describe("a body that meets its schema", () => {
-  test("is returned", () => {
+  test("is returned", async () => {
     const body = Buffer.from(`{"parent": "{${UUID.replaceAll("-", "").toUpperCase()}}"}`);
-    expect(readJson({ body }, defineSchema(PROVIDER))).toHaveProperty("parent");
+    const readBody = () => Promise.resolve(body);
+    expect(await readJson({ readBody }, defineSchema(PROVIDER))).toHaveProperty("parent");
     expect(defineSchema(GENERATION).validate(1)).toBe(1);
   });
 });

@@ -29,8 +29,11 @@ export function defineSchema<T = unknown>(document: SchemaDocument): Schema<T> {
 }
 
 /** The body of a request as JSON that meets a schema; anything else is a 400. */
-export function readJson<T>(request: Pick<ApiRequest, "body">, schema: Schema<T>): T {
-  return schema.validate(parseJson(request.body));
+export async function readJson<T>(
+  request: Pick<ApiRequest, "readBody">,
+  schema: Schema<T>,
+): Promise<T> {
+  return schema.validate(parseJson(await request.readBody()));
 }
 
 export function validateQuery(schema: Schema, query: QueryParameters): void {

@@ -28,7 +28,7 @@ export async function setAggregates(request: ApiRequest): Promise<ApiResponse> {
   const uuid = pathUuid(request);
   // A provider that does not exist comes before a body that is wrong.
   await getProvider(request.service, request.context, uuid);
-  const { aggregates, generation } = readBody(request);
+  const { aggregates, generation } = await readBody(request);
   const result = await translatingErrors(
     setProviderAggregates(
       request.service,
@@ -53,11 +53,11 @@ export async function setAggregates(request: ApiRequest): Promise<ApiResponse> {
   return respond(request, result);
 }
 
-function readBody(request: ApiRequest) {
+async function readBody(request: ApiRequest) {
   if (!supports(request, "aggregateGeneration")) {
-    return { aggregates: readJson(request, SET), generation: undefined };
+    return { aggregates: await readJson(request, SET), generation: undefined };
   }
-  const body = readJson(request, SET_WITH_GENERATION);
+  const body = await readJson(request, SET_WITH_GENERATION);
   return { aggregates: body.aggregates, generation: body.resource_provider_generation };
 }
 

@@ -20,8 +20,13 @@ import { pathParameter, pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
-import { readJson } from "../../validation/schema.ts";
-import { normalizeConsumerUuid, readConsumerClaim, toConsumerClaims } from "./read-claim.ts";
+import { JsonCursor, readMuch } from "../../validation/json-cursor.ts";
+import {
+  normalizeConsumerUuid,
+  readConsumerClaim,
+  readConsumerClaims,
+  toConsumerClaims,
+} from "./read-claim.ts";
 import { renderConsumerAllocations, renderProviderAllocations } from "./rendering.ts";
 import { manySchema } from "./schemas.ts";
 
@@ -61,7 +66,7 @@ export async function listAllocationsOfProvider(request: ApiRequest): Promise<Ap
 export async function setAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocations:update");
   const consumerUuid = normalizeConsumerUuid(pathParameter(request, "consumer_uuid"));
-  const consumers = [readConsumerClaim(request, consumerUuid)];
+  const consumers = [await readConsumerClaim(request, consumerUuid)];
   await translatingErrors(claim(request.service, { context: request.context, consumers }), [
     ...whenConsumersAreWrong(),
     when(NotFound, (error) =>
@@ -74,7 +79,13 @@ export async function setAllocationsOfConsumer(request: ApiRequest): Promise<Api
 
 export async function setAllocations(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocations:manage");
-  const consumers = toConsumerClaims(readJson(request, manySchema(request)));
+  const schema = manySchema(request);
+  const body = await readMuch(request);
+  const consumers =
+    body instanceof JsonCursor
+      ? await readConsumerClaims(body, (member) => schema.validate(member))
+      : toConsumerClaims(schema.validate(body));
+  if (body instanceof JsonCursor) body.end();
   await translatingErrors(claim(request.service, { context: request.context, consumers }), [
     ...whenConsumersAreWrong(),
     when(NotFound, (error) => badRequest(`Unable to allocate inventory ${error.message}`)),

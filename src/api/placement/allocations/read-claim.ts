@@ -3,6 +3,7 @@ import { normalizeUuid } from "../../../domain/uuid.ts";
 import { badRequest } from "../../http-error.ts";
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
+import type { JsonCursor } from "../../validation/json-cursor.ts";
 import { readJson } from "../../validation/schema.ts";
 import {
   listedSchema,
@@ -12,9 +13,12 @@ import {
 } from "./schemas.ts";
 
 /** What a `PUT` of one consumer's allocations claims. */
-export function readConsumerClaim(request: ApiRequest, consumerUuid: string): ConsumerClaim {
+export async function readConsumerClaim(
+  request: ApiRequest,
+  consumerUuid: string,
+): Promise<ConsumerClaim> {
   return supports(request, "allocationsByProvider")
-    ? toConsumerClaim(consumerUuid, readJson(request, oneSchema(request)))
+    ? toConsumerClaim(consumerUuid, await readJson(request, oneSchema(request)))
     : readListedClaim(request, consumerUuid);
 }
 
@@ -23,6 +27,29 @@ export function toConsumerClaims(body: ManyAllocationsBody): ConsumerClaim[] {
   const claims = Object.entries(body).map(([consumerUuid, allocations]) =>
     toConsumerClaim(normalizeConsumerUuid(consumerUuid), allocations),
   );
+  return eachOnce(claims);
+}
+
+/**
+ * The same of a large body, consumer by consumer: the members of the object that comes next.
+ *
+ * @param validate throws where the body with this one member does not meet its schema
+ */
+export async function readConsumerClaims(
+  cursor: JsonCursor,
+  validate: (member: Readonly<Record<string, unknown>>) => ManyAllocationsBody,
+): Promise<ConsumerClaim[]> {
+  // Of several equal keys the last one counts, as Python has it.
+  const claims = new Map<string, ConsumerClaim>();
+  for await (const text of cursor.members()) {
+    for (const claim of toConsumerClaims(validate({ [text]: cursor.value() }))) {
+      claims.set(text, claim);
+    }
+  }
+  return eachOnce([...claims.values()]);
+}
+
+function eachOnce(claims: ConsumerClaim[]): ConsumerClaim[] {
   const uuids = new Set<string>();
   for (const { consumerUuid } of claims) {
     if (uuids.has(consumerUuid)) throw badRequest(`Consumer ${consumerUuid} is named twice.`);
@@ -52,8 +79,8 @@ function toConsumerClaim(consumerUuid: string, body: AllocationsBody): ConsumerC
 }
 
 /** Below 1.12. Of a provider that is listed twice the last counts, as upstream has it. */
-function readListedClaim(request: ApiRequest, consumerUuid: string): ConsumerClaim {
-  const body = readJson(request, listedSchema(request));
+async function readListedClaim(request: ApiRequest, consumerUuid: string): Promise<ConsumerClaim> {
+  const body = await readJson(request, listedSchema(request));
   const { incompleteConsumerProjectId, incompleteConsumerUserId } =
     request.context.config.placement;
   const byProvider = new Map(

@@ -57,7 +57,7 @@ export async function getInventory(request: ApiRequest): Promise<ApiResponse> {
 export async function createInventory(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:inventories:create");
   const uuid = await existingProvider(request);
-  const body = readJson(request, CREATE);
+  const body = await readJson(request, CREATE);
   const inventory = toAmounts(body);
   const unable = (error: Error) =>
     badRequest(`Unable to create inventory for resource provider ${uuid}: ${error.message}`);
@@ -91,7 +91,7 @@ export async function updateInventory(request: ApiRequest): Promise<ApiResponse>
   request.authorize("placement:resource_providers:inventories:update");
   const uuid = await existingProvider(request);
   const resourceClass = pathParameter(request, "resource_class");
-  const body = readJson(request, UPDATE);
+  const body = await readJson(request, UPDATE);
   const inventory = toAmounts(body);
   const generation = await translatingErrors(
     update(
@@ -124,7 +124,7 @@ export async function updateInventory(request: ApiRequest): Promise<ApiResponse>
 export async function setInventories(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:inventories:update");
   const uuid = await existingProvider(request);
-  const body = readJson(request, SET);
+  const body = await readJson(request, SET);
   const inventories = toInventories(body);
   const generation = await translatingErrors(
     replaceAll(

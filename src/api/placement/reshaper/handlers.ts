@@ -6,10 +6,11 @@ import {
   ProviderGenerationConflict,
   ResourceProviderNotFound,
 } from "../../../domain/errors.ts";
+import type { ConsumerClaim, InventoriesClaim } from "../../../domain/claim.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import { claim } from "../../../operations/allocations.ts";
 import { whenConsumersAreWrong } from "../allocations/handlers.ts";
-import { toConsumerClaims } from "../allocations/read-claim.ts";
+import { readConsumerClaims, toConsumerClaims } from "../allocations/read-claim.ts";
 import {
   defineVersions,
   manyAllocationsDocument,
@@ -26,7 +27,8 @@ import { UUID_PATTERN } from "../../patterns.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
-import { readJson } from "../../validation/schema.ts";
+import { JsonCursor, readMuch } from "../../validation/json-cursor.ts";
+import type { Schema } from "../../validation/schema.ts";
 
 interface ReshaperBody {
   readonly inventories: Readonly<Record<string, InventoriesBody>>;
@@ -48,16 +50,67 @@ const schemaOf = defineVersions<ReshaperBody>((document) => ({
   additionalProperties: false,
 }));
 
-/** Moves inventories between providers together with the allocations on them, all at once. */
-export async function reshape(request: ApiRequest): Promise<ApiResponse> {
-  request.authorize("placement:reshaper:reshape");
-  const body = readJson(request, schemaOf(request));
-  const inventories = Object.entries(body.inventories).map(([uuid, provider]) => ({
+/** What a reshape sets and claims. */
+interface Changes {
+  readonly inventories: readonly InventoriesClaim[];
+  readonly consumers: readonly ConsumerClaim[];
+}
+
+function toChanges({ inventories, allocations }: ReshaperBody): Changes {
+  return {
+    inventories: toInventoriesClaims(inventories),
+    consumers: toConsumerClaims(allocations),
+  };
+}
+
+function toInventoriesClaims(inventories: ReshaperBody["inventories"]): InventoriesClaim[] {
+  return Object.entries(inventories).map(([uuid, provider]) => ({
     providerUuid: normalizeUuid(uuid) ?? uuid,
     generation: provider.resource_provider_generation,
     inventories: toInventories(provider),
   }));
-  const consumers = toConsumerClaims(body.allocations);
+}
+
+/** Stands in for the inventories where a member of the allocations is validated. */
+const SOME_INVENTORIES = {
+  "00000000-0000-0000-0000-000000000000": { resource_provider_generation: 0, inventories: {} },
+};
+
+/** The changes of a large body, provider by provider and consumer by consumer. */
+async function readChanges(cursor: JsonCursor, schema: Schema<ReshaperBody>): Promise<Changes> {
+  // Of several equal keys the last one counts, as Python has it.
+  const inventories = new Map<string, InventoriesClaim>();
+  let consumers: readonly ConsumerClaim[] | undefined;
+  for await (const part of cursor.members()) {
+    if (part === "inventories") {
+      inventories.clear();
+      for await (const uuid of cursor.members()) {
+        const member = { [uuid]: cursor.value() };
+        const valid = schema.validate({ inventories: member, allocations: {} });
+        for (const change of toInventoriesClaims(valid.inventories)) inventories.set(uuid, change);
+      }
+    } else if (part === "allocations") {
+      consumers = await readConsumerClaims(cursor, (member) => {
+        const body = { inventories: SOME_INVENTORIES, allocations: member };
+        return schema.validate(body).allocations;
+      });
+    } else {
+      schema.validate({ inventories: SOME_INVENTORIES, allocations: {}, [part]: cursor.value() });
+    }
+  }
+  cursor.end();
+  if (!consumers) throw badRequest("JSON does not validate: 'allocations' is a required property");
+  if (inventories.size === 0) schema.validate({ inventories: {}, allocations: {} });
+  return { inventories: [...inventories.values()], consumers };
+}
+
+/** Moves inventories between providers together with the allocations on them, all at once. */
+export async function reshape(request: ApiRequest): Promise<ApiResponse> {
+  request.authorize("placement:reshaper:reshape");
+  const schema = schemaOf(request);
+  const body = await readMuch(request);
+  const { inventories, consumers } =
+    body instanceof JsonCursor ? await readChanges(body, schema) : toChanges(schema.validate(body));
   await translatingErrors(
     claim(request.service, { context: request.context, consumers, inventories }),
     [

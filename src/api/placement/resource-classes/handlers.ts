@@ -34,7 +34,7 @@ export async function listResourceClasses(request: ApiRequest): Promise<ApiRespo
 
 export async function createResourceClass(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:create");
-  const { name } = readJson(request, NAMED);
+  const { name } = await readJson(request, NAMED);
   await translatingErrors(create(request.service, request.context, name), [
     when(ResourceClassExists, () => conflict(`Conflicting resource class already exists: ${name}`)),
   ]);
@@ -74,7 +74,7 @@ async function ensure(request: ApiRequest): Promise<ApiResponse> {
 async function rename(request: ApiRequest): Promise<ApiResponse> {
   if (request.contentType !== "application/json") throw unsupportedMediaType(request.contentType);
   const name = pathParameter(request, "name");
-  const { name: newName } = readJson(request, NAMED);
+  const { name: newName } = await readJson(request, NAMED);
   await translatingErrors(update(request.service, request.context, name, newName), [
     when(ResourceClassExists, () => conflict(`Resource class already exists: ${newName}`)),
     when(ResourceClassCannotUpdateStandard, () =>

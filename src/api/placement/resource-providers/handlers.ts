@@ -53,7 +53,7 @@ export async function listResourceProviders(request: ApiRequest): Promise<ApiRes
 
 export async function createResourceProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:create");
-  const body = readJson(request, createSchema(request));
+  const body = await readJson(request, createSchema(request));
   const uuid = (body.uuid && normalizeUuid(body.uuid)) || randomUUID();
   const { name } = body;
   const refuse = (reason: string) =>
@@ -95,7 +95,7 @@ export async function updateResourceProvider(request: ApiRequest): Promise<ApiRe
   const uuid = pathUuid(request);
   // A provider that does not exist comes before a body that is wrong.
   await getProvider(request.service, request.context, uuid);
-  const body = readJson(request, updateSchema(request));
+  const body = await readJson(request, updateSchema(request));
   const provider = await translatingErrors(
     updateProvider(
       request.service,

@@ -78,7 +78,7 @@ export async function listTraitsOfProvider(request: ApiRequest): Promise<ApiResp
 export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:traits:update");
   const uuid = pathUuid(request);
-  const body = readJson(request, SET);
+  const body = await readJson(request, SET);
   // A provider that does not exist comes before a trait that does not.
   await getProvider(request.service, request.context, uuid);
   const { traits, generation } = await translatingErrors(

@@ -1,0 +1,64 @@
+import type { Config } from "../config/config.ts";
+
+/** What bodies may be like, in bytes and milliseconds. */
+export interface BodyLimits {
+  /** Of a route that takes what concerns one provider or consumer. */
+  readonly small: number;
+  /** Of a route that takes what concerns many. */
+  readonly largest: number;
+  /** So much has to come in each window, or all that is left. */
+  readonly bytesPerWindow: number;
+  readonly windowMs: number;
+}
+
+/**
+ * A client that sends less than 1 KiB a second does not send, it holds. The window is long enough for
+ * a lost packet to be sent again several times.
+ */
+const WINDOW_MS = 10_000;
+const BYTES_PER_WINDOW = 10 * 1024;
+
+export function bodyLimitsOf({ stowage }: Config): BodyLimits {
+  const { maxBodySize, maxSmallBodySize, requestTimeout } = stowage;
+  return {
+    small: Math.min(maxSmallBodySize, maxBodySize),
+    largest: maxBodySize,
+    bytesPerWindow: BYTES_PER_WINDOW,
+    windowMs: requestTimeout > 0 ? Math.min(WINDOW_MS, requestTimeout * 1000) : WINDOW_MS,
+  };
+}
+
+/** Of the budget, large bodies leave this much to the small ones, which are the daily business. */
+const SHARE_OF_LARGE = 0.75;
+
+/**
+ * Backpressure: how many bytes of bodies are in memory, all requests together, each from when it
+ * comes in until it is answered.
+ */
+export class BodyBudget {
+  #maxBytes: number;
+  #usedBytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  set maxBytes(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * Whether there is room for more bytes of a body that has some already; if so, they are taken. One
+   * that is alone always has room: its size has a limit of its own.
+   */
+  take(bytes: number, held: number, isLarge: boolean): boolean {
+    const limit = isLarge ? this.#maxBytes * SHARE_OF_LARGE : this.#maxBytes;
+    if (this.#usedBytes > held && this.#usedBytes + bytes > limit) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+}
