@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -33,10 +34,13 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** An enforcer that looks at its files each time, in the test's folder. */
-function load(osloPolicy: ConfigOverrides["osloPolicy"] = {}): PolicyEnforcer {
+function load(
+  osloPolicy: ConfigOverrides["osloPolicy"] = {},
+  named: readonly string[] = [],
+): PolicyEnforcer {
   const config = defaultConfig({ osloPolicy });
   return PolicyEnforcer.load(
-    { config, directories: [folder] },
+    { config, directories: [folder], named },
     (warning) => warnings.push(warning),
     0,
   );
@@ -173,9 +177,37 @@ describe("a policy file", () => {
     expect(isAllowed(load(), READER)).toBe(true);
   });
 
-  test.each(["", "{}", "# nothing"])("may be empty: %j", (content) => {
+  test.each(["", "{}", "# nothing"])("may be empty, which is warned of: %j", (content) => {
     write("policy.yaml", content);
     expect(isAllowed(load(), ADMIN)).toBe(true);
+    expect(warnings).toEqual([`${join(folder, "policy.yaml")} holds no rule: it changes nothing`]);
+  });
+
+  test.each([
+    ["in a folder that cannot be entered", "policy.d", "policy.d"],
+    ["behind a link that leads nowhere", "policy.yaml", "/nowhere/else"],
+    ["behind a link to itself", "policy.json", "policy.json"],
+  ])("%s keeps the service from starting", (_, link, target) => {
+    symlinkSync(target, join(folder, link));
+    expect(() => load()).toThrow(PolicyFileError);
+    expect(() => load()).toThrow(join(folder, link));
+  });
+
+  test.each([
+    ["is larger than any that is meant", `# ${"x".repeat(300_000)}`],
+    [
+      "has more rules than anybody writes",
+      Array.from({ length: 1001 }, (_, at) => `r${at}: "!"`).join("\n"),
+    ],
+    ["has more checks than anybody writes", `a: "${"@ or ".repeat(10_000)}@"`],
+  ])("that %s keeps the service from starting", (_, content) => {
+    write("policy.yaml", content);
+    expect(() => load()).toThrow(PolicyFileError);
+  });
+
+  test("that is a pipe is not waited for", () => {
+    expect(spawnSync("mkfifo", [join(folder, "policy.yaml")]).status).toBe(0);
+    expect(() => load()).toThrow(`${join(folder, "policy.yaml")}: not a regular file`);
   });
 
   test.each([
@@ -252,6 +284,29 @@ describe("a policy file that changes", () => {
     expect(warnings).toEqual([expect.stringMatching(/policy\.yaml: .*stay in force$/)]);
   });
 
+  test.each(["policy.yaml", "policy.d"])(
+    "in a way that it cannot be seen any more leaves the last good rules in force: %s",
+    (name) => {
+      const file = name === "policy.d" ? "policy.d/a.yaml" : name;
+      mkdirSync(join(folder, "policy.d"));
+      write(file, `"${LIST}": role:auditor`);
+      const enforcer = load();
+      rmSync(join(folder, name), { recursive: true });
+      // As a folder that may not be entered, but for the superuser as well.
+      symlinkSync(name, join(folder, name));
+      expect(isAllowed(enforcer, ADMIN)).toBe(false);
+      expect(isAllowed(enforcer, who("auditor"))).toBe(true);
+      expect(warnings).toEqual([expect.stringMatching(/ELOOP.*stay in force$/)]);
+    },
+  );
+
+  test("into brackets without an end is refused, and answered", () => {
+    const enforcer = load();
+    write("policy.yaml", `"${LIST}": "${"(".repeat(20_000)}role:reader${")".repeat(20_000)}"`);
+    expect(isAllowed(enforcer, READER)).toBe(false);
+    expect(warnings).toEqual([expect.stringContaining("deeper than 100 in each other: refused")]);
+  });
+
   test("is not looked at with every request", () => {
     const config = defaultConfig();
     const enforcer = PolicyEnforcer.load({ config, directories: [folder] }, expect.unreachable);
@@ -276,10 +331,34 @@ describe("what an operator should know about the rules is said when they are rea
     expect(warnings[0]).toContain(`${join(folder, "policy.yaml")}: rule "${LIST}"`);
   });
 
-  test("a name that Placement does not have", () => {
-    write("policy.yaml", '"placement:resource_provider:list": "@"');
+  test.each([
+    "placement:resource_provider:list",
+    "placment:resource_providers:list",
+    "everyone",
+    "compute:create",
+  ])("a name that neither Placement nor a rule asks for: %s", (name) => {
+    write("policy.yaml", JSON.stringify({ [name]: "@", default: "!", [LIST]: "rule:a", a: "!" }));
     load();
-    expect(warnings).toEqual([expect.stringContaining("has no effect")]);
+    expect(warnings).toEqual([expect.stringContaining(`rule "${name}" has no effect`)]);
+  });
+
+  test.each([
+    [{ policyFile: "rules.yaml" }, "[oslo_policy] policy_file", "rules.yaml"],
+    [{}, "[oslo_policy] policy_file", "policy.yaml"],
+    [{ policyFile: "/nowhere/rules.yaml" }, "[oslo_policy] policy_file", "/nowhere/rules.yaml"],
+    [{ policyDirs: ["rules.d"] }, "[oslo_policy] policy_dirs", "rules.d"],
+  ])("a file or directory that was named and is not there: %j", (options, label, name) => {
+    load(options, [label]);
+    expect(warnings).toEqual([expect.stringContaining(`${label}: there is no ${name}`)]);
+    warnings.length = 0;
+    load();
+    expect(warnings).toEqual([]);
+  });
+
+  test.each(["!", "!!str", "! # never"])("a tag without a value refuses: %j", (value) => {
+    write("policy.yaml", `"${LIST}": ${value}\n`);
+    expect(isAllowed(load(), ADMIN)).toBe(false);
+    expect(warnings).toEqual([expect.stringMatching(/a tag with nothing behind it.*: refused/)]);
   });
 
   test.each([
@@ -291,8 +370,12 @@ describe("what an operator should know about the rules is said when they are rea
     ["project_id:%(project_id)s", LIST],
     ["user_id:%(user_id)s or role:admin", LIST],
     ["@", USAGES],
+    ["is_admin_project:True", LIST],
+    ["is_admin_project:False", LIST],
+    ["project_id:None", LIST],
   ])("%j opens %s to everyone", (rule, name) => {
-    write("policy.yaml", JSON.stringify({ [name]: rule, everyone: "@" }));
+    const helper = rule === "rule:everyone" ? { everyone: "@" } : {};
+    write("policy.yaml", JSON.stringify({ [name]: rule, ...helper }));
     expect(load().findOpenRules()).toEqual([name]);
     expect(warnings).toEqual([expect.stringContaining(name)]);
   });
@@ -307,5 +390,35 @@ describe("what an operator should know about the rules is said when they are rea
     write("policy.yaml", JSON.stringify({ [name]: rule }));
     expect(load().findOpenRules()).toEqual([]);
     expect(warnings).toEqual([]);
+  });
+});
+
+describe("rules that refer to rules", () => {
+  /** Each refers twice to the next one; the last one decides. */
+  function chain(length: number, check: (next: string) => string, last: string): string {
+    const names = [LIST, ...Array.from({ length }, (_, at) => `r${at}`)];
+    const rules = names.map((name, at) => [name, names[at + 1] ? check(names[at + 1]!) : last]);
+    return JSON.stringify(Object.fromEntries(rules));
+  }
+
+  test.each([
+    ["role:reader", true],
+    ["role:auditor", false],
+  ])("are asked once each, however many ways lead to them: %s", (last, expected) => {
+    write(
+      "policy.yaml",
+      chain(60, (next) => `rule:${next} or rule:${next}`, last),
+    );
+    expect(isAllowed(load(), READER)).toBe(expected);
+    expect(warnings).toEqual([]);
+  });
+
+  test("have no answer where they lead on too deeply", () => {
+    write(
+      "policy.yaml",
+      chain(900, (next) => `not rule:${next}`, "@"),
+    );
+    const decision = load().authorize(LIST, undefined, ADMIN);
+    expect(decision).toMatchObject({ isAllowed: false, reason: "undecidable rule" });
   });
 });

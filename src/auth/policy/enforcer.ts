@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import type { Config } from "../../config/config.ts";
 import { NO_CREDENTIALS, policyValues, type Credentials } from "../credentials.ts";
 import { POLICIES, type PolicyName } from "./default-rules.ts";
@@ -12,6 +13,8 @@ export interface PolicyEnforcerRequest {
   readonly config: { readonly osloPolicy: PolicyOptions };
   /** Where relative paths are looked for, the first one first. */
   readonly directories: readonly string[];
+  /** The options, as `[group] name`, that somebody has written. */
+  readonly named?: readonly string[];
 }
 
 type PolicyOptions = Pick<
@@ -50,8 +53,14 @@ const STRANGER: Credentials = {
   userDomainId: "a-strangers-domain",
   projectId: "a-strangers-project",
   projectDomainId: "a-strangers-domain",
-  isAdminProject: false,
 };
+
+/** Keystone mostly does not say which project is the admin project: then every one is. */
+const STRANGERS: readonly Credentials[] = [
+  STRANGER,
+  { ...STRANGER, isAdminProject: false },
+  { ...STRANGER, projectId: undefined, projectDomainId: undefined },
+];
 const SOMEBODY_ELSE: PolicyTarget = { projectId: "a-project-of-somebody-else" };
 
 /**
@@ -62,6 +71,7 @@ const SOMEBODY_ELSE: PolicyTarget = { projectId: "a-project-of-somebody-else" };
 export class PolicyEnforcer {
   readonly #options: PolicyOptions;
   readonly #directories: readonly string[];
+  readonly #named: readonly string[];
   readonly #warn: (warning: string) => void;
   readonly #recheckAfterMs: number;
   #rules: RuleSet;
@@ -71,12 +81,13 @@ export class PolicyEnforcer {
   #lastComplaint: string | undefined;
 
   private constructor(
-    { config, directories }: PolicyEnforcerRequest,
+    { config, directories, named = [] }: PolicyEnforcerRequest,
     warn: (warning: string) => void,
     recheckAfterMs: number,
   ) {
     this.#options = config.osloPolicy;
     this.#directories = directories;
+    this.#named = named;
     this.#warn = warn;
     this.#recheckAfterMs = recheckAfterMs;
     this.#rules = new RuleSet(new Map(), this.#options);
@@ -121,8 +132,10 @@ export class PolicyEnforcer {
   findOpenRules(): PolicyName[] {
     return [...POLICIES.values()]
       .filter(({ name, target }) => {
-        const subject = target === "queried project" ? SOMEBODY_ELSE : STRANGER;
-        return this.#decide(name, subject, STRANGER).isAllowed;
+        return STRANGERS.some((stranger) => {
+          const subject = target === "queried project" ? SOMEBODY_ELSE : stranger;
+          return this.#decide(name, subject, stranger).isAllowed;
+        });
       })
       .map(({ name }) => name);
   }
@@ -162,22 +175,34 @@ export class PolicyEnforcer {
   }
 
   #readChangedFiles(): void {
-    const { paths, fingerprint } = findPolicyFiles(this.#options, this.#directories);
+    const { paths, missing, fingerprint } = findPolicyFiles(this.#options, this.#directories);
     if (fingerprint === this.#fingerprint) return;
-    const fileRules = readPolicyFiles(paths);
+    const { rules, emptyFiles } = readPolicyFiles(paths);
     // What could not be used is tried again: permissions may be mended without a trace in it.
     this.#fingerprint = fingerprint;
     for (const path of this.#paths) {
       if (!paths.includes(path)) this.#warn(`${path} is gone; its rules are not in force any more`);
     }
     this.#paths = paths;
-    this.#rules = new RuleSet(fileRules, this.#options);
+    this.#rules = new RuleSet(rules, this.#options);
     this.#lastComplaint = undefined;
-    this.#report(fileRules);
+    for (const name of missing) this.#reportMissing(name);
+    for (const path of emptyFiles) this.#warn(`${path} holds no rule: it changes nothing`);
+    this.#report(rules);
+  }
+
+  /** The defaults need not be there; what somebody has named should be. */
+  #reportMissing(name: string): void {
+    const { policyFile, policyDirs } = this.#options;
+    const option = policyDirs.includes(name) && name !== policyFile ? "policy_dirs" : "policy_file";
+    const label = `[oslo_policy] ${option}`;
+    if (!this.#named.includes(label)) return;
+    const where = isAbsolute(name) ? "" : ` in ${this.#directories.join(", ")}`;
+    this.#warn(`${label}: there is no ${name}${where}; its rules are not in force`);
   }
 
   #report(fileRules: FileRules): void {
-    for (const problem of ruleProblems(this.#rules, fileRules)) this.#warn(problem);
+    for (const problem of ruleProblems(this.#rules, fileRules, this.#options)) this.#warn(problem);
     const open = this.findOpenRules();
     if (open.length === 0) return;
     this.#warn(`policy allows everyone, even without a role: ${open.join(", ")}`);

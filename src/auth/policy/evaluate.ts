@@ -25,23 +25,43 @@ export interface Evaluation {
  * something that has none.
  */
 export function evaluate(check: Check, evaluation: Evaluation): boolean {
-  return passes(check, evaluation, new Set());
+  return passes(check, evaluation, { entered: new Set(), answers: new Map(), depth: 0 });
 }
 
-function passes(check: Check, evaluation: Evaluation, entered: Set<string>): boolean {
+/** Where an evaluation stands. */
+interface Progress {
+  /** The rules that are being asked. */
+  readonly entered: Set<string>;
+  /** Those that have answered: rules that refer to rules twice each would be asked without an end. */
+  readonly answers: Map<string, boolean>;
+  depth: number;
+}
+
+/** Rules that lead on to rules, and what stands in them, are gone through by recursion. */
+const MAX_DEPTH = 1000;
+
+function passes(check: Check, evaluation: Evaluation, progress: Progress): boolean {
+  if (progress.depth > MAX_DEPTH) throw new UndecidableRule("rules lead on to rules too deeply");
+  progress.depth++;
+  const result = passesWithin(check, evaluation, progress);
+  progress.depth--;
+  return result;
+}
+
+function passesWithin(check: Check, evaluation: Evaluation, progress: Progress): boolean {
   switch (check.type) {
     case "always":
       return true;
     case "never":
       return false;
     case "not":
-      return !passes(check.check, evaluation, entered);
+      return !passes(check.check, evaluation, progress);
     case "and":
-      return check.checks.every((part) => passes(part, evaluation, entered));
+      return check.checks.every((part) => passes(part, evaluation, progress));
     case "or":
-      return check.checks.some((part) => passes(part, evaluation, entered));
+      return check.checks.some((part) => passes(part, evaluation, progress));
     case "rule":
-      return passesRule(check.name, evaluation, entered);
+      return passesRule(check.name, evaluation, progress);
     case "role":
       return hasRole(fillTemplate(check.role, evaluation.target), evaluation.values["roles"]);
     case "literal":
@@ -54,13 +74,17 @@ function passes(check: Check, evaluation: Evaluation, entered: Set<string>): boo
 }
 
 /** Coming back to a rule with the same credentials and target would never end. */
-function passesRule(name: string, evaluation: Evaluation, entered: Set<string>): boolean {
+function passesRule(name: string, evaluation: Evaluation, progress: Progress): boolean {
+  const { entered, answers } = progress;
+  const answer = answers.get(name);
+  if (answer !== undefined) return answer;
   if (entered.has(name)) throw new UndecidableRule(`rule:${name} refers to itself`);
   const check = evaluation.findRule(name);
   if (check === undefined) return false;
   entered.add(name);
-  const result = passes(check, evaluation, entered);
+  const result = passes(check, evaluation, progress);
   entered.delete(name);
+  answers.set(name, result);
   return result;
 }
 

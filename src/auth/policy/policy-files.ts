@@ -1,8 +1,9 @@
-import { type BigIntStats, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { type BigIntStats, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { isMap, isScalar, parseDocument } from "yaml";
 import { PolicyFileError } from "./policy-file-error.ts";
-import { parseRule, type RuleSource } from "./rule-language.ts";
+import { isThere } from "../../config/is-there.ts";
+import { checksWithin, parseRule, type Check, type RuleSource } from "./rule-language.ts";
 import type { FileRule, FileRules } from "./rule-set.ts";
 
 export interface PolicyFileOptions {
@@ -13,6 +14,8 @@ export interface PolicyFileOptions {
 export interface PolicyFiles {
   /** Paths in the order of reading; where two have the same rule, the later one counts. */
   readonly paths: readonly string[];
+  /** The names, file or directories, that there is nothing by. */
+  readonly missing: readonly string[];
   /** Differs whenever a file came, went or changed. */
   readonly fingerprint: string;
 }
@@ -25,7 +28,8 @@ const FORMER_DEFAULT_NAME = "policy.json";
  * path is looked for in each configuration directory, the first one counts, and what does not exist
  * is left out. Older releases of oslo.policy read `policy.json` where there is no `policy.yaml`.
  *
- * @throws PolicyFileError when a policy directory or a file in it cannot be looked at.
+ * @throws PolicyFileError when it cannot be told whether a file is there, or what it is: rules that
+ *   were written may not be taken for none.
  */
 export function findPolicyFiles(
   options: PolicyFileOptions,
@@ -34,9 +38,14 @@ export function findPolicyFiles(
   const file =
     findPath(options.policyFile, directories) ??
     (options.policyFile === DEFAULT_NAME ? findPath(FORMER_DEFAULT_NAME, directories) : undefined);
-  const inDirectories = options.policyDirs
-    .map((directory) => findPath(directory, directories))
-    .flatMap((directory) => (directory === undefined ? [] : filesOf(directory)));
+  const found = options.policyDirs.map((directory) => findPath(directory, directories));
+  const inDirectories = found.flatMap((directory) =>
+    directory === undefined ? [] : filesOf(directory),
+  );
+  const missing = [
+    ...(file === undefined ? [options.policyFile] : []),
+    ...options.policyDirs.filter((_, at) => found[at] === undefined),
+  ];
 
   const paths: string[] = [];
   const marks: string[] = [];
@@ -46,17 +55,49 @@ export function findPolicyFiles(
     paths.push(path);
     marks.push(`${path} ${status.mtimeNs} ${status.size} ${status.ino}`);
   }
-  return { paths, fingerprint: marks.join("\n") };
+  return { paths, missing, fingerprint: marks.join("\n") };
 }
 
-/** @throws PolicyFileError when a file cannot be read or holds something else than rules. */
-export function readPolicyFiles(paths: readonly string[]): FileRules {
-  return new Map(paths.flatMap((path) => [...readPolicyFile(path)]));
+/**
+ * The rules of all files, and the files that hold none.
+ *
+ * @throws PolicyFileError when a file cannot be read, holds something else than rules, or more of them
+ *   than anybody writes.
+ */
+export function readPolicyFiles(paths: readonly string[]): {
+  readonly rules: FileRules;
+  readonly emptyFiles: readonly string[];
+} {
+  const files = paths.map((path) => ({ path, rules: readPolicyFile(path) }));
+  const rules = new Map(files.flatMap((file) => [...file.rules]));
+  const checks = [...rules.values()].reduce((sum, { check }) => sum + countChecks(check), 0);
+  if (rules.size > MAX_RULES || checks > MAX_CHECKS) {
+    throw new PolicyFileError(
+      `${paths.join(", ")}: ${rules.size} rules with ${checks} checks; there may be ${MAX_RULES} with ` +
+        `${MAX_CHECKS} in all`,
+    );
+  }
+  return { rules, emptyFiles: files.flatMap(({ path, rules: { size } }) => (size ? [] : [path])) };
+}
+
+/**
+ * Placement has some forty rules of a few checks each: these are for files that were made to hurt, or
+ * by mistake. All checks are looked at whenever a file is read, and may be with a request: 10,000 take
+ * some two milliseconds.
+ */
+const MAX_FILE_BYTES = 256 * 1024;
+const MAX_RULES = 1000;
+const MAX_CHECKS = 10_000;
+
+function countChecks(check: Check): number {
+  let count = 0;
+  for (const _ of checksWithin(check)) count++;
+  return count;
 }
 
 function findPath(name: string, directories: readonly string[]): string | undefined {
   const candidates = isAbsolute(name) ? [name] : directories.map((path) => join(path, name));
-  return candidates.find((path) => existsSync(path));
+  return candidates.find((path) => attempt(path, () => isThere(path)));
 }
 
 /** Neither hidden files nor those of subdirectories. */
@@ -74,8 +115,8 @@ function statusOf(path: string): BigIntStats | undefined {
 }
 
 function readPolicyFile(path: string): Map<string, FileRule> {
-  const text = attempt(path, () => readFileSync(path, "utf8"));
-  const content = attempt(path, () => parseYaml(text));
+  const text = attempt(path, () => readText(path));
+  const { content, bareTags } = attempt(path, () => parseYaml(text));
   if (content === null) return new Map();
   if (!(content instanceof Map)) throw new PolicyFileError(`${path}: not a mapping of rules`);
 
@@ -86,20 +127,52 @@ function readPolicyFile(path: string): Map<string, FileRule> {
     if (source === undefined) {
       throw new PolicyFileError(`${path}: rule "${name}" is neither text nor a list`);
     }
-    rules.set(name, { check: parseRule(source), file: path });
+    const check = bareTags.has(name) ? BARE_TAG : parseRule(source);
+    rules.set(name, { check, file: path });
   }
   return rules;
 }
 
+/** A pipe would be waited for, and so would a device. */
+function readText(path: string): string {
+  const status = statSync(path);
+  if (!status.isFile()) throw new Error("not a regular file");
+  if (status.size > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
+  return readFileSync(path, "utf8");
+}
+
+interface Content {
+  readonly content: unknown;
+  /** The names of the rules that are a tag and nothing else. */
+  readonly bareTags: ReadonlySet<string>;
+}
+
 /** As PyYAML reads it: YAML 1.1, of which JSON is a part; the later one of two equal keys counts. */
-function parseYaml(text: string): unknown {
+function parseYaml(text: string): Content {
   const document = parseDocument(text, { version: "1.1", uniqueKeys: false });
   // A tag that nobody knows is only a warning here, but it may have swallowed a whole rule.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw problem;
-  if (isMap(document.contents)) document.contents.items.forEach(({ key }) => checkName(key, text));
-  return document.toJS({ mapAsMap: true });
+  const bareTags = new Set<string>();
+  if (isMap(document.contents)) {
+    for (const { key, value } of document.contents.items) {
+      checkName(key, text);
+      if (isBareTag(value)) bareTags.add(String(isScalar(key) ? key.value : key));
+    }
+  }
+  return { content: document.toJS({ mapAsMap: true }), bareTags };
 }
+
+/** `"rule": !` looks like oslo.policy's "never", but is YAML's tag of nothing: a rule that lets all in. */
+function isBareTag(node: unknown): boolean {
+  return isScalar(node) && node.tag !== undefined && node.type === "PLAIN" && node.source === "";
+}
+
+const BARE_TAG: Check = {
+  type: "undecidable",
+  text: "!",
+  problem: 'a tag with nothing behind it; "!" has to be quoted',
+};
 
 /** In `{ // a comment` and a rule after it, both would be one name, and the rule would be lost. */
 function checkName(key: unknown, text: string): void {

@@ -24,7 +24,8 @@ default.
 
 \`[oslo_policy] policy_file\` (\`policy.yaml\`) is looked for in the configuration directories, and where
 there is no \`policy.yaml\`, \`policy.json\`. After it come the files of \`policy_dirs\` (\`policy.d\`), in
-the order of their names; the later one of two equal rules counts. No file needs to exist.
+the order of their names; the later one of two equal rules counts. No file needs to exist, but one that was
+named and does not is a warning.
 
 \`\`\`yaml
 # Readers of any project may look at resource providers.
@@ -33,7 +34,13 @@ the order of their names; the later one of two equal rules counts. No file needs
 
 Files that have changed are read again within a second. A file that cannot be used keeps the service
 from starting; while it is running, the last good rules stay in force and the log says so once.
-Rules that let everyone in, even without a role, are pointed out in the log.
+What may not be looked at, or is a link that leads nowhere, is such a file, and not one that is absent.
+Rules that let everyone in, even without a role, are pointed out in the log, and so are files without a rule
+and rules that nobody asks for. \`"rule": !\` without quotes refuses: YAML takes it for nothing at all, which would
+let everyone in.
+
+A file has at most 256 KiB; all files together have at most 1,000 rules with 10,000 checks. Brackets and \`not\` may
+stand 100 deep in each other. A rule that leads on to others more than 1,000 deep refuses.
 
 ## What is decided, in this order
 

@@ -56,6 +56,9 @@ export function formatCheck(check: Check): string {
   }
 }
 
+/** How deep brackets and `not` may stand in each other: nobody writes ten, and reading them recurses. */
+const MAX_DEPTH = 100;
+
 /** The check and everything below it, in order; not the rules that it refers to. */
 export function* checksWithin(check: Check): Generator<Check> {
   yield check;
@@ -68,7 +71,17 @@ export function* checksWithin(check: Check): Generator<Check> {
 function parseText(text: string): Check {
   if (text === "") return { type: "always" };
   const parser = new TextParser(tokenize(text));
-  return parser.parse() ?? { type: "never", problem: `cannot parse ${JSON.stringify(text)}` };
+  const check = parser.parse();
+  if (parser.isTooDeep) {
+    const problem = `brackets and "not" stand deeper than ${MAX_DEPTH} in each other`;
+    return { type: "undecidable", text: shorten(text), problem };
+  }
+  return check ?? { type: "never", problem: `cannot parse ${JSON.stringify(shorten(text))}` };
+}
+
+/** Of a text that has no end, the log shows the beginning. */
+function shorten(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200).toWellFormed()}...` : text;
 }
 
 /** Alternatives of conditions: `[["role:admin"], ["role:reader", "rule:owner"]]`. */
@@ -117,6 +130,8 @@ function coreToken(core: string, withClosingBrackets: string): Token {
 class TextParser {
   readonly #tokens: readonly Token[];
   #position = 0;
+  #depth = 0;
+  isTooDeep = false;
 
   constructor(tokens: Iterable<Token>) {
     this.#tokens = [...tokens];
@@ -142,6 +157,15 @@ class TextParser {
   }
 
   #operand(): Check | undefined {
+    if (this.#depth > MAX_DEPTH) this.isTooDeep = true;
+    if (this.isTooDeep) return undefined;
+    this.#depth++;
+    const check = this.#operandWithin();
+    this.#depth--;
+    return check;
+  }
+
+  #operandWithin(): Check | undefined {
     if (this.#take("not") !== undefined) {
       const check = this.#operand();
       return check && { type: "not", check };
@@ -166,24 +190,33 @@ function parseCheck(text: string): Check {
   if (text === "!") return { type: "never" };
   if (text === "@") return { type: "always" };
   const colon = text.indexOf(":");
-  if (colon === -1) return { type: "never", problem: `${JSON.stringify(text)} is not a check` };
+  if (colon === -1)
+    return { type: "never", problem: `${JSON.stringify(shorten(text))} is not a check` };
   return checkOfKind(text.slice(0, colon), text.slice(colon + 1), text);
 }
 
 function checkOfKind(kind: string, match: string, text: string): Check {
   if (kind === "rule") return { type: "rule", name: match };
   if (kind === "http" || kind === "https") {
-    return { type: "undecidable", text, problem: `"${text}" asks a remote server; not supported` };
+    return {
+      type: "undecidable",
+      text,
+      problem: `"${shorten(text)}" asks a remote server; not supported`,
+    };
   }
   const value = parseTemplate(match);
   if (value === undefined) {
-    return { type: "undecidable", text, problem: `only %(name)s is understood in "${text}"` };
+    return {
+      type: "undecidable",
+      text,
+      problem: `only %(name)s is understood in "${shorten(text)}"`,
+    };
   }
   if (kind === "role") return { type: "role", text, role: value };
   const literal = literalText(kind);
   if (literal !== undefined) return { type: "literal", text, literal, value };
   if (isAttributePath(kind)) return { type: "attribute", text, path: kind.split("."), value };
-  return { type: "undecidable", text, problem: `"${kind}" in "${text}" is no attribute` };
+  return { type: "undecidable", text, problem: `"${shorten(kind)}" is no attribute` };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { DEFAULT_RULES, isPolicyName, type DefaultRule } from "./default-rules.ts";
+import { DEFAULT_RULES, type DefaultRule } from "./default-rules.ts";
 import { checksWithin, formatCheck, parseRule, type Check } from "./rule-language.ts";
 
 /** A rule that an operator wrote. */
@@ -73,12 +73,19 @@ function effectiveDefault(
 }
 
 /** What an operator should know about the rules, each naming the rule and its file. */
-export function ruleProblems(ruleSet: RuleSet, fileRules: FileRules): string[] {
+export function ruleProblems(
+  ruleSet: RuleSet,
+  fileRules: FileRules,
+  options: RuleOptions,
+): string[] {
   const problems: string[] = [];
+  const asked = askedNames(ruleSet, options);
   for (const [name, { check, file }] of fileRules) {
     const label = `${file}: rule "${name}"`;
-    if (name.startsWith("placement:") && !isPolicyName(name)) {
-      problems.push(`${label} has no effect: Placement has no rule of that name`);
+    if (!asked.has(name)) {
+      problems.push(
+        `${label} has no effect: Placement has no rule of that name, and no rule refers to it`,
+      );
     }
     for (const part of checksWithin(check)) {
       const problem = problemOf(part, ruleSet);
@@ -89,6 +96,19 @@ export function ruleProblems(ruleSet: RuleSet, fileRules: FileRules): string[] {
     }
   }
   return problems;
+}
+
+/** Every name that a rule may be asked under: by Placement, by another rule, or by oslo.policy. */
+function askedNames(ruleSet: RuleSet, { policyDefaultRule }: RuleOptions): ReadonlySet<string> {
+  const names = new Set([policyDefaultRule]);
+  for (const { name, deprecatedRule } of DEFAULT_RULES) {
+    names.add(name);
+    if (deprecatedRule) names.add(deprecatedRule.name);
+  }
+  for (const { check } of ruleSet.rules.values()) {
+    for (const part of checksWithin(check)) if (part.type === "rule") names.add(part.name);
+  }
+  return names;
 }
 
 function problemOf(check: Check, ruleSet: RuleSet): string | undefined {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 
+import { PolicyFileError } from "../../auth/policy/policy-file-error.ts";
 import { findPolicyFiles } from "../../auth/policy/policy-files.ts";
 import type { LoadedConfig } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
@@ -29,8 +30,8 @@ export async function checkUpgrade(
 ): Promise<number> {
   const { output } = terminal;
   const { policyFile } = config.osloPolicy;
-  const [found] = findPolicyFiles({ policyFile, policyDirs: [] }, directories).paths;
   try {
+    const [found] = findPolicyFiles({ policyFile, policyDirs: [] }, directories).paths;
     const checks = [
       ...(await withDatabase(config, terminal, checkDatabase)),
       checkPolicyFile(found),
@@ -57,7 +58,7 @@ interface Check {
 
 /** With the stack trace, unless it tells the operator what to do. */
 function describeError(error: unknown): string {
-  if (error instanceof SchemaMismatch) return error.message;
+  if (error instanceof SchemaMismatch || error instanceof PolicyFileError) return error.message;
   return error instanceof Error && error.stack !== undefined ? error.stack : String(error);
 }
 
