@@ -4,8 +4,8 @@
  *
  *     npm run audit
  *
- * Exits with 1 when the answer to either is bad. Where the advisory service cannot be reached the
- * first question stays open, which is said but is no failure.
+ * Exits with 1 when the answer to either is bad, and with 2 where the advisory service gave none: then
+ * the first question is open, which is not a pass.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -29,8 +29,13 @@ interface LockFile {
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
-const isSound = [checkLicences(), checkAdvisories()].every(Boolean);
-process.exitCode = isSound ? 0 : 1;
+const BAD = 1;
+const NO_ANSWER = 2;
+
+const isLicensed = checkLicences();
+const advisories = checkAdvisories();
+if (!isLicensed || advisories === "vulnerable") process.exitCode = BAD;
+else if (advisories === "no answer") process.exitCode = NO_ANSWER;
 
 function checkLicences(): boolean {
   const lock = JSON.parse(readFileSync(path.join(ROOT, "package-lock.json"), "utf8")) as LockFile;
@@ -58,20 +63,32 @@ function licenceOf(folder: string, { license }: LockedPackage, { packages }: Loc
   return whole?.license ?? "no licence";
 }
 
-function checkAdvisories(): boolean {
-  const { stdout } = spawnSync("npm", ["audit", "--json"], { cwd: ROOT, encoding: "utf8" });
-  const report = JSON.parse(stdout) as {
-    message?: string;
-    vulnerabilities?: Readonly<Record<string, { severity: string; range: string }>>;
-  };
+function checkAdvisories(): "sound" | "vulnerable" | "no answer" {
+  const { stdout, error } = spawnSync("npm", ["audit", "--json"], { cwd: ROOT, encoding: "utf8" });
+  const report = error ? { message: error.message } : parseReport(stdout);
   if (report.vulnerabilities === undefined) {
-    console.warn(`advisories: not checked, the service cannot be reached: ${report.message}`);
-    return true;
+    console.error(`advisories: NOT CHECKED, the service gave no answer: ${report.message ?? "-"}`);
+    return "no answer";
   }
   const found = Object.entries(report.vulnerabilities);
   for (const [name, { severity, range }] of found) {
     console.error(`advisories: ${name} ${range} is vulnerable (${severity}); see npm audit`);
   }
   if (found.length === 0) console.log("advisories: no package is known to be vulnerable");
-  return found.length === 0;
+  return found.length === 0 ? "sound" : "vulnerable";
+}
+
+interface Report {
+  readonly message?: string;
+  readonly vulnerabilities?: Readonly<Record<string, { severity: string; range: string }>>;
+}
+
+/** What stands between us and the service may answer in its place, and not in JSON. */
+function parseReport(text: string): Report {
+  try {
+    const report: unknown = JSON.parse(text);
+    return typeof report === "object" && report !== null ? report : {};
+  } catch {
+    return { message: "what came is not JSON" };
+  }
 }
