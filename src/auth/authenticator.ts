@@ -4,7 +4,10 @@ import type { Credentials } from "./credentials.ts";
 /** What a request wants: some tokens are good for a part of the API only. */
 export interface RequestTarget {
   readonly method: string;
-  /** As the client sees it, with the prefix of a proxy; percent-encoded, without the query. */
+  /**
+   * With the prefix that the configuration names, percent-encoded, without the query. What a request
+   * says of its prefix does not count: it would say what it may do.
+   */
   readonly path: string;
   /** The address that it comes from: peers take turns where something has to be waited for. */
   readonly peer?: string;

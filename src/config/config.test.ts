@@ -306,6 +306,22 @@ auth_strategy = noauth2`);
     );
   });
 
+  test.each([
+    ["keystone_authtoken", "auth_url", "http://u:pa$word@h"],
+    ["placement_database", "connection_parameters", "password=pa$word"],
+    ["cors", "allowed_origin", "https://u:pa$word@h"],
+  ])("nor is one in any other option: [%s] %s", (group, name, value) => {
+    expect(() => loadText(`${CONNECTION}[${group}]\n${name} = ${value}`)).toThrow(
+      /a name after \$ stands for(?!.*word@)/,
+    );
+  });
+
+  test("a URL where something else belongs is shown without its password", () => {
+    expect(() => loadText(`${CONNECTION}[stowage]\nport = http://u:secret@h`)).toThrow(
+      'but is "http://***@h"',
+    );
+  });
+
   test("an option that refers to itself is an error", () => {
     expect(() =>
       loadText(`${CONNECTION}[stowage]\nhost = $tls_cert_file\ntls_cert_file = $host`),

@@ -69,11 +69,15 @@ export class ConnectionParameters {
    *   say, a demand for encryption would be worse than not starting.
    */
   finish(harmless: readonly string[]): void {
+    if (this.#left.get("plugin") === COUNTING_PLUGIN) this.#left.delete("plugin");
     const unknown = [...this.#left.keys()].filter((name) => !harmless.includes(name));
     if (unknown.length === 0) return;
     throw connectionProblem(`the parameter ${unknown.join(", ")} is not supported`);
   }
 }
+
+/** DevStack has SQLAlchemy count the queries by it; there is nothing here that would load it. */
+export const COUNTING_PLUGIN = "dbcounter";
 
 /** An error in the database's URL; `what` must not hold parts of it that could be the password. */
 export function connectionProblem(what: string): ConfigError {

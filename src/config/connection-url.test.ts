@@ -99,7 +99,7 @@ describe("MySQL and MariaDB", () => {
     ["ssl_ca=/ca.pem&ssl_check_hostname=false", CHAIN],
     ["ssl_ca=/ca.pem&ssl_verify_cert=false", OPEN],
     ["ssl_cert=/c.pem&ssl_key=/k.pem", { certFile: "/c.pem", keyFile: "/k.pem", ...OPEN }],
-    ["ssl_verify_cert=true", CHAIN],
+    ["ssl_verify_cert=true&ssl_ca=/ca.pem&ssl_verify_identity=no", CHAIN],
     ["ssl_verify_cert=no", OPEN],
     ["ssl_verify_identity=false", OPEN],
     ["ssl_check_hostname=false", OPEN],
@@ -217,7 +217,10 @@ describe("PostgreSQL", () => {
   test.each([
     ["require", { isRequired: true, verifiesCertificate: false, verifiesHostname: false }],
     ["require&sslrootcert=/ca.pem", { caFile: "/ca.pem", verifiesCertificate: true }],
-    ["verify-ca", { isRequired: true, verifiesCertificate: true, verifiesHostname: false }],
+    [
+      "verify-ca&sslrootcert=/ca.pem",
+      { isRequired: true, verifiesCertificate: true, verifiesHostname: false },
+    ],
     ["verify-full", { isRequired: true, verifiesCertificate: true, verifiesHostname: true }],
     ["prefer&sslcert=/c&sslkey=/k", { isRequired: false, certFile: "/c", keyFile: "/k" }],
   ])("sslmode=%s encrypts", (mode, tls) => {
@@ -254,6 +257,10 @@ describe("what is not supported is said", () => {
       "mysql://u@h/d?init_command=SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE; x",
       "the parameter init_command is not supported",
     ],
+    ["mysql://u@h/d?ssl_mode=VERIFY_CA", "ssl_mode=VERIFY_CA needs ssl_ca"],
+    ["mysql://u@h/d?ssl_verify_cert=true", "ssl_verify_cert needs ssl_ca"],
+    ["postgresql://u@h/d?sslmode=verify-ca", "sslmode=verify-ca needs sslrootcert"],
+    ["mysql://u@h/d?plugin=other", "the parameter plugin is not supported"],
     ["postgresql://u@h/d?sslcrl=x", "the parameter sslcrl is not supported"],
     ["postgresql://u@h/d?sslmode=full", "sslmode must be one of disable, allow, prefer"],
     ["mysql://u@h/d?ssl_disabled=maybe", "ssl_disabled must be true or false"],
@@ -269,6 +276,17 @@ describe("what is not supported is said", () => {
       expect(parseConnectionUrl(url)).toMatchObject({ engine: "mysql", database: "d" });
     }
   });
+
+  test.each(["mysql://u@h/d", "postgresql://u@h/d", "sqlite:////x"])(
+    "DevStack's plugin that counts queries is no matter of ours: %s",
+    (url) => {
+      const expected = parseConnectionUrl(url);
+      expect(parseConnectionUrl(`${url}?plugin=dbcounter`)).toEqual({
+        ...expected,
+        parameters: { plugin: "dbcounter" },
+      });
+    },
+  );
 
   test("a parameter that comes from two places is an error", () => {
     expect(problemOf("mysql://u@h/d?charset=utf8", "charset=utf8mb4")).toContain(

@@ -4,7 +4,7 @@ import {
   type UrlParts,
 } from "./connection-parameters.ts";
 import { readMysqlOptionFile, type MysqlOptions } from "./mysql-option-file.ts";
-import type { TlsSettings } from "./tls-settings.ts";
+import { checkTrust, type TlsSettings } from "./tls-settings.ts";
 
 /** MySQL and MariaDB. */
 export interface MysqlConnection {
@@ -119,7 +119,7 @@ function tlsSettings(
     mode === undefined
       ? (verifyCertificate ?? (verifyIdentity === true || caFile !== undefined))
       : mode === "VERIFY_CA" || mode === "VERIFY_IDENTITY";
-  return {
+  return checkTrust(mode ? `ssl_mode=${mode}` : "ssl_verify_cert", "ssl_ca", {
     isRequired: mode !== "PREFERRED",
     caFile,
     certFile,
@@ -127,7 +127,7 @@ function tlsSettings(
     ciphers,
     verifiesCertificate,
     verifiesHostname: verifiesHostname && verifiesCertificate,
-  };
+  });
 }
 
 const SSL_MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] as const;

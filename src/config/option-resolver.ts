@@ -1,6 +1,7 @@
 import { ConfigError } from "./config-error.ts";
 import { describeAllowed, isAllowed, NOT_ALLOWED, parseOptionValue } from "./option-value.ts";
 import type { OptionValue } from "./option-value.ts";
+import { maskUserInfo } from "./user-info.ts";
 import { ALL_OPTIONS, optionLabel, type Option } from "./options.ts";
 import type { WrittenOptions, WrittenValue } from "./written-options.ts";
 
@@ -91,7 +92,7 @@ export class OptionResolver {
           group === undefined
             ? (this.#find(option.group, name) ?? this.#find("DEFAULT", name))
             : this.#find(group, name);
-        if (value === undefined) throw unknownReference(origin, option, reference);
+        if (value === undefined) throw unknownReference(origin, option, reference, text);
         return pythonText(this.valueOf(value));
       });
   }
@@ -128,15 +129,23 @@ function pythonText(value: OptionValue): string {
 
 function notAllowed(origin: string, option: Option, text: string): ConfigError {
   const { definition } = option;
-  const found = definition.secret ? "holds something else" : `is ${JSON.stringify(text)}`;
+  const found = definition.secret
+    ? "holds something else"
+    : `is ${JSON.stringify(maskUserInfo(text))}`;
   return new ConfigError(
     `${origin}: ${optionLabel(option)} must be ${describeAllowed(definition)}, but ${found}`,
   );
 }
 
 /** Mostly a password with a dollar sign in it, so the name is not shown for a secret. */
-function unknownReference(origin: string, option: Option, reference: string): ConfigError {
-  const what = option.definition.secret ? "a name after $" : reference;
+function unknownReference(
+  origin: string,
+  option: Option,
+  reference: string,
+  text: string,
+): ConfigError {
+  const isHidden = option.definition.secret || maskUserInfo(text) !== text;
+  const what = isHidden ? "a name after $" : reference;
   return new ConfigError(
     `${origin}: ${optionLabel(option)}: ${what} stands for the value of an option, but there is no such option; write $$ for a dollar sign`,
   );

@@ -371,6 +371,7 @@ export const OPTIONS = {
     connection_parameters: {
       type: "string",
       default: "",
+      secret: true,
       help: "Query parameters that are added to those of `connection`: `name=value&name=value`.",
     },
     sqlite_synchronous: {

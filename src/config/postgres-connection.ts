@@ -3,7 +3,7 @@ import {
   type ConnectionParameters,
   type UrlParts,
 } from "./connection-parameters.ts";
-import type { TlsSettings } from "./tls-settings.ts";
+import { checkTrust, type TlsSettings } from "./tls-settings.ts";
 
 export interface PostgresConnection {
   readonly engine: "postgres";
@@ -80,7 +80,7 @@ function tlsSettings(parameters: ConnectionParameters, isSocket: boolean): TlsSe
   const certFile = parameters.text("sslcert");
   const keyFile = parameters.text("sslkey");
   if (isSocket || mode === "disable" || mode === "allow") return undefined;
-  return {
+  return checkTrust(`sslmode=${mode}`, "sslrootcert", {
     isRequired: mode !== "prefer",
     caFile,
     certFile,
@@ -88,5 +88,5 @@ function tlsSettings(parameters: ConnectionParameters, isSocket: boolean): TlsSe
     ciphers: undefined,
     verifiesCertificate: mode.startsWith("verify-") || (mode === "require" && caFile !== undefined),
     verifiesHostname: mode === "verify-full",
-  };
+  });
 }

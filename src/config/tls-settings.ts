@@ -1,3 +1,5 @@
+import { connectionProblem } from "./connection-parameters.ts";
+
 /** How a connection to a database is encrypted. The files are in PEM. */
 export interface TlsSettings {
   /** False: go on without encryption where the server offers none. */
@@ -10,4 +12,16 @@ export interface TlsSettings {
   readonly ciphers: string | undefined;
   readonly verifiesCertificate: boolean;
   readonly verifiesHostname: boolean;
+}
+
+/**
+ * A certificate of some public authority, for a server of any name, proves nothing: whoever has one
+ * would be sent the password.
+ *
+ * @throws ConfigError when certificates are to be verified, but neither names nor a known authority
+ */
+export function checkTrust(wish: string, caParameter: string, settings: TlsSettings): TlsSettings {
+  const { verifiesCertificate, verifiesHostname, caFile } = settings;
+  if (!verifiesCertificate || verifiesHostname || caFile !== undefined) return settings;
+  throw connectionProblem(`${wish} needs ${caParameter}, the file of the authority to trust`);
 }

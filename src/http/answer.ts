@@ -43,7 +43,7 @@ export function originOf({ client: { scheme, host } }: Exchange): string {
 }
 
 function absolute(location: string, exchange: Exchange): string {
-  return originOf(exchange) + exchange.client.mountPoint + location;
+  return originOf(exchange) + exchange.client.linkPrefix + location;
 }
 
 /** A streamed body has no length beforehand: it is sent in chunks. */

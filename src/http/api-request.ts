@@ -38,7 +38,7 @@ export class HttpApiRequest implements ApiRequest {
     this.#exchange = parts.exchange;
     this.#signal = parts.signal;
     this.method = parts.exchange.head.method;
-    this.mountPoint = parts.exchange.client.mountPoint;
+    this.mountPoint = parts.exchange.client.linkPrefix;
     this.accept = parts.exchange.accept;
     this.parameters = parts.parameters;
     this.#readBody = parts.readBody;

@@ -14,6 +14,7 @@ import type { Exchange } from "./exchange.ts";
 const TITLES = {
   ...ERROR_TITLES,
   408: "Request Timeout",
+  421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   501: "Not Implemented",
 } as const;
@@ -161,6 +162,7 @@ const EXPLANATIONS = {
   409: "There was a conflict when trying to complete your request.",
   408: "The server has waited too long for the request to be sent by the client.",
   413: "The body of your request was too large for this server.",
+  421: "The request was sent to a server that does not answer for its host.",
   431: "The request header fields were too large",
   500: "The server has either erred or is incapable of performing the requested operation.",
   501: "The server does not support what the request needs.",

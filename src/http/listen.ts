@@ -1,4 +1,4 @@
-import { chmod, lstat, unlink } from "node:fs/promises";
+import { lstat, unlink } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { connect, type AddressInfo } from "node:net";
@@ -115,8 +115,11 @@ function makeServer(stowage: Config["stowage"], certificate: Certificate | undef
   return createTlsServer({ ...options, ...certificate, handshakeTimeout });
 }
 
-/** Owner and group may connect; what a proxy needs is to be in the group. */
-const SOCKET_MODE = 0o660;
+/**
+ * What a Unix socket is made without: owner and group may connect; what a proxy needs is to be in the
+ * group. It has to be so from the beginning: who connects before a later `chmod` is in.
+ */
+export const SOCKET_UMASK = 0o117;
 
 async function listen(
   server: Server,
@@ -124,7 +127,9 @@ async function listen(
   check: ListeningHooks["check"],
 ): Promise<void> {
   const allow = async () => check(addressOf(server));
-  await new Promise<void>((resolve, reject) => {
+  // The socket is made within the call, unless this is a worker: then its first process makes it.
+  const umask = "path" in place ? process.umask(SOCKET_UMASK) : undefined;
+  const listening = new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(place, () => {
       server.off("error", reject);
@@ -132,7 +137,8 @@ async function listen(
       resolve(allow());
     });
   });
-  if ("path" in place) await chmod(place.path, SOCKET_MODE);
+  if (umask !== undefined) process.umask(umask);
+  await listening;
 }
 
 /**

@@ -19,6 +19,7 @@ import { withCors } from "./cors.ts";
 import { renderError } from "./error-body.ts";
 import type { Exchange } from "./exchange.ts";
 import { findProblem } from "./foreseen-errors.ts";
+import { checkHost } from "./loopback.ts";
 import { negotiate } from "./microversion.ts";
 import { decodePercent } from "./percent-decoding.ts";
 import { logAnswer, loggedRequest } from "./request-log.ts";
@@ -87,6 +88,7 @@ export class Pipeline {
    */
   async #process(exchange: Exchange, source: RequestSource): Promise<Answer> {
     const { head } = exchange;
+    if (this.#isForThisMachine) checkHost(head.headers.host);
     await this.#authenticate(exchange);
     const microversion = negotiate(head.headers["openstack-api-version"]);
     exchange.microversion = microversion;
@@ -99,6 +101,12 @@ export class Pipeline {
     const readBody = () => source.readBody(route.takesMuch ? largest : small);
     const request = this.#makeRequest({ exchange, microversion, parameters, readBody, source });
     return finish(await route.handler(request), exchange);
+  }
+
+  /** Nobody is asked for a password, so nobody else is to get here. */
+  get #isForThisMachine(): boolean {
+    const { api, stowage } = this.#parts.config;
+    return api.authStrategy === "noauth2" && !stowage.allowInsecureNoauth;
   }
 
   async #authenticate(exchange: Exchange): Promise<void> {

@@ -6,8 +6,10 @@ export interface ClientView {
   /** Host, with the port where the client gave one. */
   readonly host: string;
   readonly remoteAddress: string;
-  /** The path under which clients find the API, such as `/placement`; empty for the root. */
+  /** The path under which the API is mounted, by the configuration, such as `/placement`; or nothing. */
   readonly mountPoint: string;
+  /** What the paths in links begin with: the mount point, unless a proxy says where clients find it. */
+  readonly linkPrefix: string;
 }
 
 /**
@@ -28,11 +30,24 @@ export function viewThroughProxy(direct: ClientView, headers: IncomingHttpHeader
     scheme: seen.proto || direct.scheme,
     host: seen.host || direct.host,
     remoteAddress: seen.for || direct.remoteAddress,
-    mountPoint: (one(headers["x-forwarded-prefix"]) ?? direct.mountPoint).replace(
-      /(?<!\/)\/+$/,
-      "",
-    ),
+    mountPoint: direct.mountPoint,
+    linkPrefix: prefixIn(headers) ?? direct.linkPrefix,
   };
+}
+
+/**
+ * A path of plain segments. Anything else would make links that lead elsewhere (`//host`), or that
+ * are longer than all the rest of the answer.
+ */
+const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~%!$&'()*+;=:@-]+)*$/;
+const MAX_PREFIX = 255;
+
+/** `undefined` where the proxy says nothing, or nothing that looks like a path. */
+function prefixIn(headers: IncomingHttpHeaders): string | undefined {
+  const prefix = one(headers["x-forwarded-prefix"]);
+  if (prefix === undefined || prefix.length > MAX_PREFIX) return undefined;
+  const path = prefix.endsWith("/") ? prefix.slice(0, -1) : prefix;
+  return PREFIX.test(path) ? path : undefined;
 }
 
 interface Forwarded {

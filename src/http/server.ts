@@ -231,6 +231,7 @@ class Listener {
       host: headers.host ?? localHostOf(socket),
       remoteAddress: socket.remoteAddress ?? "-",
       mountPoint: this.#mountPoint,
+      linkPrefix: this.#mountPoint,
     };
     return this.#config.osloMiddleware.enableProxyHeadersParsing
       ? viewThroughProxy(direct, headers)

@@ -84,6 +84,24 @@ test("a line may be a JSON object", () => {
   });
 });
 
+test.each([false, true])(
+  "what an error holds besides its text is not logged (JSON: %s)",
+  (useJson) => {
+    const { logger, lines } = logTo({ useJson });
+    let error: unknown;
+    try {
+      error = new URL("http://user:secret@h:x/");
+    } catch (reason) {
+      error = reason;
+    }
+    logger.error({ err: error }, "Unexpected error");
+    logger.error({ err: new Error("no answer from http://user:secret@h/") }, "Unexpected error");
+    expect(lines.join("")).toContain("Invalid URL");
+    expect(lines.join("")).toContain("no answer from http://***@h/");
+    expect(lines.join("")).not.toContain("secret");
+  },
+);
+
 test("lines are appended to a file, which may be relative to log_dir", async () => {
   const logDir = mkdtempSync(join(tmpdir(), "stowage-log-"));
   onTestFinished(() => rmSync(logDir, { recursive: true }));

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { destination, pino, type DestinationStream, type Logger } from "pino";
 
 import type { Config } from "../config/config.ts";
+import { maskUserInfo } from "../config/user-info.ts";
 
 export type { Logger } from "pino";
 
@@ -26,8 +27,23 @@ type LogOptions = Pick<Config["default"], "debug" | "useJson" | "useStderr" | "l
 export function createLogger(options: LogOptions, stream = openLog(options)): Logger {
   const level = options.debug ? "debug" : "info";
   return options.useJson
-    ? pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+    ? pino(
+        {
+          level,
+          base: { pid: process.pid },
+          timestamp: pino.stdTimeFunctions.isoTime,
+          serializers: { err: describeError },
+        },
+        stream,
+      )
     : pino({ level }, new LineStream(stream));
+}
+
+/** Drivers hang on their errors what they know, such as the URL that was wrong: it is left out. */
+function describeError(error: unknown): object {
+  const { type, message, stack } = pino.stdSerializers.err(error as Error);
+  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  return { type, code, message: maskUserInfo(message), stack: maskUserInfo(stack) };
 }
 
 /**
@@ -37,7 +53,12 @@ export function createLogger(options: LogOptions, stream = openLog(options)): Lo
 function openLog({ useStderr, logFile, logDir }: LogOptions): DestinationStream {
   const streams: DestinationStream[] = [];
   if (logFile !== undefined) {
-    const file = destination({ dest: resolve(logDir ?? "", logFile), append: true, sync: false });
+    const file = destination({
+      dest: resolve(logDir ?? "", logFile),
+      append: true,
+      sync: false,
+      mode: 0o640,
+    });
     // logrotate has moved the file away, and the service manager passes the signal on.
     process.on("SIGHUP", () => file.reopen());
     streams.push(file);
@@ -91,7 +112,9 @@ class LineStream implements DestinationStream {
     const level = LEVELS[this.lastLevel] ?? "INFO";
     const prefix = `${localTime()} ${process.pid} ${level} ${name} ${requestPart(facts)}`;
     const trace =
-      facts.err instanceof Error ? (facts.err.stack ?? facts.err.message).split("\n") : [];
+      facts.err instanceof Error
+        ? maskUserInfo(facts.err.stack ?? facts.err.message).split("\n")
+        : [];
     const lines = [oneLine(this.lastMsg ?? ""), ...trace.map(printable)];
     this.#stream.write(lines.map((line) => `${prefix} ${line}\n`).join(""));
   }

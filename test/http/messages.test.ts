@@ -19,7 +19,7 @@ describe("a message that cannot be read", () => {
       const { port, log } = await serve();
       const [answer, ...more] = await exchangeRaw(
         port,
-        `PUT /things/a HTTP/1.1\r\nHost: pl\r\n${HEAD}Content-Type: application/json\r\n` +
+        `PUT /things/a HTTP/1.1\r\nHost: localhost\r\n${HEAD}Content-Type: application/json\r\n` +
           `Content-Length: ${length}\r\n\r\n{}`,
       );
       expect(more).toEqual([]);

@@ -320,6 +320,19 @@ describe("service tokens", () => {
     await expect(question).rejects.toThrow(reason);
   });
 
+  test.for([true, false])(
+    "with access rules are refused: they would let their owner past them (roles required: %s)",
+    async (serviceTokenRolesRequired) => {
+      keystone.tokens.set("restricted", {
+        roles: ["service"],
+        rest: { application_credential: { access_rules: [] }, catalog: [{ type: "placement" }] },
+      });
+      const headers = { "x-auth-token": "restricted", "x-service-token": "restricted" };
+      const question = ask(makeAuthenticator({ serviceTokenRolesRequired }), headers);
+      await expect(question).rejects.toThrow("the service token: it has access rules");
+    },
+  );
+
   test("without a role pass where none is required, but let nothing expired pass", async () => {
     const authenticate = makeAuthenticator({ serviceTokenRolesRequired: false });
     await ask(authenticate, { ...GOOD, "x-service-token": "no-service" });
@@ -474,6 +487,40 @@ test("no token and no password is ever logged or shown in an error", async () =>
   }
   expect(errors.join()).toMatch(/refuses the service's own login.*does not know it/s);
   expect([...errors, ...log].join("\n")).not.toMatch(/forged-token|the-password|session-|good/);
+});
+
+test("user and password of a URL are for Keystone, and nobody else sees them", async () => {
+  const secret = "u:hid/d@en";
+  const withSecret = (url: string) => url.replace("://", `://${encodeURIComponent("u")}:hid%2Fd@`);
+  const catalog = [
+    {
+      type: "identity",
+      endpoints: [{ interface: "internal", url: withSecret(keystone.url) }],
+    },
+  ];
+  const errors: string[] = [];
+  const shown = (error: unknown) => {
+    errors.push(String(error), String((error as { challenge?: string }).challenge));
+  };
+  for (const authUrl of [withSecret(keystone.url), withSecret("http://127.0.0.1:1/v3")]) {
+    const authenticate = makeAuthenticator({ authUrl });
+    keystone.catalog = catalog;
+    keystone.nextValidations.push((_, response) => response.writeHead(403).end("{}"));
+    for (const headers of [{}, GOOD]) await ask(authenticate, headers).catch(shown);
+    keystone.nextLogins.push((_, response) => response.writeHead(401).end("{}"));
+    await ask(makeAuthenticator({ authUrl, regionName: "x" }), GOOD).catch(shown);
+  }
+  const www = makeAuthenticator({ wwwAuthenticateUri: `https://${secret}@keystone.example.org` });
+  await ask(www, {}).catch(shown);
+  expect(() => makeAuthenticator({ authUrl: `htp://${secret}@keystone` })).toThrow(
+    '"htp://***@keystone"',
+  );
+  const text = [...errors, ...log].join("\n");
+  expect(text).toContain('Keystone uri="https://keystone.example.org"');
+  expect(text).toContain(`Keystone uri="${keystone.url}"`);
+  expect(text).toContain("no answer from http://***@127.0.0.1:1/v3/auth/tokens");
+  expect(text).toContain("status 403");
+  expect(text).not.toMatch(/hid|u:/);
 });
 
 describe("the configuration", () => {

@@ -4,7 +4,11 @@ import { startHere, type LocalStowage } from "../support/stowage.ts";
 import type { ConfigOverrides } from "../../src/config/config.ts";
 
 async function start(overrides: ConfigOverrides): Promise<LocalStowage> {
-  const stowage = await startHere(overrides);
+  // Clients call it by another name than localhost.
+  const stowage = await startHere({
+    ...overrides,
+    stowage: { allowInsecureNoauth: true, ...overrides.stowage },
+  });
   onTestFinished(() => stowage.stop());
   return stowage;
 }
@@ -62,4 +66,34 @@ test("a trusted proxy that takes the prefix off tells it, whatever the configura
   expect(await createdAt(wary, "/resource_providers", proxied)).toBe(
     "http://cloud.example.org/resource_providers/",
   );
+});
+
+test("a prefix of a header is for links alone, and only where it looks like a path", async () => {
+  const trusting = await start({
+    osloMiddleware: { enableProxyHeadersParsing: true },
+    stowage: { pathPrefix: "/placement" },
+  });
+  const linkWith = (prefix: string) =>
+    createdAt(trusting, "/resource_providers", { "x-forwarded-prefix": prefix });
+  const origin = "http://cloud.example.org";
+  for (const prefix of ["/a/b-c_d.e~f", "/a/", "", "/"]) {
+    expect(await linkWith(prefix)).toBe(
+      `${origin}${prefix.replace(/\/$/, "")}/resource_providers/`,
+    );
+  }
+  const odd = [
+    "//evil.example.org",
+    "evil",
+    "/a//b",
+    "/..",
+    "/a/../b",
+    "/a?b",
+    "/a#b",
+    "/a b",
+    '/a"',
+  ];
+  for (const prefix of [...odd, `/${"a".repeat(300)}`]) {
+    expect(await linkWith(prefix), prefix).toBe(`${origin}/placement/resource_providers/`);
+  }
+  expect(trusting.log.join("\n")).not.toMatch(/"POST (?!\/placement\/resource_providers")/);
 });

@@ -4,7 +4,12 @@ import { join } from "node:path";
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
 
+import { defaultConfig } from "../../src/config/config.ts";
+import { ListeningSockets } from "../../src/http/listen.ts";
+import { createLogger } from "../../src/observability/logger.ts";
 import { ask, askAt, makePlace, serve, until } from "./support.ts";
+
+const NO_LOG = createLogger(defaultConfig().default, { write: () => {} });
 
 describe("on a Unix socket", () => {
   async function makeSocketPlace() {
@@ -20,14 +25,30 @@ describe("on a Unix socket", () => {
     expect(await served.url()).toBe(`unix:${socketPath}`);
     expect(statSync(socketPath).mode & 0o777).toBe(0o660);
     const created = await ask(
-      { socketPath, method: "POST", path: "/resource_providers", headers: { host: "cloud" } },
+      { socketPath, method: "POST", path: "/resource_providers", headers: { host: "localhost" } },
       '{"name": "a"}',
     );
     expect(created.status).toBe(201);
-    expect(created.headers["location"]).toMatch(/^http:\/\/cloud\/resource_providers\//);
+    expect(created.headers["location"]).toMatch(/^http:\/\/localhost\/resource_providers\//);
     served.process.kill("SIGTERM");
     expect(await served.ended).toEqual([0, null]);
     expect(statSync(socketPath, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("has its mode from the moment it is there, whatever the umask", async () => {
+    const { folder } = await makePlace();
+    const path = join(folder, "api.sock");
+    for (const umask of [0, 0o077]) {
+      const modes: number[] = [];
+      const before = process.umask(umask);
+      const sockets = await ListeningSockets.open([{ path }], defaultConfig(), NO_LOG, {
+        attach: () => {},
+        check: () => modes.push(statSync(path).mode & 0o777),
+      });
+      expect(process.umask(before)).toBe(umask);
+      await sockets.close(0);
+      expect(modes).toEqual([0o660]);
+    }
   });
 
   test("what a killed process left behind is no obstacle", async () => {

@@ -75,7 +75,8 @@ function isInstalled(program: string): boolean {
 async function startBehind({ program, sample, frame, args }: Proxy) {
   const stowage = await startHere({
     osloMiddleware: { enableProxyHeadersParsing: true },
-    stowage: { pathPrefix: "/placement" },
+    // A proxy lets others in.
+    stowage: { pathPrefix: "/placement", allowInsecureNoauth: true },
   });
   onTestFinished(() => stowage.stop());
   const folder = await makeFolder();

@@ -149,7 +149,7 @@ export async function beginRequest(url: string, providerName = "in flight") {
   const closed = once(socket, "close");
   const body = JSON.stringify({ name: providerName });
   socket.write(
-    "POST /resource_providers HTTP/1.1\r\nHost: here\r\nX-Auth-Token: admin\r\n" +
+    "POST /resource_providers HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: admin\r\n" +
       "Content-Type: application/json\r\n" +
       `Content-Length: ${body.length}\r\n\r\n${body[0]}`,
   );

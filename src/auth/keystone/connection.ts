@@ -7,8 +7,9 @@ import {
 } from "node:http";
 import { Agent as TlsAgent, request as requestTls } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
-import { getCACertificates } from "node:tls";
 import { ConfigError } from "../../config/config-error.ts";
+import { systemCertificates } from "../../config/system-certificates.ts";
+import { maskUserInfo } from "../../config/user-info.ts";
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneOptions } from "./login-request.ts";
 
@@ -155,9 +156,12 @@ function isConnectionFailure(error: unknown): boolean {
 }
 
 function noAnswer({ url }: KeystoneRequest, error: unknown): AuthenticationUnavailable {
-  return new AuthenticationUnavailable(`no answer from ${url}: ${reasonOf(error)}`, {
-    cause: error,
-  });
+  return new AuthenticationUnavailable(
+    `no answer from ${maskUserInfo(url)}: ${maskUserInfo(reasonOf(error))}`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function reasonOf(error: unknown): string {
@@ -179,10 +183,6 @@ function tlsSettings(options: KeystoneOptions): object {
       key: keyfile ? readOption("keyfile", keyfile) : readOption("certfile", certfile),
     }),
   };
-}
-
-function systemCertificates(): string[] {
-  return [...getCACertificates("default"), ...getCACertificates("system")];
 }
 
 function readOption(option: string, path: string): Buffer {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { ConfigError } from "../../config/config-error.ts";
+import { maskUserInfo, withoutUserInfo } from "../../config/user-info.ts";
 import type { Logger } from "../../observability/logger.ts";
 import {
   AuthenticationUnavailable,
@@ -89,6 +90,10 @@ class KeystoneAuthenticator {
       if (!(error instanceof InvalidToken)) throw error;
       throw new InvalidToken(`the service token: ${error.message}`);
     });
+    // It would let its owner past the very rules that restrict it.
+    if (service.accessRules) {
+      throw new InvalidToken("the service token: it has access rules, so it speaks for no service");
+    }
     if (this.#options.serviceTokenRolesRequired && !this.#hasServiceRole(service)) {
       throw new InvalidToken("the service token has none of service_token_roles");
     }
@@ -136,9 +141,9 @@ function withService(user: Credentials, service: Credentials): Credentials {
   };
 }
 
-/** Where clients get tokens. */
+/** Where clients get tokens: told to everybody, so without the user and password of a URL. */
 function publicUrl({ wwwAuthenticateUri, authUrl = "" }: KeystoneOptions): string {
-  return wwwAuthenticateUri || v3Url(authUrl);
+  return withoutUserInfo(wwwAuthenticateUri || v3Url(authUrl));
 }
 
 function checkOptions({ delayAuthDecision, authUrl }: KeystoneOptions): void {
@@ -151,7 +156,7 @@ function checkOptions({ delayAuthDecision, authUrl }: KeystoneOptions): void {
   if (!authUrl) throw new ConfigError("[keystone_authtoken] auth_url is not set");
   if (!/^https?:\/\//i.test(authUrl) || !URL.canParse(authUrl)) {
     throw new ConfigError(
-      `[keystone_authtoken] auth_url must be an http or https URL, but is ${JSON.stringify(authUrl)}`,
+      `[keystone_authtoken] auth_url must be an http or https URL, but is ${JSON.stringify(maskUserInfo(authUrl))}`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import { maskUserInfo } from "../../config/user-info.ts";
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneConnection } from "./connection.ts";
 import { loginRequest, type KeystoneOptions, type LoginRequest } from "./login-request.ts";
@@ -57,14 +58,16 @@ export class ServiceSession {
     const reply = await this.#connection.send({ method: "POST", url, body: this.#request });
     if (reply.status !== 201) {
       throw new AuthenticationUnavailable(
-        `${url} refuses the service's own login with status ${reply.status}; check the ` +
+        `${maskUserInfo(url)} refuses the service's own login with status ${reply.status}; check the ` +
           "credentials in [keystone_authtoken]",
       );
     }
     const token = reply.headers["x-subject-token"];
     const details = readLogin(reply.body);
     if (typeof token !== "string" || !details) {
-      throw new AuthenticationUnavailable(`${url} answered something that is not a token`);
+      throw new AuthenticationUnavailable(
+        `${maskUserInfo(url)} answered something that is not a token`,
+      );
     }
     const lifetimeMs = details.expiresAtMs - requestedAtMs;
     // Half of a life that is too short for that: else each request would fetch a token.
@@ -84,7 +87,7 @@ export class ServiceSession {
     if (!this.#hasWarned) {
       const region = regionName ? ` in region ${regionName}` : "";
       this.#warn(
-        `The catalog has no ${wanted} endpoint of Keystone${region}; using ${this.#authUrl}`,
+        `The catalog has no ${wanted} endpoint of Keystone${region}; using ${maskUserInfo(this.#authUrl)}`,
       );
     }
     this.#hasWarned = true;

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { maskUserInfo } from "../../config/user-info.ts";
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneConnection, KeystoneReply } from "./connection.ts";
 import type { KeystoneOptions } from "./login-request.ts";
@@ -138,7 +139,8 @@ export class TokenValidator {
   }
 }
 
-function describe({ status }: KeystoneReply, { url }: Session): string {
+function describe({ status }: KeystoneReply, session: Session): string {
+  const url = maskUserInfo(session.url);
   if (status === 200) return `${url} answered something that is not a token`;
   if (status === 401 || status === 403) {
     return `${url} does not let the service validate tokens: status ${status}`;

@@ -1,11 +1,7 @@
-import { BlockList, isIP } from "node:net";
 import type { Config } from "../../config/config.ts";
 import { ConfigError } from "../../config/config-error.ts";
 import type { ListeningAddress } from "../../http/listen.ts";
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
-LOOPBACK.addAddress("::1", "ipv6");
+import { isLoopback } from "../../http/loopback.ts";
 
 /**
  * `noauth2` believes whatever a client says about itself: it is for this machine alone.
@@ -21,12 +17,6 @@ export function refuseOpenDoors(
   if (typeof address === "string") return;
   const host = "host" in address ? address.host : address.address;
   if (!isLoopback(host)) throw openDoor(host);
-}
-
-function isLoopback(host: string): boolean {
-  if (host === "localhost") return true;
-  const version = isIP(host);
-  return version !== 0 && LOOPBACK.check(host, version === 6 ? "ipv6" : "ipv4");
 }
 
 function openDoor(host: string): ConfigError {

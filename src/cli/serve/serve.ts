@@ -1,7 +1,12 @@
 import cluster from "node:cluster";
 import type { LoadedConfig } from "../../config/config.ts";
 import { describeConnection, parseConnectionUrl } from "../../config/connection-url.ts";
-import { configuredPlace, removeDeadSocket, type ListeningPlace } from "../../http/listen.ts";
+import {
+  configuredPlace,
+  removeDeadSocket,
+  SOCKET_UMASK,
+  type ListeningPlace,
+} from "../../http/listen.ts";
 import { mountPointOf } from "../../http/request-target.ts";
 import { createLogger, type Logger } from "../../observability/logger.ts";
 import { describeOptions } from "./logged-options.ts";
@@ -34,6 +39,8 @@ export async function serve(request: ServeRequest): Promise<number> {
   const places = handedOverSockets(request.environment);
   const loaded = cluster.isPrimary ? await prepare(request, places) : await configFromPrimary();
   const logger = createLogger(loaded.config.default);
+  signals.onOther = (signal) =>
+    logger.warn(`${signal} does nothing; SIGHUP opens the log anew and reads the configuration`);
   return cluster.isPrimary
     ? servePublicly(request, { loaded, places, logger, signals })
     : serveAsWorker({ loaded, places, logger, signals });
@@ -69,6 +76,10 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
   const { config } = loaded;
   for (const warning of loaded.warnings) logger.warn(warning);
   if (config.default.logOptions) for (const line of describeOptions(config)) logger.debug(line);
+  // The first of several processes makes the sockets, and no other file but the log.
+  if (config.stowage.workers > 1 && config.stowage.unixSocket !== undefined) {
+    process.umask(SOCKET_UMASK);
+  }
   const service =
     config.stowage.workers > 1
       ? await Workers.start(loaded, places, logger)

@@ -6,6 +6,7 @@ export class Signals {
   /** Nothing is lost when a start is broken off. */
   #onStop: () => void = () => process.exit(0);
   #onHangUp: () => void = () => {};
+  #onOther: (signal: string) => void = () => {};
 
   constructor() {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -14,6 +15,15 @@ export class Signals {
       process.on(signal, () => this.#onStop());
     }
     process.on("SIGHUP", () => this.#onHangUp());
+    // Scripts that were written for Apache or uWSGI send these; by default each would end the process.
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+      process.on(signal, () => this.#onOther(signal));
+    }
+  }
+
+  /** What is done with signals that mean something to other servers. */
+  set onOther(tell: (signal: string) => void) {
+    this.#onOther = tell;
   }
 
   /** Resolves with the first SIGTERM or SIGINT. From now on they no longer end the process. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 
+import { systemCertificates } from "../../config/system-certificates.ts";
 import type { TlsSettings } from "../../config/tls-settings.ts";
 
 /** `verifyIdentity` is for `mysql2`, which takes no notice of `checkServerIdentity`. */
@@ -11,7 +12,7 @@ export interface TlsOptions extends ConnectionOptions {
 /** What Node's `tls` needs to know; reads the files. */
 export function tlsOptions(tls: TlsSettings): TlsOptions {
   return {
-    ca: read(tls.caFile),
+    ca: read(tls.caFile) ?? (tls.verifiesCertificate ? systemCertificates() : undefined),
     cert: read(tls.certFile),
     key: read(tls.keyFile),
     ciphers: tls.ciphers,
