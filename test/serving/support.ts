@@ -45,7 +45,9 @@ export interface Served {
   readonly process: ChildProcess;
   /** Lines of its standard output, and of its standard error, so far. */
   readonly output: readonly string[];
+  /** But for the warning of `noauth2`, which nearly all of these services have. */
   readonly errors: readonly string[];
+  readonly noauthWarnings: readonly string[];
   /** Exit code and signal, once it has ended. */
   readonly ended: Promise<[code: number | null, signal: string | null]>;
   /** Where it says that it serves; rejects when it ends without saying so. */
@@ -77,14 +79,21 @@ export function serve({ folder }: Pick<Place, "folder">, options: ServeOptions =
     child.kill("SIGKILL");
     await ended;
   });
-  const [output, errors] = [linesOf(child.stdout), linesOf(child.stderr)];
-  return { process: child, output, errors, ended, url: () => announcedUrl(output, errors, ended) };
+  const output: string[] = [];
+  const errors: string[] = [];
+  const noauthWarnings: string[] = [];
+  readLines(child.stdout, (line) => output.push(line));
+  readLines(child.stderr, (line) =>
+    (NOAUTH_WARNING.test(line) ? noauthWarnings : errors).push(line),
+  );
+  const url = () => announcedUrl(output, errors, ended);
+  return { process: child, output, errors, noauthWarnings, ended, url };
 }
 
-function linesOf(stream: NodeJS.ReadableStream | null): string[] {
-  const lines: string[] = [];
-  if (stream) createInterface({ input: stream }).on("line", (line) => lines.push(line));
-  return lines;
+const NOAUTH_WARNING = / WARNING stowage .*auth_strategy = noauth2: nobody is asked/;
+
+function readLines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
+  if (stream) createInterface({ input: stream }).on("line", onLine);
 }
 
 async function announcedUrl(
