@@ -103,6 +103,7 @@ function requestFor(index: ProviderIndex, query: string): ApiRequest {
     query: parseQuery(query),
     microversion: MAX_MICROVERSION,
     service: { config: defaultConfig(), freshIndex: () => Promise.resolve(index) },
+    context: { userId: undefined },
     authorize: () => {},
     get signal() {
       return new AbortController().signal;

@@ -9,12 +9,20 @@ import {
 import type { ProviderIndex } from "./provider-index.ts";
 import { type AnyOf, TreeScan } from "./tree-scan.ts";
 
+/** So many providers, or chunks of sets of trees, are looked at between two pauses: some 0.2 ms. */
+const STEPS = 1024;
+
 /**
- * The ids of the providers that meet a filter, ascending.
+ * The ids of the providers that meet a filter, ascending. Pauses now and then: what goes on after others
+ * had their turn needs the view of that time to be open.
  *
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
-export function findProviders(index: ProviderIndex, filter: ProviderFilter): number[] {
+export function* searchProviders(
+  index: ProviderIndex,
+  time: number,
+  filter: ProviderFilter,
+): Generator<void, number[]> {
   const needs = Array.from(filter.resources, ([name, amount]) => ({
     column: index.column(resourceClassId(index, name)),
     amount,
@@ -35,13 +43,26 @@ export function findProviders(index: ProviderIndex, filter: ProviderFilter): num
     aggregates.isMetBy(index.aggregateSetOf(row));
 
   const ids: number[] = [];
+  const budget = { left: STEPS };
+  let isAscending = true;
   for (const tree of treesToLookAt()) {
-    if (!index.trees.isVisible(tree, index.time)) continue;
-    for (const row of index.trees.rows(tree)) if (isMatch(row)) ids.push(index.idOf(row));
+    if (tree === undefined || budget.left <= 0) {
+      yield;
+      budget.left = STEPS;
+    }
+    if (tree === undefined || !index.trees.isVisible(tree, time)) continue;
+    for (const row of index.trees.rows(tree)) {
+      budget.left -= 1;
+      if (!isMatch(row)) continue;
+      const id = index.idOf(row);
+      if (id < (ids.at(-1) ?? 0)) isAscending = false;
+      ids.push(id);
+    }
   }
-  return [...Int32Array.from(ids).sort()];
+  return isAscending ? ids : [...Int32Array.from(ids).sort()];
 
-  function* treesToLookAt(): Iterable<number> {
+  /** Undefined for a pause. */
+  function* treesToLookAt(): Iterable<number | undefined> {
     if (filter.inTree !== undefined) {
       const row = index.findRow(filter.inTree);
       if (row !== undefined) yield index.treeOf(row);
@@ -53,6 +74,10 @@ export function findProviders(index: ProviderIndex, filter: ProviderFilter): num
       ...memberOf.map((anyOf) => [...anyOf].map((it) => index.treesOfAggregate(it))),
     ];
     const scan = new TreeScan(conditions, index.trees.end);
-    for (let tree = scan.next(); tree >= 0; tree = scan.next()) yield tree;
+    for (;;) {
+      const tree = scan.next(budget);
+      if (tree === -1) return;
+      yield tree;
+    }
   }
 }

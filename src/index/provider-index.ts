@@ -3,7 +3,7 @@ import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderSummary } from "../domain/provider-summary.ts";
 import { Bitset } from "./bitset.ts";
 import { ChangeJournal } from "./change-journal.ts";
-import { findProviders } from "./find-providers.ts";
+import { searchProviders } from "./find-providers.ts";
 import { InventoryColumn } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
 import { PagedIntegers } from "./paged-array.ts";
@@ -163,12 +163,16 @@ export class ProviderIndex {
   }
 
   /**
-   * The ids of the providers that meet a filter, ascending.
+   * The ids of the present providers that meet a filter, ascending.
    *
    * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
    */
   findProviders(filter: ProviderFilter): number[] {
-    return findProviders(this, filter);
+    const search = searchProviders(this, this.#time, filter);
+    for (;;) {
+      const step = search.next();
+      if (step.done) return step.value;
+    }
   }
 
   /** Removes all providers. Resource classes and traits stay. */

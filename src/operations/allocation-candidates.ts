@@ -7,7 +7,9 @@ import type { DatabaseContext } from "../db/transaction.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
+import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "./service.ts";
+import { turns } from "./turns.ts";
 
 export type { FoundCandidates };
 
@@ -34,9 +36,10 @@ export type ProviderRows = Pick<
  */
 export async function listAllocationCandidates(
   service: Service,
-  context: DatabaseContext,
+  context: DatabaseContext & Pick<RequestContext, "userId">,
   query: CandidateQuery,
 ): Promise<CandidateListing> {
+  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
   const { placement } = service.config;
   const index = await service.freshIndex(context);
   const search = searchCandidates(index, index.time, query, {

@@ -1,3 +1,5 @@
+import { setImmediate as nextRound } from "node:timers/promises";
+
 import { hasAllocations } from "../db/allocations.ts";
 import { DuplicateEntry, ReferenceViolation } from "../db/errors.ts";
 import {
@@ -7,6 +9,7 @@ import {
   hasChildProviders,
   insertProvider,
   listProviders as listAllProviders,
+  listProvidersAfter,
   listProvidersById,
   listProvidersOfTree,
   lockProvider,
@@ -15,6 +18,7 @@ import {
 } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import {
+  CandidatesOutdated,
   CannotDeleteParentResourceProvider,
   ObjectActionError,
   ResourceProviderExists,
@@ -23,7 +27,9 @@ import {
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
+import { searchProviders } from "../index/find-providers.ts";
 import type { Service } from "./service.ts";
+import { turns } from "./turns.ts";
 
 export function getProvider(
   service: Service,
@@ -40,21 +46,99 @@ export interface ProviderListing {
   readonly filter: ProviderFilter | undefined;
 }
 
-/** @throws ResourceClassNotFound, TraitNotFound */
+/** So many rows are read in one piece, in some milliseconds where the database is in this process. */
+const PAGE_ROWS = 500;
+/** A slice of the look through the read model. */
+const SLICE_MS = 2;
+
+/**
+ * In the order of their ids.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound
+ */
 export async function listProviders(
   service: Service,
   context: RequestContext,
   { name, uuid, filter }: ProviderListing,
 ): Promise<ResourceProvider[]> {
-  if (!filter) return service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
-  const index = await service.freshIndex(context);
-  const ids = index.findProviders(filter);
-  const providers = await service.read(context, (tx) => listProvidersById(tx, ids));
+  if (!filter) {
+    return service.read(context, (tx) =>
+      name === undefined && uuid === undefined
+        ? listAllInPages(tx)
+        : listAllProviders(tx, { name, uuid }),
+    );
+  }
+  const ids = await findProviders(service, context, filter);
+  const providers = await service.read(context, (tx) => {
+    let start = 0;
+    return inPages(() => {
+      const page = ids.slice(start, start + PAGE_ROWS);
+      start += PAGE_ROWS;
+      return page.length === 0 ? undefined : listProvidersById(tx, page);
+    });
+  });
   return providers.filter(
     (provider) =>
       (name === undefined || provider.name === name) &&
       (uuid === undefined || provider.uuid === uuid),
   );
+}
+
+function listAllInPages(tx: ReadTransaction): Promise<ResourceProvider[]> {
+  let length = PAGE_ROWS;
+  return inPages(async (last) => {
+    if (length < PAGE_ROWS) return undefined;
+    const page = await listProvidersAfter(tx, last?.id ?? -1, PAGE_ROWS);
+    ({ length } = page);
+    return page;
+  });
+}
+
+/** Reads one page after the other, until there is none, with other requests served in between. */
+async function inPages(
+  readPage: (
+    last: ResourceProvider | undefined,
+  ) => Promise<readonly ResourceProvider[] | undefined> | undefined,
+): Promise<ResourceProvider[]> {
+  const providers: ResourceProvider[] = [];
+  for (;;) {
+    const page = await readPage(providers.at(-1));
+    if (page === undefined) return providers;
+    for (const provider of page) providers.push(provider);
+    if (page.length === PAGE_ROWS) await nextRound();
+  }
+}
+
+/** Looks through the read model in slices, with the turns of others in between. */
+async function findProviders(
+  service: Service,
+  context: RequestContext,
+  filter: ProviderFilter,
+): Promise<number[]> {
+  const client = context.userId ?? "";
+  if (!turns.canBegin()) await turns.waitToBegin(client);
+  const index = await service.freshIndex(context);
+  const search = searchProviders(index, index.time, filter);
+  const lookOn = () => {
+    const endsAtMs = performance.now() + SLICE_MS;
+    let step = search.next();
+    while (!step.done && performance.now() < endsAtMs) step = search.next();
+    return step;
+  };
+  let step = turns.begin(lookOn);
+  if (step.done) return step.value;
+  const view = index.openView();
+  try {
+    while (!step.done) {
+      step = await turns.goOn(client, () => {
+        if (!view.isOpen) throw new CandidatesOutdated();
+        return lookOn();
+      });
+    }
+    return step.value;
+  } finally {
+    view.close();
+  }
 }
 
 export interface ProviderAttributes {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { searchesUnderWay } from "../../src/api/turns.ts";
+import { searchesUnderWay } from "../../src/operations/turns.ts";
 import { providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
 

@@ -1,6 +1,6 @@
 import { badRequest } from "../http-error.ts";
 import type { ApiRequest } from "../request.ts";
-import { turns } from "../turns.ts";
+import { turns } from "../../operations/turns.ts";
 import { malformed, parseJson } from "./parse-json.ts";
 
 /** How long it is worked on before others have their turn. */

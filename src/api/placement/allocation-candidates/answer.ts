@@ -3,7 +3,7 @@ import type { CandidateListing } from "../../../operations/allocation-candidates
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
 import { type AnswerForm, AnswerWriter } from "./answer-writer.ts";
-import { enterSearch, turns } from "../../turns.ts";
+import { enterSearch, turns } from "../../../operations/turns.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
@@ -27,27 +27,9 @@ export async function renderAnswer(
   const client = request.context?.userId ?? "";
   const form = formOf(query, request);
   const writer = new AnswerWriter(listing, form, asked);
-  const begun = turns.begin(client, () => {
-    listing.checkHold();
-    writer.writeSlice();
-  });
-  if (begun instanceof Promise) await whileHeld(listing, begun);
-  if (writer.isDone) {
-    listing.close();
-    return writer.take();
-  }
+  turns.begin(() => writer.writeSlice());
+  if (writer.isDone) return writer.take();
   return new LongAnswer(writer, listing, request.signal, client).body();
-}
-
-/** What waits sees the providers as they were when it came. */
-async function whileHeld(listing: CandidateListing, work: Promise<void>): Promise<void> {
-  listing.hold();
-  try {
-    await work;
-  } catch (error) {
-    listing.close();
-    throw error;
-  }
 }
 
 /** An answer that takes more than a slice. It ends with the connection of its client. */

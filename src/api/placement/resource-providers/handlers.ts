@@ -9,6 +9,7 @@ import {
   ResourceProviderInUse,
   TraitNotFound,
 } from "../../../domain/errors.ts";
+import type { ResourceProvider } from "../../../domain/resource-provider.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import {
   createProvider,
@@ -17,6 +18,7 @@ import {
   listProviders,
   updateProvider,
 } from "../../../operations/resource-providers.ts";
+import { turns } from "../../../operations/turns.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
@@ -44,11 +46,37 @@ export async function listResourceProviders(request: ApiRequest): Promise<ApiRes
       ),
     ],
   );
-  return json(
-    200,
-    { resource_providers: providers.map((provider) => renderProvider(request, provider)) },
-    lastModified(request, providers),
-  );
+  const more = lastModified(request, providers);
+  if (providers.length <= PART_PROVIDERS) {
+    return json(
+      200,
+      { resource_providers: providers.map((provider) => renderProvider(request, provider)) },
+      more,
+    );
+  }
+  return { status: 200, body: renderInParts(request, providers), ...more };
+}
+
+/** So many are rendered in one piece, in a millisecond or two. */
+const PART_PROVIDERS = 500;
+
+async function* renderInParts(
+  request: ApiRequest,
+  providers: readonly ResourceProvider[],
+): AsyncGenerator<Uint8Array> {
+  const client = request.context.userId ?? "";
+  const renderPart = (start: number) => {
+    const part = providers
+      .slice(start, start + PART_PROVIDERS)
+      .map((provider) => JSON.stringify(renderProvider(request, provider)))
+      .join(",");
+    const isLast = start + PART_PROVIDERS >= providers.length;
+    return `${start === 0 ? '{"resource_providers":[' : ","}${part}${isLast ? "]}" : ""}`;
+  };
+  const encoder = new TextEncoder();
+  for (let start = 0; start < providers.length; start += PART_PROVIDERS) {
+    yield await turns.goOn(client, () => encoder.encode(renderPart(start)));
+  }
 }
 
 export async function createResourceProvider(request: ApiRequest): Promise<ApiResponse> {

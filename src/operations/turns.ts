@@ -44,31 +44,48 @@ class FairQueue {
 
 /**
  * Gives turns to slices of long work, so that the event loop is free for others in between: in each round
- * of it, first slices for some milliseconds, since most work is done with its first, and then one slice of
- * work that goes on.
+ * of it, some begin, since most work is done with its first slice, and then one slice of work that goes on.
  */
 class Turns {
   readonly #first = new FairQueue();
   readonly #further = new FairQueue();
   #isScheduled = false;
+  /** How long the slices of this round took so far, and how long a first slice mostly takes. */
   #spentMs = 0;
+  #usualMs = 1;
 
-  /** Runs the first slice of some work: at once, unless this round of the event loop has had enough. */
-  begin<Result>(client: string, slice: () => Result): Result | Promise<Result> {
-    if (this.#spentMs >= ROUND_MS) return this.#wait(this.#first, client, slice);
-    return this.#run(slice);
+  /**
+   * Whether work may begin at once. Otherwise its turn to begin is to be waited for, before anything is
+   * looked at, so that nothing has to be kept as it is meanwhile.
+   */
+  canBegin(): boolean {
+    return this.#spentMs < ROUND_MS && this.#first.isEmpty;
+  }
+
+  waitToBegin(client: string): Promise<void> {
+    return this.#wait(this.#first, client, () => {});
+  }
+
+  /** Runs the first slice of some work. */
+  begin<Result>(slice: () => Result): Result {
+    const before = this.#spentMs;
+    try {
+      return this.#run(slice);
+    } finally {
+      this.#usualMs += (this.#spentMs - before - this.#usualMs) / 8;
+    }
   }
 
   /** Runs a further slice when it is the client's turn. */
   goOn<Result>(client: string, slice: () => Result): Promise<Result> {
-    return this.#wait(this.#further, client, slice);
+    return this.#wait(this.#further, client, () => this.#run(slice));
   }
 
-  #wait<Result>(queue: FairQueue, client: string, slice: () => Result): Promise<Result> {
+  #wait<Result>(queue: FairQueue, client: string, work: () => Result): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     queue.add(client, () => {
       try {
-        resolve(this.#run(slice));
+        resolve(work());
       } catch (error) {
         reject(error);
       }
@@ -96,8 +113,11 @@ class Turns {
   #giveTurns(): void {
     this.#isScheduled = false;
     this.#spentMs = 0;
-    while (this.#spentMs < ROUND_MS && !this.#first.isEmpty) this.#first.take()?.();
     this.#further.take()?.();
+    // What begins runs after this: as many as the round has time for, as far as can be told.
+    for (let left = ROUND_MS; left > 0 && !this.#first.isEmpty; left -= this.#usualMs) {
+      this.#first.take()?.();
+    }
     if (!this.#first.isEmpty || !this.#further.isEmpty) this.#schedule();
   }
 }
