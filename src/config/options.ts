@@ -389,7 +389,9 @@ export const OPTIONS = {
     mysql_sql_mode: {
       type: "string",
       default: "TRADITIONAL",
-      help: "The SQL mode of MySQL sessions. Empty leaves the server's own.",
+      help:
+        "The SQL mode of MySQL sessions; empty for the server's own. What would change the meaning of " +
+        "statements is left out, and values that do not fit are always errors.",
     },
     connection_recycle_time: {
       type: "integer",

@@ -79,9 +79,10 @@ function tlsSettings(parameters: ConnectionParameters, isSocket: boolean): TlsSe
   const caFile = parameters.text("sslrootcert");
   const certFile = parameters.text("sslcert");
   const keyFile = parameters.text("sslkey");
-  if (isSocket || mode === "disable" || mode === "allow") return undefined;
+  if (isSocket || mode === "disable") return undefined;
   return checkTrust(`sslmode=${mode}`, "sslrootcert", {
-    isRequired: mode !== "prefer",
+    isRequired: mode !== "prefer" && mode !== "allow",
+    ...(mode === "allow" && { isLastResort: true }),
     caFile,
     certFile,
     keyFile,

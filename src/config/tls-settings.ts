@@ -4,6 +4,8 @@ import { connectionProblem } from "./connection-parameters.ts";
 export interface TlsSettings {
   /** False: go on without encryption where the server offers none. */
   readonly isRequired: boolean;
+  /** Where it is not required: whether it is only tried after the server refuses to do without. */
+  readonly isLastResort?: boolean;
   /** The certificate authorities that vouch for the server; undefined for those of the system. */
   readonly caFile: string | undefined;
   readonly certFile: string | undefined;

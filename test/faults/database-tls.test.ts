@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { CompiledQuery } from "kysely";
@@ -6,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DatabaseUnavailable } from "../../src/db/errors.ts";
+import { DatabaseMisconfigured, DatabaseUnavailable } from "../../src/db/errors.ts";
 import { issueCertificate } from "../support/certificate.ts";
 import { makeFolder } from "../support/stowage.ts";
 import { PRIVATE_ENGINES, type PrivateServer } from "./private-servers.ts";
@@ -90,4 +91,53 @@ describe.for(PRIVATE_ENGINES)("a $name with a certificate", (engine) => {
     expect(await cipherOf("localhost", verifying(authority))).toBeTruthy();
     await expect(cipherOf("127.0.0.1", verifying(authority))).rejects.toThrow(DatabaseUnavailable);
   });
+
+  test("ends a start at once where the certificate is not the one that is asked for", async () => {
+    const authority = await serveAs("DNS:another.example");
+    const url = new URL(server.connectionTo("placement"));
+    url.search = verifying(authority);
+    const open = Database.open(parseConnectionUrl(url.href), { maxRetries: -1 });
+    await expect(open).rejects.toThrow(DatabaseMisconfigured);
+  });
+
+  test.runIf(engine.name === "PostgreSQL")(
+    "is spoken to as libpq would where it insists on the other way, encrypted or not",
+    async () => {
+      await serveAs("DNS:db.example");
+      const onlyAs = async (kind: "hostssl" | "hostnossl", method: string) => {
+        const session = await server.openSession();
+        const [row] = await session.query("show hba_file");
+        const lines = [
+          "host all postgres 127.0.0.1/32 trust",
+          `${kind} all placement 127.0.0.1/32 ${method}`,
+        ];
+        await writeFile(String(row?.["hba_file"]), `${lines.join("\n")}\n`);
+        await session.query("select pg_reload_conf()");
+        await session.close();
+        await expect
+          .poll(async () => {
+            const asking = await server.openSession();
+            const rows = await asking.query("select type from pg_hba_file_rules order by 1");
+            await asking.close();
+            return rows.map(({ type }) => type);
+          })
+          .toContain(kind);
+      };
+      await onlyAs("hostssl", "trust");
+      expect(await cipherOf("127.0.0.1", "sslmode=allow")).toBe("true");
+      expect(await cipherOf("127.0.0.1", "sslmode=prefer")).toBe("true");
+      await expect(cipherOf("127.0.0.1", "sslmode=disable")).rejects.toThrow("no encryption");
+      await onlyAs("hostnossl", "trust");
+      expect(await cipherOf("127.0.0.1", "sslmode=allow")).toBe("false");
+      expect(await cipherOf("127.0.0.1", "sslmode=prefer")).toBe("false");
+      await expect(cipherOf("127.0.0.1", "sslmode=require")).rejects.toThrow("SSL encryption");
+      for (const method of ["scram-sha-256", "md5", "password"]) {
+        await onlyAs("hostnossl", method);
+        const url = new URL(server.connectionTo("placement"));
+        url.search = "sslmode=prefer";
+        const open = Database.open(parseConnectionUrl(url.href), { maxRetries: -1 });
+        await expect(open, method).rejects.toThrow(DatabaseMisconfigured);
+      }
+    },
+  );
 });

@@ -69,6 +69,7 @@ const REFUSALS = new Set([
   1130, // nobody may come from this host
   1231, // wrong value of a variable: the SQL mode
   1698, // as 1045, without a password
+  3159, // nobody may come without encryption
 ]);
 
 const UNAVAILABLE = new Set([
@@ -81,6 +82,7 @@ const UNAVAILABLE = new Set([
 ]);
 
 const READ_ONLY = new Set([
+  1792, // transaction_read_only
   1290, // an option of the server, such as read_only, forbids the statement
   1836, // the server is in read-only mode
 ]);

@@ -8,6 +8,7 @@ import { isRefusal } from "./mysql-errors.ts";
 import { SESSION_MARK } from "./mysql-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
+import { fitSqlMode, mysqlSettings } from "./session-settings.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
@@ -95,29 +96,23 @@ export class MysqlSession implements Session {
   }
 
   async #setUp({ sqlMode, isolationLevel, limits }: MysqlSessionSettings): Promise<void> {
-    const { lockTimeoutS, idleTransactionTimeoutS } = limits;
-    // An id of 0 is the id 0: the resource class VCPU has it.
+    // What the server is to make of the option, it says itself, and all that is asked for below.
     await this.run(
-      "set session sql_mode = concat(if(? = '', @@sql_mode, ?), ',NO_AUTO_VALUE_ON_ZERO'), " +
-        `innodb_lock_wait_timeout = ?, lock_wait_timeout = ?, ${SESSION_MARK} = 1`,
-      [sqlMode, sqlMode, lockTimeoutS, lockTimeoutS],
+      "set session sql_select_limit = 18446744073709551615, sql_mode = if(? = '', @@sql_mode, ?)",
+      [sqlMode, sqlMode],
     );
+    const { rows } = await this.run("show session variables", []);
+    const shown = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
+    const settings = {
+      ...mysqlSettings(limits),
+      sql_mode: fitSqlMode(shown.get("sql_mode") ?? ""),
+    };
+    const different = Object.entries(settings).filter(
+      ([name, value]) => (shown.get(name) ?? value) !== value,
+    );
+    await this.run(`set ${[`${SESSION_MARK} = 1`, ...different.map(settingOf)].join(", ")}`, []);
     await this.run(`set session transaction isolation level ${isolationLevel}`, []);
-    const { rows } = await this.run(
-      "show variables where variable_name in " +
-        "('wsrep_on', 'idle_transaction_timeout', 'hostname', 'port')",
-      [],
-    );
-    const has = new Map((rows as Variable[]).map((row) => [row.Variable_name, row.Value]));
-    // MariaDB gives up a transaction whose client has gone away without a word; with MySQL, TCP has to
-    // find out that nobody is left.
-    if (has.has("idle_transaction_timeout")) {
-      await this.run("set session idle_transaction_timeout = ?", [idleTransactionTimeoutS]);
-    }
-    // A node of Galera waits until it has what the others had committed when a transaction begins,
-    // and when a statement outside of one does: what is read after a commit elsewhere shows it.
-    if (has.get("wsrep_on") === "ON") await this.run("set session wsrep_sync_wait = 1", []);
-    this.server = `${has.get("hostname")}:${has.get("port")} since ${await this.#findStartTime()}`;
+    this.server = `${shown.get("hostname")}:${shown.get("port")} since ${await this.#findStartTime()}`;
   }
 
   /** In seconds, by the server's clock, which is the same whenever it is asked for. */
@@ -134,6 +129,11 @@ export class MysqlSession implements Session {
     const { rows } = await this.run("select unix_timestamp() as now", []);
     return (rows as { readonly now: number }[])[0]?.now ?? 0;
   }
+}
+
+/** Numbers as such, names and modes as texts; all of them are our own. */
+function settingOf([name, value]: readonly [name: string, value: string]): string {
+  return `session ${name} = ${/^[\d.]+$/.test(value) ? value : `'${value}'`}`;
 }
 
 interface Variable {

@@ -42,6 +42,9 @@ const REFUSALS = new Set([
   "42704", // undefined_object: an unknown parameter in the URL's `options`
 ]);
 
+/** The driver's words where it has no password, or none of the ways in that the server offers. */
+const LOGIN_FAILURE = /^(SASL: |Password must be a string|Unknown authentication)/;
+
 const UNAVAILABLE = new Set([
   "53100", // disk_full
   "53200", // out_of_memory
@@ -51,7 +54,8 @@ const UNAVAILABLE = new Set([
 
 /** Whether a server that was asked for a session will refuse it again. */
 export function isRefusal(error: unknown): boolean {
-  return isPostgresError(error) && REFUSALS.has(error.code);
+  if (isPostgresError(error)) return REFUSALS.has(error.code);
+  return error instanceof Error && LOGIN_FAILURE.test(error.message);
 }
 
 export function translatePostgresError(error: unknown): unknown {

@@ -3,14 +3,16 @@ import type { ConnectionOptions } from "node:tls";
 import { Client, DatabaseError, types } from "pg";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
+import { DatabaseMisconfigured } from "../errors.ts";
 import { isRefusal } from "./postgres-errors.ts";
 import { runSeries } from "./postgres-series.ts";
 import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
 import type { SessionLimits } from "./server-pools.ts";
+import { isSearchPathFit, postgresSettings } from "./session-settings.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { outcomeOf } from "./statement-series.ts";
-import { tlsOptions } from "./tls.ts";
+import { isTlsFailure, tlsOptions } from "./tls.ts";
 
 /** A connection to PostgreSQL. */
 export class PostgresSession implements Session {
@@ -88,11 +90,27 @@ export class PostgresSession implements Session {
   }
 
   async #setUp(access: "read" | "write", limits: SessionLimits): Promise<void> {
-    await this.#client.query(sessionSettings(access, limits));
-    const { rows } = await this.#client.query<{ server: string }>(
-      "select pg_postmaster_start_time()::text as server",
+    const settings = Object.entries(postgresSettings(access, limits));
+    // Only what the release knows and what is different: to set some takes rights that few have.
+    await this.#client.query(
+      `select pg_catalog.set_config(s.name, wanted.setting, false)
+       from pg_catalog.pg_settings as s
+       join unnest($1::text[], $2::text[]) as wanted (name, setting) on wanted.name = s.name
+       where s.setting is distinct from wanted.setting`,
+      [settings.map(([name]) => name), settings.map(([, setting]) => setting)],
     );
-    this.server = rows[0]?.server ?? "";
+    await this.#client.query(`set ${SESSION_MARK} = on`);
+    const { rows } = await this.#client.query<{ server: string; path: string[] }>(
+      `select pg_postmaster_start_time()::text as server,
+       current_schemas(true)::text[] as path`,
+    );
+    const [facts] = rows;
+    if (!isSearchPathFit(facts?.path ?? [])) {
+      throw new DatabaseMisconfigured(
+        "search_path names no schema that exists, or one before pg_catalog: set it to the schema of the tables",
+      );
+    }
+    this.server = facts?.server ?? "";
   }
 
   /** The server says so before it closes the connection. */
@@ -109,34 +127,36 @@ export class PostgresSession implements Session {
 /** How many rows are held in memory of a result that is read row by row. */
 const FETCHED_ROWS = 1000;
 
-/**
- * Nothing waits for a lock without end, and the server gives up a transaction whose client has gone
- * away without a word. Changes of the schema may take their time, so statements have no limit here.
- *
- * What writes is planned each time: a plan that was made while a table was small reads all of it when it
- * has grown (a quarter of the claims a second, until the server had gathered statistics).
- */
-function sessionSettings(
-  access: "read" | "write",
-  { lockTimeoutS, idleTransactionTimeoutS }: SessionLimits,
-): string {
-  return (
-    `set lock_timeout = '${lockTimeoutS}s'; ` +
-    `set idle_in_transaction_session_timeout = '${idleTransactionTimeoutS}s'; ` +
-    (access === "write" ? "set plan_cache_mode = force_custom_plan; " : "") +
-    `set client_min_messages = warning; set ${SESSION_MARK} = on`
-  );
+/** As libpq does. */
+async function connect(settings: PostgresConnection, limits: SessionLimits): Promise<Client> {
+  const tls = settings.tls && tlsOptions(settings.tls);
+  const [first, second] = ways(settings, tls);
+  try {
+    return await connectWith(settings, limits, first);
+  } catch (error) {
+    if (second === undefined || !isAboutEncryption(error)) throw error;
+    try {
+      return await connectWith(settings, limits, second.ssl);
+    } catch (another) {
+      // What the way says that is preferred, unless there is no such way.
+      throw error instanceof DatabaseError && !(another instanceof DatabaseError) ? error : another;
+    }
+  }
 }
 
-async function connect(settings: PostgresConnection, limits: SessionLimits): Promise<Client> {
-  const { tls } = settings;
-  try {
-    return await connectWith(settings, limits, tls && tlsOptions(tls));
-  } catch (error) {
-    const isRefused = error instanceof Error && error.message.includes("does not support SSL");
-    if (!isRefused || tls?.isRequired !== false) throw error;
-    return connectWith(settings, limits, undefined);
-  }
+type Ssl = ConnectionOptions | undefined;
+
+function ways({ tls }: PostgresConnection, ssl: Ssl): [first: Ssl, second?: { ssl: Ssl }] {
+  if (!tls || tls.isRequired) return [ssl];
+  return tls.isLastResort ? [undefined, { ssl }] : [ssl, { ssl: undefined }];
+}
+
+/** Whether the server is there and may say something else to who comes encrypted, or not. */
+function isAboutEncryption(error: unknown): boolean {
+  if (error instanceof DatabaseError || isTlsFailure(error)) return true;
+  return (
+    error instanceof Error && error.message === "There was an error establishing an SSL connection"
+  );
 }
 
 async function connectWith(

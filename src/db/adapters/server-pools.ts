@@ -5,6 +5,7 @@ import { inTime } from "../in-time.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session } from "./session.ts";
+import { isTlsFailure } from "./tls.ts";
 
 /** The sessions with a database server. */
 export interface ServerPools {
@@ -104,7 +105,12 @@ export async function setUpInTime(
  */
 export function noSession(server: string, error: unknown, isRefused: boolean): DatabaseUnavailable {
   const reason = error instanceof Error ? error.message : String(error);
-  const Reason = isRefused || isUnreadableFile(error) ? DatabaseMisconfigured : DatabaseUnavailable;
+  const isLasting =
+    isRefused ||
+    error instanceof DatabaseMisconfigured ||
+    isUnreadableFile(error) ||
+    isTlsFailure(error);
+  const Reason = isLasting ? DatabaseMisconfigured : DatabaseUnavailable;
   return new Reason(`cannot connect to ${server}: ${reason}`, { cause: error });
 }
 
