@@ -2,19 +2,11 @@ import { createRequire } from "node:module";
 import { inspect } from "node:util";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
-import { PolicyFileError } from "../auth/policy/policy-file-error.ts";
-import { ConfigError } from "../config/config-error.ts";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/config.ts";
-import {
-  DatabaseUnavailable,
-  PermissionDenied,
-  SchemaMismatch,
-  TransactionConflict,
-} from "../db/errors.ts";
+import { isForOperator } from "./for-operator.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Terminal } from "./terminal.ts";
-import { WorkerEnded } from "./serve/worker-ended.ts";
 
 // The table of commands. Each imports its file when it is asked for: a start is mostly imports.
 
@@ -291,20 +283,6 @@ function wholeNumber(text: string, min: number, max: number): number {
 /** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
 function exitCodeOf({ exitCode }: CommanderError): number {
   return exitCode === 0 ? 0 : 2;
-}
-
-function isForOperator(error: unknown): error is Error {
-  return (
-    error instanceof ConfigError ||
-    error instanceof PolicyFileError ||
-    error instanceof SchemaMismatch ||
-    error instanceof DatabaseUnavailable ||
-    error instanceof TransactionConflict ||
-    error instanceof PermissionDenied ||
-    error instanceof WorkerEnded ||
-    // From the operating system, such as an address in use or a file that may not be written.
-    (error instanceof Error && "syscall" in error)
-  );
 }
 
 function packageVersion(): string {

@@ -162,6 +162,15 @@ describe("status upgrade check", () => {
     expect(code).toBe(2);
   });
 
+  it("ends with 255 where the database cannot be opened, and says why in a line", async () => {
+    const connection = "postgresql://nobody@127.0.0.1:1/none";
+    const placementDatabase = { ...config.placementDatabase, connection, maxRetries: 0 };
+    loaded.config = { ...config, placementDatabase };
+    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
+    expect(code).toBe(255);
+    expect(output).toMatch(/^Error:\ncannot connect to PostgreSQL: .*ECONNREFUSED.*\n$/);
+  });
+
   it("ends with 255 where there are no tables, and says what to do", async () => {
     const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
     expect(code).toBe(255);

@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 
-import { PolicyFileError } from "../../auth/policy/policy-file-error.ts";
 import { findPolicyFiles } from "../../auth/policy/policy-files.ts";
 import type { LoadedConfig } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
-import { SchemaMismatch } from "../../db/errors.ts";
 import { checkHasSchema } from "../../db/migrations/migrate.ts";
 import { countIncompleteConsumers, hasMissingRootProviderIds } from "../../db/online-migrations.ts";
+import { isForOperator } from "../for-operator.ts";
 import { withDatabase } from "../open-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
@@ -58,7 +57,7 @@ interface Check {
 
 /** With the stack trace, unless it tells the operator what to do. */
 function describeError(error: unknown): string {
-  if (error instanceof SchemaMismatch || error instanceof PolicyFileError) return error.message;
+  if (isForOperator(error)) return error.message;
   return error instanceof Error && error.stack !== undefined ? error.stack : String(error);
 }
 
