@@ -42,6 +42,24 @@ export interface DatabaseAdapter {
   readonly tableList: TableList;
   /** List the columns and indexes of these tables, and the foreign keys where they have names. */
   readonly partLists: readonly PartList[];
+  /**
+   * Fails when what was opened is not there any more, where that may go unnoticed.
+   *
+   * @throws DatabaseUnavailable
+   */
+  checkPlace?(): void;
+  /**
+   * Whether another process has written since this was asked last, where the database is not shared and so
+   * nobody should.
+   */
+  wasOvertaken?(): Promise<boolean>;
+  /**
+   * Moves the counter that gives ids to the rows of a table past the greatest id; where the engine sees to
+   * that itself, undefined.
+   *
+   * @returns whether it was behind
+   */
+  readonly moveIdCounter?: (query: Kysely<Schema>, table: string) => Promise<boolean>;
   /** Runs a function that changes the schema while no other process can do so. */
   withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
   /** A date as text, in UTC without saying so, as upstream stores it. */

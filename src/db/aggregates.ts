@@ -1,3 +1,4 @@
+import { normalizeUuid, storedSpellings } from "../domain/uuid.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
@@ -42,7 +43,7 @@ export async function ensureAggregates(
     );
   }
   const ids = missing.length > 0 ? await selectAggregates(tx, uuids) : existing;
-  return [...ids.values()];
+  return [...new Set(ids.values())];
 }
 
 export async function insertProviderAggregates(
@@ -78,6 +79,7 @@ export async function deleteProviderAggregates(
   );
 }
 
+/** The ids of those that are there, in whichever spelling, by the UUID that was asked for. */
 async function selectAggregates(
   tx: ReadTransaction,
   uuids: readonly string[],
@@ -86,10 +88,20 @@ async function selectAggregates(
     tx.query
       .selectFrom("placement_aggregates as pa")
       .select(["pa.id", "pa.uuid"])
-      .where("pa.uuid", "in", chunk)
+      .where("pa.uuid", "in", chunk.flatMap(storedSpellings))
       .$narrowType<{ uuid: string }>()
       .orderBy("pa.id")
       .execute(),
   );
-  return new Map(rows.map((row) => [row.uuid, row.id]));
+  const exact = new Map(rows.map((row) => [row.uuid, row.id]));
+  const alike = new Map(rows.map((row) => [canonical(row.uuid), row.id]));
+  const found = uuids.flatMap((uuid): [string, number][] => {
+    const id = exact.get(uuid) ?? alike.get(canonical(uuid));
+    return id === undefined ? [] : [[uuid, id]];
+  });
+  return new Map(found);
+}
+
+function canonical(uuid: string): string {
+  return normalizeUuid(uuid) ?? uuid;
 }

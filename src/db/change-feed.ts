@@ -133,10 +133,15 @@ export async function deleteChangesBefore(
     .execute();
   const candidates = rows.slice(0, -1);
   const kept = candidates.findIndex(
-    (row) => (tx.adapter.decodeDate(row.created_at)?.getTime() ?? 0) >= time.getTime(),
+    (row) => !isBefore(tx.adapter.decodeDate(row.created_at), time),
   );
   const old = kept === -1 ? candidates : candidates.slice(0, kept);
   const last = old.at(-1);
   if (last) await tx.query.deleteFrom("stowage_changes").where("id", "<=", last.id).execute();
   return old.length;
+}
+
+/** What is not known is not old. */
+function isBefore(date: Date | null, time: Date): boolean {
+  return date !== null && date.getTime() < time.getTime();
 }

@@ -141,6 +141,21 @@ export class Database {
     return this.#servers.size;
   }
 
+  /**
+   * Whether another process has written since this was asked last, where nobody should.
+   *
+   * @throws DatabaseUnavailable the file is not the one any more that was opened
+   */
+  async wasOvertaken(): Promise<boolean> {
+    try {
+      this.adapter.checkPlace?.();
+      return (await this.adapter.wasOvertaken?.()) ?? false;
+    } catch (error) {
+      this.#availability?.failed("read", error, 0);
+      throw error;
+    }
+  }
+
   /** Waits for the transactions under way, then closes the connections. */
   async close(): Promise<void> {
     this.#availability?.stop();
@@ -241,6 +256,7 @@ export class Database {
     this.#checkIsOutermost();
     const startedAtMs = performance.now();
     try {
+      this.adapter.checkPlace?.();
       const result = await withDeadline(context.deadlineMs, () =>
         this.#attempt(access, context, attempt),
       );

@@ -1,4 +1,5 @@
 import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
+import { normalizeUuid } from "../domain/uuid.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import type { ReadTransaction } from "./transaction.ts";
@@ -28,7 +29,7 @@ export async function loadProviderRecords(
       rootId: row.root_provider_id ?? row.id,
       inventories: inventories.get(row.id) ?? [],
       traitIds: traits.get(row.id) ?? [],
-      aggregates: aggregates.get(row.id) ?? [],
+      aggregates: [...new Set(aggregates.get(row.id))],
     }));
   });
 }
@@ -156,7 +157,8 @@ async function loadAggregates(
   return groupBy(
     rows,
     (row) => row.resource_provider_id,
-    (row) => row.uuid,
+    // One aggregate in two spellings is one.
+    (row) => normalizeUuid(row.uuid) ?? row.uuid,
   );
 }
 

@@ -3,6 +3,7 @@ import {
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
+import { storedSpellings } from "../domain/uuid.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
@@ -19,11 +20,16 @@ export async function getProviderByUuid(
   return provider;
 }
 
+/** @param uuid in any spelling; a provider that is stored in just that one goes before others */
 export async function findProviderByUuid(
   tx: ReadTransaction,
   uuid: string,
 ): Promise<ResourceProvider | undefined> {
-  const row = await selectProviders(tx).where("rp.uuid", "=", uuid).executeTakeFirst();
+  const rows = await selectProviders(tx)
+    .where("rp.uuid", "in", storedSpellings(uuid))
+    .orderBy("rp.id")
+    .execute();
+  const row = rows.find((one) => one.uuid === uuid) ?? rows[0];
   return row && toProvider(tx.adapter, row);
 }
 
@@ -34,7 +40,7 @@ export async function listProviders(
 ): Promise<ResourceProvider[]> {
   let query = selectProviders(tx);
   if (filter.name !== undefined) query = query.where("rp.name", "=", filter.name);
-  if (filter.uuid !== undefined) query = query.where("rp.uuid", "=", filter.uuid);
+  if (filter.uuid !== undefined) query = query.where("rp.uuid", "in", storedSpellings(filter.uuid));
   const rows = await query.orderBy("rp.id").execute();
   return rows.map((row) => toProvider(tx.adapter, row));
 }

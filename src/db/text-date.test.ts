@@ -9,10 +9,16 @@ it("writes a date as SQLAlchemy does", () => {
 });
 
 it("reads what SQLAlchemy has written, to the millisecond", () => {
-  expect(decodeTextDate("2026-11-23 23:29:05.802999").toISOString()).toBe(
+  expect(decodeTextDate("2026-11-23 23:29:05.802999")?.toISOString()).toBe(
     "2026-11-23T23:29:05.802Z",
   );
-  expect(decodeTextDate("2026-11-23 23:29:05").toISOString()).toBe("2026-11-23T23:29:05.000Z");
+  expect(decodeTextDate("2026-11-23 23:29:05")?.toISOString()).toBe("2026-11-23T23:29:05.000Z");
+});
+
+it("knows nothing of a date that cannot be read", () => {
+  for (const text of ["0000-00-00 00:00:00", "Sat Nov 28 10:00:00 2026 UTC", "28.11.2026", ""]) {
+    expect(decodeTextDate(text)).toBeNull();
+  }
 });
 
 it("reads back what it has written", () => {

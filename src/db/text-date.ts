@@ -15,10 +15,14 @@ export function encodeTextDate(date: Date): string {
 let encodedTimeMs = Number.NaN;
 let encodedText = "";
 
-/** The inverse, to the millisecond; the fraction may be shorter or missing. */
-export function decodeTextDate(text: string): Date;
-export function decodeTextDate(text: string | null): Date | null;
+/**
+ * The inverse, to the millisecond; the fraction may be shorter or missing.
+ *
+ * @returns null for a date that cannot be read, such as MySQL's of only zeros: it is not known, and so
+ *   neither old nor new
+ */
 export function decodeTextDate(text: string | null): Date | null {
   if (text === null) return null;
-  return new Date(`${text.replace(" ", "T").slice(0, "2026-11-23T10:00:00.000".length)}Z`);
+  const date = new Date(`${text.replace(" ", "T").slice(0, "2026-11-23T10:00:00.000".length)}Z`);
+  return Number.isNaN(date.getTime()) ? null : date;
 }

@@ -1,3 +1,5 @@
+import { sql, type Expression, type SqlBool } from "kysely";
+
 import type { Usage } from "../domain/allocation.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
@@ -97,11 +99,21 @@ function selectMatching(tx: ReadTransaction, filter: UsageFilter) {
     .innerJoin("users as u", "u.id", "c.user_id")
     .leftJoin("consumer_types as ct", "ct.id", "c.consumer_type_id")
     .where("p.external_id", "=", filter.projectId)
+    .where(isExactly(tx, "p.external_id", filter.projectId))
     .$if(filter.userId !== undefined, (query) =>
-      query.where("u.external_id", "=", filter.userId ?? ""),
+      query
+        .where("u.external_id", "=", filter.userId ?? "")
+        .where(isExactly(tx, "u.external_id", filter.userId ?? "")),
     )
     .$if(filter.consumerType === null, (query) => query.where("c.consumer_type_id", "is", null))
     .$if(typeof filter.consumerType === "string", (query) =>
       query.where("ct.name", "=", filter.consumerType ?? ""),
     );
+}
+
+/** What the engine takes for the same belongs to somebody else. */
+function isExactly(tx: ReadTransaction, column: string, text: string): Expression<SqlBool> {
+  return tx.adapter.comparesTextLoosely
+    ? sql`cast(convert(${sql.ref(column)} using utf8mb4) as binary) = cast(${text} as binary)`
+    : sql`true`;
 }

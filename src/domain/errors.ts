@@ -205,6 +205,20 @@ export class InventoryWithResourceClassNotFound extends NotFound {
   }
 }
 
+/**
+ * A project or user that the database cannot keep apart from another one: MySQL compares neither case nor
+ * accents.
+ */
+export class ExternalIdentityTaken extends Exists {
+  constructor(table: "projects" | "users", externalId: string, other: string) {
+    const [what, name] = table === "projects" ? ["project", "project_id"] : ["user", "user_id"];
+    super(
+      `The database takes the ${name} '${externalId}' for that of another ${what}, '${other}': ` +
+        "it compares neither case nor accents.",
+    );
+  }
+}
+
 export class ConsumerNotFound extends NotFound {
   constructor(uuid: string) {
     super(`No such consumer(s): ${uuid}.`);

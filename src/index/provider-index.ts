@@ -7,6 +7,7 @@ import { searchProviders } from "./find-providers.ts";
 import { InventoryColumn } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
 import { PagedIntegers } from "./paged-array.ts";
+import { RowsByUuid } from "./rows-by-uuid.ts";
 import { SetPool } from "./set-pool.ts";
 import { NONE, TreeTable } from "./tree-table.ts";
 
@@ -54,7 +55,7 @@ export class ProviderIndex {
   readonly journal = new ChangeJournal();
 
   readonly #rowOfId = new Map<number, number>();
-  readonly #rowOfUuid = new Map<string, number>();
+  readonly #rowOfUuid = new RowsByUuid();
   readonly #freeRows: number[] = [];
   #rows = 0;
   #uuid: string[] = [];
@@ -152,6 +153,7 @@ export class ProviderIndex {
     if (row !== undefined) this.#generation.set(row, generation);
   }
 
+  /** @param uuid in any spelling */
   get(uuid: string): ProviderRecord | undefined {
     const row = this.#rowOfUuid.get(uuid);
     return row === undefined ? undefined : this.read(row);
@@ -371,8 +373,7 @@ export class ProviderIndex {
 
   /** Leaves the UUID to another row that has taken it over: deleted and created anew elsewhere. */
   #forgetUuid(row: number): void {
-    const uuid = this.#uuid[row]!;
-    if (this.#rowOfUuid.get(uuid) === row) this.#rowOfUuid.delete(uuid);
+    this.#rowOfUuid.delete(this.#uuid[row]!, row);
   }
 
   #countChange(row: number): void {
@@ -565,7 +566,7 @@ export class ProviderIndex {
     const copy = this.#allocateRow(id);
     this.#uuid[copy] = uuid;
     this.#name[copy] = this.#name[row]!;
-    if (this.#rowOfUuid.get(uuid) === row) this.#rowOfUuid.set(uuid, copy);
+    this.#rowOfUuid.move(uuid, row, copy);
     this.#generation.set(copy, this.#generation.get(row));
     this.#parentId.set(copy, this.#parentId.get(row));
     this.#classSet.set(copy, this.classSets.retain(this.#classSet.get(row)));

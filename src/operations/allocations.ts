@@ -28,11 +28,10 @@ export function listConsumerAllocations(
   consumerUuid: string,
 ): Promise<ConsumerAllocations> {
   return service.read(context, async (tx, index) => {
-    const allocations = await listAllocationsOfConsumer(tx, consumerUuid);
+    const stored = service.storedConsumer(consumerUuid);
+    const allocations = await listAllocationsOfConsumer(tx, stored);
     const consumer =
-      allocations.length > 0
-        ? (await findConsumers(tx, [consumerUuid])).get(consumerUuid)
-        : undefined;
+      allocations.length > 0 ? (await findConsumers(tx, [stored])).get(stored) : undefined;
     const type = await findConsumerTypeName(tx, consumer?.consumerTypeId ?? null);
     return {
       allocations: allocations.map((allocation) => ({
@@ -76,7 +75,11 @@ export function listProviderAllocations(
  *   ProviderGenerationConflict, InventoryInUse
  */
 export function claim(service: Service, wanted: Claim): Promise<void> {
-  return service.claims.submit(wanted);
+  const consumers = wanted.consumers.map((consumer) => ({
+    ...consumer,
+    consumerUuid: service.storedConsumer(consumer.consumerUuid),
+  }));
+  return service.claims.submit({ ...wanted, consumers });
 }
 
 /** @throws NoAllocationsForConsumer */
@@ -85,7 +88,7 @@ export function deleteAllocations(
   context: RequestContext,
   consumerUuid: string,
 ): Promise<void> {
-  return service.claims.submit({
+  return claim(service, {
     context,
     consumers: [
       {

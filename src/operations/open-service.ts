@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { parseConnectionUrl } from "../config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../db/database.ts";
+import { moveIdCounters } from "../db/migrations/id-counters.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
@@ -12,6 +13,10 @@ const START: DatabaseContext = { requestId: "start", userId: undefined, projectI
 const UNKNOWN_WRITER =
   "Another program writes to the database, perhaps Placement, and answers may be out of date: " +
   'run "stowage db triggers install"';
+
+const OVERTAKEN =
+  "Another program has written to the database file, which belongs to this process: everything is read " +
+  "anew. What is written at the same moment may be judged by what was before: let no other program write";
 
 export interface OpenServiceOptions extends Pick<
   DatabaseOptions,
@@ -42,8 +47,15 @@ export async function openService(
   });
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
+    for (const table of await database.writer(START, moveIdCounters)) {
+      options.logger?.warn(
+        `The counter of the ids of ${table} was behind them, as after a copy of the rows: it was moved`,
+      );
+    }
     await database.writer(START, ensureStandardNames);
-    return await Service.start(config, database, () => options.logger?.warn(UNKNOWN_WRITER));
+    return await Service.start(config, database, () =>
+      options.logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
+    );
   } catch (error) {
     await database.close();
     throw error;

@@ -24,6 +24,7 @@ import {
   ResourceProviderExists,
   ResourceProviderInUse,
 } from "../domain/errors.ts";
+import { isSameUuid } from "../domain/uuid.ts";
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
@@ -80,7 +81,7 @@ export async function listProviders(
   return providers.filter(
     (provider) =>
       (name === undefined || provider.name === name) &&
-      (uuid === undefined || provider.uuid === uuid),
+      (uuid === undefined || isSameUuid(provider.uuid, uuid)),
   );
 }
 
@@ -242,7 +243,12 @@ async function findPlace(
   parentUuid: string | null,
   canReparent: boolean,
 ): Promise<Place> {
-  if (parentUuid === provider.parentProviderUuid) {
+  const present = provider.parentProviderUuid;
+  const isPresent =
+    parentUuid === null || present === null
+      ? parentUuid === present
+      : isSameUuid(parentUuid, present);
+  if (isPresent) {
     return { parentId: provider.parentId, rootId: provider.rootId, subtree: [] };
   }
   if (parentUuid === null) {

@@ -44,6 +44,11 @@ export class Service {
     return this.#keeper.fresh(context);
   }
 
+  /** A consumer as the database spells its UUID, by the canonical spelling. */
+  storedConsumer(uuid: string): string {
+    return this.#keeper.storedConsumer(uuid);
+  }
+
   /** Runs a function that sees one consistent snapshot of the tables. */
   async read<Result>(
     context: DatabaseContext,

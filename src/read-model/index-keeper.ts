@@ -5,6 +5,7 @@ import {
   summarizeChangesAfter,
   type FeedEntry,
 } from "../db/change-feed.ts";
+import { listConsumerSpellings } from "../db/consumers.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
@@ -55,6 +56,9 @@ export class IndexKeeper {
   /** How often the feed has told anything. */
   #news = 0;
   #onUnknownWriter: (() => void) | undefined;
+  #consumerSpellings: ReadonlyMap<string, string> = new Map();
+  /** Whether a program has written that is not to. */
+  #isOvertaken = false;
 
   /**
    * @param changeRetentionMs how long changes stay in the feed
@@ -71,24 +75,23 @@ export class IndexKeeper {
     return this.#index;
   }
 
+  /** A consumer as it is stored, if that was in another spelling when the read model was built. */
+  storedConsumer(uuid: string): string {
+    return this.#consumerSpellings.get(uuid) ?? uuid;
+  }
+
   /** Builds the read model from the tables; before that, the service must not be used. */
   async build(): Promise<void> {
-    const index = new ProviderIndex();
-    let serversMet = 0;
-    const position = await this.#database.reader(FOLLOW, async (tx) => {
-      ({ serversMet } = this.#database);
-      setNames(index, await readNames(tx));
-      const ids = await listProviderIds(tx);
-      for (let start = 0; start < ids.length; start += BUILD_CHUNK) {
-        const records = await loadProviderRecords(tx, ids.slice(start, start + BUILD_CHUNK));
-        for (const record of records) index.put(record);
-      }
-      return readPosition(tx);
-    });
+    const database = this.#database;
+    this.#takeOver(await database.reader(FOLLOW, (tx) => readAll(tx, database.serversMet)));
+  }
+
+  #takeOver({ index, consumerSpellings, serversMet, position }: ReadAll): void {
     // What is still being written knows the read model of before: the feed will tell of it.
     this.#news += 1;
     this.#own.clear();
     this.#index = index;
+    this.#consumerSpellings = consumerSpellings;
     this.#serversMet = serversMet;
     this.#position = position;
     this.#caughtUpAtMs = performance.now();
@@ -102,10 +105,25 @@ export class IndexKeeper {
   async fresh({
     deadlineMs = Infinity,
   }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
-    if (this.#database.adapter.isShared || this.#doubted.size > 0) {
+    const { adapter } = this.#database;
+    if (!adapter.isShared && (await this.#database.wasOvertaken())) this.#isOvertaken = true;
+    if (adapter.isShared || this.#doubted.size > 0 || this.#isOvertaken) {
       await inTime(this.#question.answered(), deadlineMs);
     }
     return this.#index;
+  }
+
+  /**
+   * After a write by a program that is not to write at all: while it is read, nothing is written here, as
+   * there is no feed to tell of it.
+   */
+  async #buildAlone(): Promise<void> {
+    await this.#database.writer(FOLLOW, async (tx) => {
+      this.#isOvertaken = false;
+      const all = await readAll(tx, this.#database.serversMet);
+      tx.afterCommit(() => this.#takeOver(all));
+    });
+    this.#reportUnknownWriter();
   }
 
   /** Begins nothing any more. */
@@ -152,6 +170,7 @@ export class IndexKeeper {
 
   async #catchUp(): Promise<void> {
     if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
+    if (this.#isOvertaken) return this.#buildAlone();
     const startedAtMs = performance.now();
     // Changes that were never seen may be gone from the feed by now.
     const isStale = startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs;
@@ -287,6 +306,26 @@ const NAME_KINDS: ReadonlySet<string> = new Set([
   "trait",
   "trait_deleted",
 ]);
+
+interface ReadAll {
+  readonly index: ProviderIndex;
+  readonly consumerSpellings: ReadonlyMap<string, string>;
+  readonly serversMet: number;
+  readonly position: FeedPosition;
+}
+
+/** @param serversMet before anything was read */
+async function readAll(tx: ReadTransaction, serversMet: number): Promise<ReadAll> {
+  const index = new ProviderIndex();
+  setNames(index, await readNames(tx));
+  const ids = await listProviderIds(tx);
+  for (let start = 0; start < ids.length; start += BUILD_CHUNK) {
+    const records = await loadProviderRecords(tx, ids.slice(start, start + BUILD_CHUNK));
+    for (const record of records) index.put(record);
+  }
+  const consumerSpellings = await listConsumerSpellings(tx);
+  return { index, consumerSpellings, serversMet, position: await readPosition(tx) };
+}
 
 interface Names {
   readonly resourceClasses: readonly NamedRecord[];

@@ -79,6 +79,17 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
+  async moveIdCounter(query: Kysely<Schema>, table: string): Promise<boolean> {
+    const { rows } = await sql`
+      select setval(counter.id, greatest.id)
+      from (select pg_get_serial_sequence(${table}, 'id')::regclass as id) as counter,
+        (select max(id) as id from ${sql.table(table)}) as greatest
+      where counter.id is not null
+        and greatest.id > coalesce(pg_sequence_last_value(counter.id), 0)
+    `.execute(query);
+    return rows.length > 0;
+  }
+
   /** The lock goes with the transaction, as all changes of the schema do. */
   async withSchemaLock<Result>(
     query: Kysely<Schema>,

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 import { DatabaseUnavailable } from "../errors.ts";
@@ -14,8 +14,9 @@ import { isLocked, translateSqliteError } from "./sqlite-errors.ts";
 export class SqliteLock {
   readonly #database: DatabaseSync;
 
-  /** @throws DatabaseUnavailable another process has it, or the file cannot be made */
+  /** @throws DatabaseUnavailable another process has it or may have, or the file cannot be made */
   constructor(file: string) {
+    refuseOtherNames(file);
     this.#database = openLockFile(file);
     try {
       this.#database.exec("begin exclusive");
@@ -32,6 +33,15 @@ export class SqliteLock {
   release(): void {
     this.#database.close();
   }
+}
+
+/** Whoever comes by another name would miss the lock and, worse, the write-ahead log. */
+function refuseOtherNames(file: string): void {
+  if ((statSync(file, { throwIfNoEntry: false })?.nlink ?? 1) === 1) return;
+  throw new DatabaseUnavailable(
+    `${file} has more than one name (hard links), by which another process may use it: ` +
+      "serve from a copy, or remove the other names",
+  );
 }
 
 function openLockFile(file: string): DatabaseSync {

@@ -35,6 +35,10 @@ export class SqliteWriter implements Session {
   #toProve: number;
   #leftOfTurn: number;
 
+  #commitsHere = 0;
+  #commitsOfThread = 0;
+  #seen: Seen | undefined;
+
   /** Throws what SQLite throws when the database cannot be opened. */
   constructor(options: SqliteOptions, limits = LIMITS) {
     this.#limits = limits;
@@ -53,12 +57,31 @@ export class SqliteWriter implements Session {
     if (!this.#isWritingAhead()) await this.run("pragma journal_mode = wal", []);
   }
 
+  /**
+   * Whether another process has written since this was asked last. A connection tells whether any other one
+   * has, so the two here vouch for each other: what neither has done, somebody else has. One that writes at the
+   * same time as both of them is noticed when it writes again.
+   */
+  async wasOvertaken(): Promise<boolean> {
+    const before = this.#seen;
+    const version = versionOf(this.#here.run(DATA_VERSION, []));
+    if (version === before?.here) return false;
+    const [byThread, byHere] = [this.#commitsOfThread, this.#commitsHere];
+    if (before && byThread === before.byThread) {
+      this.#seen = { ...before, here: version };
+      return true;
+    }
+    const thread = versionOf(await this.#thread.run(DATA_VERSION, []));
+    this.#seen = { here: versionOf(this.#here.run(DATA_VERSION, [])), thread, byThread, byHere };
+    return before !== undefined && byHere === before.byHere && thread !== before.thread;
+  }
+
   run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
     return this.#thread.run(text, parameters);
   }
 
   runSeries(statements: readonly Statement[]): SeriesOutcome | Promise<SeriesOutcome> {
-    if (!this.#isShortTransaction(statements)) return this.#thread.runSeries(statements);
+    if (!this.#isShortTransaction(statements)) return this.#runInThread(statements);
     if (this.#toProve > 0) return this.#prove(statements);
     if (this.#leftOfTurn > 0) {
       this.#leftOfTurn -= 1;
@@ -66,7 +89,7 @@ export class SqliteWriter implements Session {
       if (outcome) return outcome;
     }
     this.#leftOfTurn = this.#limits.turn;
-    return this.#thread.runSeries(statements);
+    return this.#runInThread(statements);
   }
 
   iterate(text: string, parameters: readonly unknown[]): AsyncIterable<unknown> {
@@ -86,8 +109,13 @@ export class SqliteWriter implements Session {
     return (mode?.rows[0] as { journal_mode?: unknown } | undefined)?.journal_mode === "wal";
   }
 
+  #runInThread(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    if (statements.at(-1)?.text === "commit") this.#commitsOfThread += 1;
+    return this.#thread.runSeries(statements);
+  }
+
   async #prove(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    const outcome = await this.#thread.runSeries(statements);
+    const outcome = await this.#runInThread(statements);
     this.#note(this.#thread.lastTookMs);
     return outcome;
   }
@@ -96,6 +124,7 @@ export class SqliteWriter implements Session {
   #runHere(statements: readonly Statement[]): SeriesOutcome | undefined {
     const startedAtMs = performance.now();
     const outcome = this.#here.runSeries(statements);
+    this.#commitsHere += 1;
     if (outcome.failure) this.#here.run("rollback", []);
     this.#note(performance.now() - startedAtMs);
     return outcome.results.length === 0 ? undefined : outcome;
@@ -115,4 +144,20 @@ export class SqliteWriter implements Session {
       statements.at(-1)?.text === "commit"
     );
   }
+}
+
+const DATA_VERSION = "pragma data_version";
+
+/** What was so when it was asked last whether others write. */
+interface Seen {
+  /** The versions that the two connections told. */
+  readonly here: number;
+  readonly thread: number;
+  /** How often each had been told to commit. */
+  readonly byThread: number;
+  readonly byHere: number;
+}
+
+function versionOf({ rows }: SessionResult): number {
+  return (rows as { readonly data_version: number }[])[0]?.data_version ?? 0;
 }

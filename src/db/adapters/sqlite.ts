@@ -18,6 +18,7 @@ import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session, PartList, TableList } from "./session.ts";
+import { SqlitePlace } from "./sqlite-place.ts";
 import { LocalSqliteSession } from "./sqlite-session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -64,6 +65,8 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly decodeDate = decodeTextDate;
   readonly #writer: SessionPool;
   readonly #readers: SessionPool;
+  readonly #place: SqlitePlace | undefined;
+  #openWriter: SqliteWriter | undefined;
 
   /** @param isSynchronous whether a commit waits until it is on the disk */
   constructor({ file, timeoutSeconds }: SqliteConnection, isSynchronous: boolean) {
@@ -78,7 +81,8 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
       this.#writer = sqlitePool(1, async () => new LocalSqliteSession(options));
       this.#readers = this.#writer;
     } else {
-      this.#writer = sqlitePool(1, () => openForWriting(options));
+      this.#place = new SqlitePlace(file);
+      this.#writer = sqlitePool(1, async () => (this.#openWriter = await openForWriting(options)));
       this.#readers = sqlitePool(READERS, async () => openForReading(options));
     }
   }
@@ -86,6 +90,14 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
     const sessions = access === "write" ? this.#writer : this.#readers;
     return new TransactionPool(sessions, PARTS, RULES, observe);
+  }
+
+  checkPlace(): void {
+    if (this.#openWriter) this.#place?.check();
+  }
+
+  async wasOvertaken(): Promise<boolean> {
+    return (await this.#openWriter?.wasOvertaken()) ?? false;
   }
 
   /** Every write transaction excludes all others, and the schema is changed within one. */
@@ -155,7 +167,7 @@ function openForReading(options: SqliteOptions): Session {
   return new LocalSqliteSession({ ...options, busyTimeoutMs, isReadOnly: true });
 }
 
-async function openForWriting(options: SqliteOptions): Promise<Session> {
+async function openForWriting(options: SqliteOptions): Promise<SqliteWriter> {
   const session = new SqliteWriter(options);
   try {
     await session.writeAhead();

@@ -19,6 +19,7 @@ export async function migrate(database: Database): Promise<void> {
   await changeSchema(database, async (tx) => {
     const tables = await tableNames(tx);
     const revision = await findRevision(tx, tables);
+    checkIsNotOfNova(revision, tables);
     if (revision !== undefined) await upgradeFrom(tx, revision);
     // A table for the revision that is empty is of a creation that is under way, or has died.
     else if (tables.has("resource_providers") && !tables.has("alembic_version")) {
@@ -29,13 +30,15 @@ export async function migrate(database: Database): Promise<void> {
 }
 
 /**
- * Makes an existing database ready to be served: its revision has to be the newest, the tables
- * of Stowage are added when they are missing.
+ * Makes an existing database ready to be served: its revision has to be the newest, or one that differs
+ * from it in indexes only and is left as it is. The tables of Stowage are added when they are missing.
  *
  * @throws {SchemaMismatch} says which command helps
  */
 export async function adopt(database: Database): Promise<void> {
-  checkIsNewest(await currentRevision(database));
+  const { revision, tables } = await describeSchema(database);
+  checkIsNotOfNova(revision, tables);
+  checkCanBeServed(revision);
   await ensureStowageTables(database);
 }
 
@@ -45,8 +48,9 @@ export async function adopt(database: Database): Promise<void> {
  * @throws {SchemaMismatch} says which command helps
  */
 export async function checkHasSchema(database: Database): Promise<void> {
-  const tables = await database.reader(CONTEXT, tableNames);
+  const { revision, tables } = await describeSchema(database);
   if (!tables.has("resource_providers")) throw withoutSchema();
+  checkIsNotOfNova(revision, tables);
 }
 
 /** Adds the tables of Stowage that are missing, whatever the revision of upstream's tables. */
@@ -178,10 +182,11 @@ async function writeRevision(tx: WriteTransaction, revision: string): Promise<vo
   await tx.query.insertInto("alembic_version").values({ version_num: revision }).execute();
 }
 
-function checkIsNewest(revision: string | undefined): void {
-  if (revision === HEAD) return;
+function checkCanBeServed(revision: string | undefined): void {
   if (revision === undefined) throw withoutSchema();
-  if (!REVISIONS.some(({ id }) => id === revision)) throw newerThanProgram(revision);
+  const known = REVISIONS.find(({ id }) => id === revision);
+  if (!known) throw newerThanProgram(revision);
+  if (known.hasAllThatIsServed) return;
   throw new SchemaMismatch(
     `the schema of the database is at revision ${revision}, needed is ${HEAD}: ` +
       'run "stowage db sync"',
@@ -201,6 +206,22 @@ function resolveRevision(revision: string): string {
 function withoutSchema(): SchemaMismatch {
   return new SchemaMismatch('the database has no schema: run "stowage db sync"');
 }
+
+/**
+ * Nova's API database has tables by the names of Placement's, of the time before Placement had a database of
+ * its own. One that is stamped with a revision of Placement has been made Placement's.
+ */
+function checkIsNotOfNova(revision: string | undefined, tables: ReadonlySet<string>): void {
+  if (!NOVA_TABLES.every((name) => tables.has(name))) return;
+  if (REVISIONS.some(({ id }) => id === revision)) return;
+  throw new SchemaMismatch(
+    "this is Nova's API database (nova_api), not Placement's: make an empty database for " +
+      "[placement_database] connection, or copy Placement's tables from this one into it as " +
+      "https://docs.openstack.org/placement/stein/admin/upgrade-to-stein.html says",
+  );
+}
+
+const NOVA_TABLES = ["cell_mappings", "request_specs"];
 
 function newerThanProgram(revision: string): SchemaMismatch {
   return new SchemaMismatch(

@@ -16,6 +16,8 @@ export interface Revision {
    * @throws {SchemaMismatch} when the data do not allow it; nothing has been changed then.
    */
   readonly upgrade: (tx: WriteTransaction) => Promise<void>;
+  /** Whether what comes after it changes indexes only, so that it is served from as it is. */
+  readonly hasAllThatIsServed?: boolean;
 }
 
 /** The state of the schema that this program works with. */
@@ -30,8 +32,9 @@ export const REVISIONS: readonly Revision[] = [
   },
   { id: "611cd6dffd7b", upgrade: blockOnMissingRootProviders },
   { id: "b5c396305c25", upgrade: blockOnMissingConsumers },
-  { id: "422ece571366", upgrade: addConsumerTypes },
-  { id: HEAD, upgrade: dropRedundantIndexes },
+  // Debian 12's Placement is at this one, and finds it as it was when it takes the database back.
+  { id: "422ece571366", upgrade: addConsumerTypes, hasAllThatIsServed: true },
+  { id: HEAD, upgrade: dropRedundantIndexes, hasAllThatIsServed: true },
 ];
 
 async function blockOnMissingRootProviders(tx: WriteTransaction): Promise<void> {
