@@ -61,6 +61,11 @@ export const ATTACKS: readonly Attack[] = [
       attacker.send(attacker.request("POST", "/allocations", objectOf(100_000, uuid, "{}"))),
   },
   {
+    name: "POST /allocations, 20,000 consumers, all fine",
+    run: (attacker) =>
+      attacker.send(attacker.request("POST", "/allocations", objectOf(20_000, uuid, CLAIM))),
+  },
+  {
     name: "POST /reshaper without a role, 30 x 32 MiB less a byte",
     lingerMs: 20_000,
     run: (attacker) => {
@@ -79,6 +84,15 @@ export const ATTACKS: readonly Attack[] = [
     run: (attacker) => attacker.sendMany(395, HEAD_AND_BROKEN_BODY, 5000),
   },
 ];
+
+/** Of a new consumer, on a host of the fleet. */
+const CLAIM = JSON.stringify({
+  allocations: { "a0000000-0000-4000-8000-000000000001": { resources: { MEMORY_MB: 1 } } },
+  project_id: "lab",
+  user_id: "ann",
+  consumer_generation: null,
+  consumer_type: "INSTANCE",
+});
 
 function objectOf(count: number, keyOf: (at: number) => string, value: string): string {
   const members = Array.from({ length: count }, (_, at) => `"${keyOf(at)}":${value}`);
