@@ -83,11 +83,19 @@ export class BodyReader {
   discardRest(): void {
     const message = this.#message;
     if (message.complete || message.destroyed) return;
-    let left = this.#limits.largest;
+    const { largest, windowMs, bytesPerWindow } = this.#limits;
+    let left = largest;
+    let leftBefore = left;
+    const watch = setInterval(() => {
+      if (leftBefore - left < bytesPerWindow) message.socket.destroy();
+      leftBefore = left;
+    }, windowMs);
+    for (const event of ["end", "close"]) message.once(event, () => clearInterval(watch));
     message.removeAllListeners("data");
     message.on("data", (chunk: Buffer) => {
       left -= chunk.byteLength;
       if (left < 0) message.socket.destroy();
+      else letOthersTakeTurns(message);
     });
   }
 
@@ -138,6 +146,12 @@ export class BodyReader {
     this.#held += bytes;
     return true;
   }
+}
+
+/** Of one body comes a part or two in each round of the event loop, not all that is there. */
+function letOthersTakeTurns(message: IncomingMessage): void {
+  message.pause();
+  setImmediate(() => message.resume());
 }
 
 /** Puts the parts of a body together. */

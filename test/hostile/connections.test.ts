@@ -103,6 +103,16 @@ describe("A body", () => {
     },
   );
 
+  test("that nobody wants, and that does not come, ends the connection", async () => {
+    const { port } = await serve({ stowage: { requestTimeout: 2 } });
+    const socket = openSocket(port);
+    const answers = receive(socket);
+    socket.write(`PUT /things/a HTTP/1.1\r\nContent-Length: 100\r\n\r\n`);
+    await closed(socket);
+    expect(answers()).toMatch(/^HTTP\/1\.1 401 /);
+    expect(answers().match(/HTTP\/1\.1/g)).toHaveLength(1);
+  });
+
   test("that comes too slowly is a 408", async () => {
     const { port } = await serve({ stowage: { requestTimeout: 2 } });
     const started = openSocket(port);
