@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 const STRANGER = "X-Auth-Token: stranger:lab\r\n";
 
 const HEAD_AND_BROKEN_BODY =
-  "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n+0\r\n\r\n";
+  "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n+0\r\n\r\n";
 
 export const ATTACKS: readonly Attack[] = [
   {
