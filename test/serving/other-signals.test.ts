@@ -4,18 +4,16 @@ import { expect, test } from "vitest";
 
 import { askAt, makePlace, serve, until } from "./support.ts";
 
-const SIGNALS = ["SIGUSR1", "SIGUSR2"] as const;
-
 test(
   "signals for other servers neither open a debugger nor end the service",
   { timeout: 60_000 },
   async () => {
     const served = serve(await makePlace());
     const url = await served.url();
-    for (const signal of SIGNALS) {
-      served.process.kill(signal);
-      await until(() => served.errors.some((line) => line.includes(`${signal} does nothing`)));
-    }
+    // Node takes no notice of the first one, so nothing is said of it.
+    served.process.kill("SIGUSR1");
+    served.process.kill("SIGUSR2");
+    await until(() => served.errors.some((line) => line.includes("SIGUSR2 does nothing")));
     expect((await askAt(url)).status).toBe(200);
     expect(served.errors.join("\n")).not.toContain("Debugger listening");
     served.process.kill("SIGTERM");
