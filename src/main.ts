@@ -10,12 +10,17 @@ const surroundings = {
 };
 
 // What reads our output may have seen enough, such as `head`. Not even a server minds.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+let hasLostOutput = false;
+process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE") return;
+  console.error(`stowage: standard output cannot be written: ${message}`);
+  hasLostOutput = true;
 });
 
 try {
-  process.exitCode = await runProgram(process.argv.slice(2), surroundings);
+  const words = process.argv.slice(2);
+  const exitCode = await runProgram(words, surroundings);
+  process.exitCode = hasLostOutput && !words.includes("serve") ? 1 : exitCode;
 } catch (error) {
   // At once, even where something was opened before the failure.
   process.exit(report(error, surroundings));

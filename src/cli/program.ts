@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/config.ts";
-import { isForOperator } from "./for-operator.ts";
+import { isForOperator } from "../config/operator-error.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Terminal } from "./terminal.ts";
@@ -84,9 +84,13 @@ function describeProgram(
     .option("--demo", "a first look: read no configuration, use SQLite, ask nobody for a password")
     .action(
       run(async (command) => {
+        // A signal may come before all the rest has been imported.
+        const { Signals } = await import("./serve/signals.ts");
+        const signals = new Signals();
         const { serve } = await import("./serve/serve.ts");
         const { host, port, workers, demo } = command.opts<ServeOptions>();
         return serve({
+          signals,
           load: () => load(command, { stowage: { host, port, workers } }, demo),
           environment,
           output,

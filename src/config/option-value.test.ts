@@ -1,20 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { describeAllowed, isAllowed, NOT_ALLOWED, parseOptionValue } from "./option-value.ts";
-import type { OptionDefinition } from "./options.ts";
+import type { ValueDefinition } from "./options.ts";
 
-const help = "";
-const boolean: OptionDefinition = { type: "boolean", default: false, help };
-const integer: OptionDefinition = { type: "integer", help };
-const port: OptionDefinition = { type: "integer", min: 0, max: 65535, help };
-const float: OptionDefinition = { type: "float", min: 0, help };
-const string: OptionDefinition = { type: "string", help };
-const choice: OptionDefinition = { type: "string", choices: ["keystone", "noauth2"], help };
-const level: OptionDefinition = { type: "string", choices: ["INFO", ""], ignoreCase: true, help };
-const list: OptionDefinition = { type: "list", default: [], help };
-const multi: OptionDefinition = { type: "multi", default: [], help };
+const boolean: ValueDefinition = { type: "boolean", default: false };
+const integer: ValueDefinition = { type: "integer" };
+const port: ValueDefinition = { type: "integer", min: 0, max: 65535 };
+const float: ValueDefinition = { type: "float", min: 0 };
+const string: ValueDefinition = { type: "string" };
+const choice: ValueDefinition = { type: "string", choices: ["keystone", "noauth2"] };
+const level: ValueDefinition = { type: "string", choices: ["INFO", ""], ignoreCase: true };
+const list: ValueDefinition = { type: "list", default: [] };
+const multi: ValueDefinition = { type: "multi", default: [] };
 
 describe("the text of an option", () => {
-  test.each<[OptionDefinition, string, unknown]>([
+  test.each<[ValueDefinition, string, unknown]>([
     [boolean, "TRUE", true],
     [boolean, "1", true],
     [boolean, "On", true],
@@ -45,7 +44,7 @@ describe("the text of an option", () => {
     expect(parseOptionValue(definition, text)).toEqual(value);
   });
 
-  test.each<[OptionDefinition, string]>([
+  test.each<[ValueDefinition, string]>([
     [boolean, ""],
     [boolean, "maybe"],
     [boolean, " true"],

@@ -1,4 +1,4 @@
-import type { NumberOption, OptionDefinition, StringOption } from "./options.ts";
+import type { NumberValue, StringValue, ValueDefinition } from "./options.ts";
 import { strip } from "./white-space.ts";
 
 /** What an option may hold; `undefined` is no value. */
@@ -24,7 +24,7 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
  * empty text for a number is no value. `multi` gets the whole text as one item.
  */
 export function parseOptionValue(
-  definition: OptionDefinition,
+  definition: ValueDefinition,
   text: string,
 ): OptionValue | typeof NOT_ALLOWED {
   switch (definition.type) {
@@ -48,7 +48,7 @@ export function parseBoolean(text: string): boolean | undefined {
 }
 
 /** Whether a value that did not come from a text, but from the command line, is allowed. */
-export function isAllowed(definition: OptionDefinition, value: OptionValue): boolean {
+export function isAllowed(definition: ValueDefinition, value: OptionValue): boolean {
   switch (definition.type) {
     case "integer":
       return Number.isSafeInteger(value) && isWithinLimits(definition, Number(value));
@@ -62,7 +62,7 @@ export function isAllowed(definition: OptionDefinition, value: OptionValue): boo
 }
 
 /** What an option allows, to be read after "must be". */
-export function describeAllowed(definition: OptionDefinition): string {
+export function describeAllowed(definition: ValueDefinition): string {
   switch (definition.type) {
     case "boolean":
       return "true or false";
@@ -85,7 +85,7 @@ export function describeAllowed(definition: OptionDefinition): string {
 const INTEGER = /^[+-]?\d+(?:_\d+)*$/;
 const FLOAT = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
-function parseNumber(definition: NumberOption, text: string): OptionValue | typeof NOT_ALLOWED {
+function parseNumber(definition: NumberValue, text: string): OptionValue | typeof NOT_ALLOWED {
   if (text === "") return undefined;
   const literal = definition.type === "integer" ? INTEGER : FLOAT;
   if (!literal.test(text)) return NOT_ALLOWED;
@@ -93,7 +93,7 @@ function parseNumber(definition: NumberOption, text: string): OptionValue | type
   return isAllowed(definition, value) ? value : NOT_ALLOWED;
 }
 
-function parseString(definition: StringOption, text: string): OptionValue | typeof NOT_ALLOWED {
+function parseString(definition: StringValue, text: string): OptionValue | typeof NOT_ALLOWED {
   if (definition.choices === undefined) return text;
   const spelling = (choice: string) => (definition.ignoreCase ? choice.toLowerCase() : choice);
   return definition.choices.find((choice) => spelling(choice) === spelling(text)) ?? NOT_ALLOWED;
@@ -105,11 +105,11 @@ function parseList(text: string): readonly string[] {
   return items === "" ? [] : items.split(",").map(strip);
 }
 
-function isWithinLimits({ min, max }: NumberOption, value: number): boolean {
+function isWithinLimits({ min, max }: NumberValue, value: number): boolean {
   return value >= (min ?? -Infinity) && value <= (max ?? Infinity);
 }
 
-function describeLimits({ min, max }: NumberOption): string {
+function describeLimits({ min, max }: NumberValue): string {
   if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
   if (min !== undefined) return ` of at least ${min}`;
   if (max !== undefined) return ` of at most ${max}`;

@@ -43,6 +43,13 @@ What was asked for has to be there: a file of \`--config-file\`, a \`*.conf\` in
 \`placement.conf\` in \`$OS_PLACEMENT_CONFIG_DIR\`. Of what was not, only what is certainly not there counts as
 absent: a file or folder that may not be looked at, or a link that leads nowhere, ends the start.
 
+## When a change takes effect
+
+On SIGHUP, files and environment are read again, all or nothing: where something in them cannot be used,
+all stays as it was, and the log says why. Options that the tables mark with SIGHUP take effect then, while
+requests go on. Those marked with restart are read when a process starts. With several \`[stowage] workers\`,
+SIGHUP replaces the workers, so that they take effect then, too.
+
 ## How a file is written
 
 \`\`\`ini
@@ -84,11 +91,12 @@ function groupSection(group: string, help: string): string {
 
 function effectiveTable(options: readonly Option[]): string {
   return table(
-    ["option", "value", "default", "meaning"],
+    ["option", "value", "default", "takes effect", "meaning"],
     options.map((option) => [
       code(option.name),
       describeAllowed(option.definition),
       defaultText(option),
+      option.definition.takesEffect === "reload" ? "SIGHUP" : "restart",
       meaning(option),
     ]),
   );

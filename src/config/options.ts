@@ -13,32 +13,47 @@ export interface DeprecatedName {
   readonly name?: string;
 }
 
-interface OptionFacts {
+/**
+ * When a change of an option takes effect: `reload` with SIGHUP, without an interruption; `restart` when a
+ * process starts, which with several workers is SIGHUP as well, as it replaces them.
+ */
+export type TakesEffect = "reload" | "restart";
+
+interface CommonFacts {
   /** What the option does, in Markdown, for the reference page. */
   readonly help: string;
   readonly deprecatedNames?: readonly DeprecatedName[];
   /** The value must not show up in logs and error messages. */
   readonly secret?: true;
-  /** The option is accepted because upstream has it, but does nothing here; the text says why. */
-  readonly ignored?: string;
   /** Read from the group that `[keystone_authtoken] auth_section` names, where that is set. */
   readonly followsAuthSection?: true;
 }
 
-export interface BooleanOption extends OptionFacts {
+interface EffectiveFacts extends CommonFacts {
+  readonly takesEffect: TakesEffect;
+  readonly ignored?: never;
+}
+
+interface IgnoredFacts extends CommonFacts {
+  /** The option is accepted because upstream has it, but does nothing here; the text says why. */
+  readonly ignored: string;
+  readonly takesEffect?: never;
+}
+
+interface BooleanValue {
   readonly type: "boolean";
   readonly default: boolean;
 }
 
 /** `integer` is a whole number, `float` any finite number. */
-export interface NumberOption extends OptionFacts {
+export interface NumberValue {
   readonly type: "integer" | "float";
   readonly default?: number;
   readonly min?: number;
   readonly max?: number;
 }
 
-export interface StringOption extends OptionFacts {
+export interface StringValue {
   readonly type: "string";
   readonly default?: string;
   readonly choices?: readonly string[];
@@ -49,12 +64,15 @@ export interface StringOption extends OptionFacts {
 }
 
 /** `list` is one value with commas; `multi` is one value per line, the key repeated. */
-export interface ListOption extends OptionFacts {
+interface ListValue {
   readonly type: "list" | "multi";
   readonly default: readonly string[];
 }
 
-export type OptionDefinition = BooleanOption | NumberOption | StringOption | ListOption;
+/** What values an option may have. */
+export type ValueDefinition = BooleanValue | NumberValue | StringValue | ListValue;
+
+export type OptionDefinition = (EffectiveFacts | IgnoredFacts) & ValueDefinition;
 
 const NO_PYTHON = "there is no Python installation to point to";
 const NO_PYTHON_LOGGING = "logging does not go through Python's logging module";
@@ -71,6 +89,7 @@ export const OPTIONS = {
     debug: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Log at level DEBUG instead of INFO.",
     },
     log_config_append: {
@@ -88,11 +107,13 @@ export const OPTIONS = {
     log_file: {
       type: "string",
       deprecatedNames: [{ name: "logfile" }],
+      takesEffect: "reload",
       help: "The file that log lines are appended to. A relative path is taken from `log_dir`.",
     },
     log_dir: {
       type: "string",
       deprecatedNames: [{ name: "logdir" }],
+      takesEffect: "reload",
       help: "The directory of a relative `log_file`.",
     },
     use_syslog: {
@@ -122,11 +143,13 @@ export const OPTIONS = {
     use_json: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Log lines are JSON objects.",
     },
     use_stderr: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Log to standard error as well when there is a `log_file`. Without one, standard error is used in any case.",
     },
     log_color: {
@@ -282,7 +305,8 @@ export const OPTIONS = {
     log_options: {
       type: "boolean",
       default: true,
-      help: "Log the value of every option at start, at level DEBUG. Secrets are left out.",
+      takesEffect: "reload",
+      help: "Log the value of every option at start and after SIGHUP, at level DEBUG. Secrets are left out.",
     },
     tempdir: {
       type: "string",
@@ -314,6 +338,7 @@ export const OPTIONS = {
       default: "keystone",
       choices: ["keystone", "noauth2"],
       deprecatedNames: [{ group: "DEFAULT" }],
+      takesEffect: "reload",
       help: "Who is believed. `keystone` validates tokens with Keystone. `noauth2` believes what the token says, `user:project`, and makes the user `admin` an administrator: for tests and for a first look only.",
     },
   },
@@ -322,32 +347,38 @@ export const OPTIONS = {
     randomize_allocation_candidates: {
       type: "boolean",
       default: false,
+      takesEffect: "restart",
       help: "Shuffle allocation candidates, and take a random sample of them where a request limits their number. Otherwise equal requests get equal answers in equal order.",
     },
     incomplete_consumer_project_id: {
       type: "string",
       default: "00000000-0000-0000-0000-000000000000",
+      takesEffect: "reload",
       help: "The project of consumers that were made by a client older than microversion 1.8, which does not name one.",
     },
     incomplete_consumer_user_id: {
       type: "string",
       default: "00000000-0000-0000-0000-000000000000",
+      takesEffect: "reload",
       help: "The user of consumers that were made by a client older than microversion 1.8, which does not name one.",
     },
     allocation_conflict_retry_count: {
       type: "integer",
       default: 10,
+      takesEffect: "reload",
       help: "How often a claim is tried again after another writer has changed one of its resource providers.",
     },
     max_allocation_candidates: {
       type: "integer",
       default: -1,
+      takesEffect: "restart",
       help: "The most allocation candidates that are generated for one request, before its `limit` is applied; `-1` is no limit.",
     },
     allocation_candidates_generation_strategy: {
       type: "string",
       default: "depth-first",
       choices: ["depth-first", "breadth-first"],
+      takesEffect: "restart",
       help: "The order of candidates. `depth-first`: all of one root provider before the next one. `breadth-first`: one of each root provider in turn, so that a limited answer is spread over all of them.",
     },
   },
@@ -366,17 +397,20 @@ export const OPTIONS = {
       type: "string",
       required: true,
       secret: true,
+      takesEffect: "restart",
       help: "The URL of the database, as SQLAlchemy writes it: `mysql+pymysql://user:password@host/placement`, `postgresql+psycopg2://user:password@host/placement` or `sqlite:////absolute/path`. The driver's name after `+` may be left out. Only without any configuration it defaults to an SQLite file, `stowage/placement.sqlite` in `$XDG_DATA_HOME` (`~/.local/share`).",
     },
     connection_parameters: {
       type: "string",
       default: "",
       secret: true,
+      takesEffect: "restart",
       help: "Query parameters that are added to those of `connection`: `name=value&name=value`.",
     },
     sqlite_synchronous: {
       type: "boolean",
       default: true,
+      takesEffect: "restart",
       help: "Wait until SQLite has handed each commit to the disk.",
     },
     slave_connection: {
@@ -389,6 +423,7 @@ export const OPTIONS = {
     mysql_sql_mode: {
       type: "string",
       default: "TRADITIONAL",
+      takesEffect: "restart",
       help:
         "The SQL mode of MySQL sessions; empty for the server's own. What would change the meaning of " +
         "statements is left out, and values that do not fit are always errors.",
@@ -397,28 +432,33 @@ export const OPTIONS = {
       type: "integer",
       default: 3600,
       min: -1,
+      takesEffect: "restart",
       help: "The age in seconds from which a pooled connection is replaced; `-1` is never.",
     },
     max_pool_size: {
       type: "integer",
       min: 0,
+      takesEffect: "restart",
       help: "The number of connections that are kept open. Not set means 5, as in upstream; 0 is no limit.",
     },
     max_retries: {
       type: "integer",
       default: 10,
       min: -1,
+      takesEffect: "restart",
       help: "How often connecting to the database is tried again at start; `-1` is without end.",
     },
     retry_interval: {
       type: "integer",
       default: 10,
       min: 0,
+      takesEffect: "restart",
       help: "Seconds between two attempts to connect at start.",
     },
     max_overflow: {
       type: "integer",
       min: -1,
+      takesEffect: "restart",
       help: "How many connections may be opened beyond `max_pool_size`; `-1` is no limit. At least two are used in all: one writes, another reads. Not set means 10, as in upstream.",
     },
     connection_debug: {
@@ -435,11 +475,13 @@ export const OPTIONS = {
     },
     pool_timeout: {
       type: "integer",
+      takesEffect: "restart",
       help: "Seconds that a request waits for a connection that another one uses, where no more may be opened; one connection writes. Not set means 30, as in upstream.",
     },
     sync_on_startup: {
       type: "boolean",
       default: false,
+      takesEffect: "restart",
       help: "Create or migrate the tables when the service starts.",
     },
   },
@@ -448,26 +490,31 @@ export const OPTIONS = {
     enforce_scope: {
       type: "boolean",
       default: true,
+      takesEffect: "reload",
       help: "Refuse tokens whose scope does not fit the rule. Newer releases of upstream have no such option and always refuse them.",
     },
     enforce_new_defaults: {
       type: "boolean",
       default: true,
+      takesEffect: "reload",
       help: "Leave the deprecated default rules out. If false, whatever the old default allows is allowed as well.",
     },
     policy_file: {
       type: "string",
       default: "policy.yaml",
+      takesEffect: "reload",
       help: "The file with rules of your own. A relative path is looked for in the configuration directories.",
     },
     policy_default_rule: {
       type: "string",
       default: "default",
+      takesEffect: "reload",
       help: "The rule that is asked when a rule does not exist.",
     },
     policy_dirs: {
       type: "multi",
       default: ["policy.d"],
+      takesEffect: "reload",
       help: "Directories with more policy files. A relative path is looked for in the configuration directories.",
     },
     remote_content_type: {
@@ -511,6 +558,7 @@ export const OPTIONS = {
     enable_proxy_headers_parsing: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Believe `Forwarded` and `X-Forwarded-*` headers. Only for a service that nobody can reach past its proxy.",
     },
     max_request_body_size: {
@@ -531,11 +579,13 @@ export const OPTIONS = {
     allowed_origin: {
       type: "list",
       default: [],
+      takesEffect: "reload",
       help: "The origins, `scheme://host[:port]`, whose pages may use the API; `*` is any.",
     },
     allow_credentials: {
       type: "boolean",
       default: true,
+      takesEffect: "reload",
       help: "Pages of other origins may send credentials.",
     },
     expose_headers: {
@@ -547,16 +597,19 @@ export const OPTIONS = {
         "X-Service-Token",
         "OpenStack-API-Version",
       ],
+      takesEffect: "reload",
       help: "The response headers that pages of other origins may read.",
     },
     max_age: {
       type: "integer",
       default: 3600,
+      takesEffect: "reload",
       help: "Seconds that a browser may remember the answer to a preflight request.",
     },
     allow_methods: {
       type: "list",
       default: ["GET", "PUT", "POST", "DELETE", "PATCH"],
+      takesEffect: "reload",
       help: "The methods that pages of other origins may use.",
     },
     allow_headers: {
@@ -571,6 +624,7 @@ export const OPTIONS = {
         "X-Tenant-Id",
         "OpenStack-API-Version",
       ],
+      takesEffect: "reload",
       help: "The request headers that pages of other origins may send.",
     },
   },
@@ -579,6 +633,7 @@ export const OPTIONS = {
     www_authenticate_uri: {
       type: "string",
       deprecatedNames: [{ name: "auth_uri" }],
+      takesEffect: "reload",
       help: "The public URL of Keystone. Clients without a valid token are sent there.",
     },
     auth_version: {
@@ -589,60 +644,73 @@ export const OPTIONS = {
     interface: {
       type: "string",
       default: "internal",
+      takesEffect: "reload",
       help: "The interface of Keystone's endpoint: `public`, `internal` or `admin`.",
     },
     delay_auth_decision: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Let requests without a valid token through as anonymous ones, and leave the refusal to the policy.",
     },
     http_connect_timeout: {
       type: "integer",
+      takesEffect: "reload",
       help: "Seconds that a request to Keystone may take.",
     },
     http_request_max_retries: {
       type: "integer",
       default: 3,
+      takesEffect: "reload",
       help: "How often connecting to Keystone is tried again.",
     },
     cafile: {
       type: "string",
+      takesEffect: "reload",
       help: "The certificate authorities, in PEM, that vouch for Keystone. Not set means those of the system.",
     },
     certfile: {
       type: "string",
+      takesEffect: "reload",
       help: "The client certificate to show to Keystone.",
     },
     keyfile: {
       type: "string",
+      takesEffect: "reload",
       help: "The key of the client certificate.",
     },
     insecure: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Do not verify Keystone's certificate.",
     },
     region_name: {
       type: "string",
+      takesEffect: "reload",
       help: "The region whose Keystone is used.",
     },
     token_cache_time: {
       type: "integer",
       default: 300,
+      takesEffect: "reload",
       help: "Seconds that a validated token is believed without asking Keystone again; `-1` is never.",
     },
     service_token_roles: {
       type: "list",
       default: ["service"],
+      takesEffect: "reload",
       help: "A service token must hold one of these roles.",
     },
     service_token_roles_required: {
       type: "boolean",
       default: true,
+      takesEffect: "reload",
       help: "Refuse service tokens without one of `service_token_roles`. If false, such a token is accepted but cannot extend the life of an expired one.",
     },
     service_type: {
       type: "string",
+      takesEffect: "reload",
       help: "The type of this service in the access rules of application credentials.",
     },
     include_service_catalog: {
@@ -766,112 +834,133 @@ export const OPTIONS = {
     },
     auth_section: {
       type: "string",
+      takesEffect: "reload",
       help: "The group that holds the service's own credentials (the options from `auth_type` on) instead of this one.",
     },
     auth_type: {
       type: "string",
       deprecatedNames: [{ name: "auth_plugin" }],
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "How the service itself logs in to Keystone: `password`, `v3password` or `v3applicationcredential`.",
     },
     auth_url: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The URL of Keystone for the service's own login and for validating tokens.",
     },
     username: {
       type: "string",
       deprecatedNames: [{ name: "user_name" }],
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The service's user.",
     },
     user_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the service's user.",
     },
     password: {
       type: "string",
       secret: true,
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The password of the service's user.",
     },
     user_domain_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the domain of the user.",
     },
     user_domain_name: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the domain of the user.",
     },
     project_id: {
       type: "string",
       deprecatedNames: [{ name: "tenant_id" }],
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the project that the service logs in to.",
     },
     project_name: {
       type: "string",
       deprecatedNames: [{ name: "tenant_name" }],
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the project that the service logs in to.",
     },
     project_domain_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the domain of the project.",
     },
     project_domain_name: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the domain of the project.",
     },
     domain_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the domain that the service logs in to.",
     },
     domain_name: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the domain that the service logs in to.",
     },
     default_domain_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the domain of user and project, where they have none of their own.",
     },
     default_domain_name: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the domain of user and project, where they have none of their own.",
     },
     system_scope: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "`all` makes the service log in to the system instead of a project.",
     },
     trust_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of a trust that the service logs in with.",
     },
     application_credential_id: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The id of the service's application credential.",
     },
     application_credential_name: {
       type: "string",
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The name of the service's application credential; it needs the user, too.",
     },
     application_credential_secret: {
       type: "string",
       secret: true,
       followsAuthSection: true,
+      takesEffect: "reload",
       help: "The secret of the service's application credential.",
     },
   },
@@ -880,6 +969,7 @@ export const OPTIONS = {
     host: {
       type: "string",
       default: "127.0.0.1",
+      takesEffect: "restart",
       help: "The address to listen on; `::` is every address.",
     },
     port: {
@@ -887,68 +977,80 @@ export const OPTIONS = {
       default: 8778,
       min: 0,
       max: 65535,
+      takesEffect: "restart",
       help: "The port to listen on; 0 lets the system choose one.",
     },
     unix_socket: {
       type: "string",
+      takesEffect: "restart",
       help: "The path of a Unix socket to listen on instead of `host` and `port`. Its owner and its group may connect. Sockets that systemd hands over are used instead of either.",
     },
     path_prefix: {
       type: "string",
       default: "",
+      takesEffect: "reload",
       help: "The path under which clients find the API, such as `/placement`. Requests may come with it or, from a proxy that takes it off, without it. `X-Forwarded-Prefix` of a trusted proxy outranks it in links.",
     },
     workers: {
       type: "integer",
       default: 1,
       min: 1,
+      takesEffect: "restart",
       help: "The number of processes that serve requests. SQLite allows one only.",
     },
     allow_insecure_noauth: {
       type: "boolean",
       default: false,
+      takesEffect: "reload",
       help: "Allow `auth_strategy = noauth2` on an address that other machines can reach. Whoever reaches it is an administrator.",
     },
     max_body_size: {
       type: "integer",
       default: 33554432,
       min: 1,
+      takesEffect: "reload",
       help: "The largest body of `POST /allocations` and `POST /reshaper` in bytes. A reshape of 5,000 providers with 50,000 consumers takes about 20 MB.",
     },
     max_small_body_size: {
       type: "integer",
       default: 262144,
       min: 1,
+      takesEffect: "reload",
       help: "The largest body of any other request in bytes, and of what these two hold about one consumer or provider. A provider with 1,000 traits, or a claim on 1,000 providers, takes less than half of it.",
     },
     max_bodies_size: {
       type: "integer",
       default: 134217728,
       min: 1,
+      takesEffect: "reload",
       help: "How many bytes of bodies a process holds at most, those of all its requests together. More are answered with 503 and `Retry-After`. The bodies that are large leave a quarter of it to the others.",
     },
     request_timeout: {
       type: "integer",
       default: 60,
       min: 0,
+      takesEffect: "restart",
       help: "Seconds that a client may take to send a request, headers and body; 0 is no limit.",
     },
     shutdown_timeout: {
       type: "integer",
       default: 30,
       min: 0,
+      takesEffect: "reload",
       help: "Seconds that requests in flight may take to finish once the service is asked to stop.",
     },
     database_timeout: {
       type: "float",
       default: 30,
       min: 0.1,
+      takesEffect: "restart",
       help: "Seconds that a request may take for all that it needs of the database; then it is answered with 503.",
     },
     max_search_effort: {
       type: "integer",
       default: 100_000_000,
       min: 1000,
+      takesEffect: "restart",
       help: "How many providers one search for allocation candidates may look at, in all combinations that it tries; then it is answered with 503. The default is some ten seconds of a processor, and a hundred times what a million hosts take.",
     },
     change_retention: {
@@ -956,14 +1058,17 @@ export const OPTIONS = {
       default: 604800,
       // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
       min: 600,
+      takesEffect: "restart",
       help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept.",
     },
     tls_cert_file: {
       type: "string",
-      help: "The certificate chain, in PEM, to serve HTTPS with. Not set means HTTP. A changed file is read again.",
+      takesEffect: "reload",
+      help: "The certificate chain, in PEM, to serve HTTPS with. Not set means HTTP; from one to the other takes a restart. A changed file is read again.",
     },
     tls_key_file: {
       type: "string",
+      takesEffect: "reload",
       help: "The key of the certificate, in PEM. By default it is looked for in `tls_cert_file`.",
     },
   },

@@ -1,6 +1,8 @@
+import { OperatorError } from "../config/operator-error.ts";
+
 /** Failures of the database that the code above it reacts to. No driver's error type leaves `db`. */
 
-/** Any of the failures below. */
+/** A failure that is a defect of the program where nobody reacts to it. */
 abstract class DatabaseError extends Error {
   override get name(): string {
     return this.constructor.name;
@@ -28,16 +30,16 @@ export class ReferenceViolation extends DatabaseError {}
 export class UnstorableValue extends DatabaseError {}
 
 /** The database user may not do what was tried; says what. */
-export class PermissionDenied extends DatabaseError {}
+export class PermissionDenied extends OperatorError {}
 
 /** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
-export class TransactionConflict extends DatabaseError {}
+export class TransactionConflict extends OperatorError {}
 
 /** The connection broke before the commit, so nothing was written. */
 export class ConnectionLost extends TransactionConflict {}
 
 /** The database cannot be reached or does not take part: the request gets a 503. */
-export class DatabaseUnavailable extends DatabaseError {}
+export class DatabaseUnavailable extends OperatorError {}
 
 /**
  * No session can be had until somebody changes what is configured, here or on the server: a start does
@@ -58,4 +60,4 @@ export class DatabaseBusy extends DatabaseUnavailable {}
 export class CommitOutcomeUnknown extends DatabaseUnavailable {}
 
 /** The database's schema is not one that this program can work with; says what to do. */
-export class SchemaMismatch extends DatabaseError {}
+export class SchemaMismatch extends OperatorError {}

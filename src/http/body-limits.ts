@@ -18,14 +18,18 @@ export interface BodyLimits {
 const WINDOW_MS = 10_000;
 const BYTES_PER_WINDOW = 10 * 1024;
 
-export function bodyLimitsOf({ stowage }: Config): BodyLimits {
-  const { maxBodySize, maxSmallBodySize, requestTimeout } = stowage;
+/** @param requestTimeout that of the start, as the sockets have it */
+export function bodyLimitsOf(config: Config, requestTimeout: number): BodyLimits {
   return {
-    small: Math.min(maxSmallBodySize, maxBodySize),
-    largest: maxBodySize,
+    ...bodySizesOf(config),
     bytesPerWindow: BYTES_PER_WINDOW,
     windowMs: requestTimeout > 0 ? Math.min(WINDOW_MS, requestTimeout * 1000) : WINDOW_MS,
   };
+}
+
+export function bodySizesOf({ stowage }: Config): Pick<BodyLimits, "small" | "largest"> {
+  const { maxBodySize, maxSmallBodySize } = stowage;
+  return { small: Math.min(maxSmallBodySize, maxBodySize), largest: maxBodySize };
 }
 
 /** Of the budget, large bodies leave this much to the small ones, which are the daily business. */

@@ -3,7 +3,9 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { connect, type AddressInfo } from "node:net";
 import type { Config } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 import type { Logger } from "../observability/logger.ts";
+import { CannotListen, type ListeningPlace } from "./cannot-listen.ts";
 import {
   CertificateKeeper,
   readCertificate,
@@ -12,11 +14,7 @@ import {
 } from "./certificate.ts";
 import { shutDown, type ShutdownOutcome } from "./shutdown.ts";
 
-/** Where to listen: an address, a Unix socket, or a socket that was opened by who started us. */
-export type ListeningPlace =
-  | { readonly host: string; readonly port: number }
-  | { readonly path: string }
-  | { readonly fd: number };
+export type { ListeningPlace };
 
 /** Where the configuration says. */
 export function configuredPlace({ stowage }: Config): ListeningPlace {
@@ -79,7 +77,10 @@ export class ListeningSockets {
    * @throws ConfigError when it cannot be used; then the one before stays
    */
   reloadCertificate(options: CertificateOptions): void {
-    this.#keeper?.reload(options);
+    if (this.#keeper) this.#keeper.reload(options);
+    else if (readCertificate(options)) {
+      throw new ConfigError("[stowage] tls_cert_file: HTTPS cannot begin without a restart");
+    }
   }
 
   /** Takes no new connections, lets the requests in flight finish, and cuts off what is late. */
@@ -130,9 +131,9 @@ async function listen(
   // The socket is made within the call, unless this is a worker: then its first process makes it.
   const umask = "path" in place ? process.umask(SOCKET_UMASK) : undefined;
   const listening = new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error) => reject(new CannotListen(place, error)));
     server.listen(place, () => {
-      server.off("error", reject);
+      server.removeAllListeners("error");
       // At once: clients that wait already would be let in with the next turn of the event loop.
       resolve(allow());
     });
@@ -148,7 +149,12 @@ async function listen(
 export async function removeDeadSocket(place: ListeningPlace): Promise<void> {
   if (!("path" in place)) return;
   const file = await lstat(place.path).catch(() => undefined);
-  if (file?.isSocket() && (await isDead(place.path))) await unlink(place.path);
+  if (!file?.isSocket() || !(await isDead(place.path))) return;
+  try {
+    await unlink(place.path);
+  } catch (error) {
+    throw new CannotListen(place, error);
+  }
 }
 
 function isDead(path: string): Promise<boolean> {

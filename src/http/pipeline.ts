@@ -13,7 +13,7 @@ import { acceptableOffers } from "./accept.ts";
 import { finish, type Answer } from "./answer.ts";
 import { HttpApiRequest } from "./api-request.ts";
 import { checkBodyHeaders, ClientGone, mediaTypeOf } from "./body.ts";
-import { bodyLimitsOf } from "./body-limits.ts";
+import { bodySizesOf } from "./body-limits.ts";
 import { renderChallenge } from "./challenge.ts";
 import { withCors } from "./cors.ts";
 import { renderError } from "./error-body.ts";
@@ -97,7 +97,7 @@ export class Pipeline {
     const { parameters, ...match } = this.#findPath(exchange);
     const route = findRoute(match, exchange, microversion);
     checkMediaTypes(route, exchange);
-    const { small, largest } = bodyLimitsOf(this.#parts.config);
+    const { small, largest } = bodySizesOf(this.#parts.config);
     const readBody = () => source.readBody(route.takesMuch ? largest : small);
     const request = this.#makeRequest({ exchange, microversion, parameters, readBody, source });
     return finish(await route.handler(request), exchange);
@@ -137,7 +137,7 @@ export class Pipeline {
 
   #makeContext(exchange: Exchange): RequestContext {
     const { requestId, globalRequestId, credentials, effort } = exchange;
-    const { config } = this.#parts;
+    const { config, service } = this.#parts;
     return {
       requestId,
       globalRequestId,
@@ -146,7 +146,8 @@ export class Pipeline {
       roles: credentials?.roles ?? [],
       config,
       effort,
-      deadlineMs: performance.now() + config.stowage.databaseTimeout * 1000,
+      // That of the start: the sessions with the database were given their share of it.
+      deadlineMs: performance.now() + service.config.stowage.databaseTimeout * 1000,
     };
   }
 

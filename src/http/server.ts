@@ -107,6 +107,7 @@ class Listener {
   #config: Config;
   #mountPoint: string;
   #limits: BodyLimits;
+  readonly #requestTimeout: number;
   readonly #budget: BodyBudget;
 
   constructor(pipeline: Pipeline, config: Config, logger: Logger) {
@@ -114,7 +115,8 @@ class Listener {
     this.#pipeline = pipeline;
     this.#config = config;
     this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
-    this.#limits = bodyLimitsOf(config);
+    this.#requestTimeout = config.stowage.requestTimeout;
+    this.#limits = bodyLimitsOf(config, this.#requestTimeout);
     this.#budget = new BodyBudget(config.stowage.maxBodiesSize);
   }
 
@@ -126,7 +128,7 @@ class Listener {
     this.#pipeline = pipeline;
     this.#config = config;
     this.#mountPoint = mountPointOf(config.stowage.pathPrefix);
-    this.#limits = bodyLimitsOf(config);
+    this.#limits = bodyLimitsOf(config, this.#requestTimeout);
     this.#budget.maxBytes = config.stowage.maxBodiesSize;
   }
 

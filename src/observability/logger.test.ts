@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { createLogger, printable } from "./logger.ts";
+import { createLogger, Log, printable } from "./logger.ts";
 
 const OPTIONS = {
   debug: false,
@@ -106,7 +106,7 @@ test("lines are appended to a file, which may be relative to log_dir", async () 
   const logDir = mkdtempSync(join(tmpdir(), "stowage-log-"));
   onTestFinished(() => rmSync(logDir, { recursive: true }));
   for (const text of ["first", "second"]) {
-    createLogger({ ...OPTIONS, logDir, logFile: "stowage.log" }).info(text);
+    new Log({ ...OPTIONS, logDir, logFile: "stowage.log" }).logger.info(text);
     await vi.waitFor(() => {
       expect(readFileSync(join(logDir, "stowage.log"), "utf8")).toContain(text);
     });
@@ -120,7 +120,7 @@ test.each([false, true])(
   async (useJson) => {
     const logDir = mkdtempSync(join(tmpdir(), "stowage-log-"));
     onTestFinished(() => rmSync(logDir, { recursive: true }));
-    createLogger({ ...OPTIONS, useJson, logDir, logFile: "x.log", useStderr: true }).info("both");
+    new Log({ ...OPTIONS, useJson, logDir, logFile: "x.log", useStderr: true }).logger.info("both");
     await vi.waitFor(() => expect(readFileSync(join(logDir, "x.log"), "utf8")).toContain("both"));
   },
 );

@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
-import { destination, pino, type DestinationStream, type Logger } from "pino";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino, type DestinationStream, type Logger } from "pino";
 
 import type { Config } from "../config/config.ts";
 import { maskUserInfo } from "../config/user-info.ts";
+import { LogFile, LogFileError, type LogFileHooks } from "./log-file.ts";
 
 export type { Logger } from "pino";
 
@@ -14,7 +16,15 @@ export interface LoggedRequest {
   readonly projectId?: string | undefined;
 }
 
-type LogOptions = Pick<Config["default"], "debug" | "useJson" | "useStderr" | "logFile" | "logDir">;
+export type LogOptions = Pick<
+  Config["default"],
+  "debug" | "useJson" | "useStderr" | "logFile" | "logDir"
+>;
+
+/** Where lines go, many at once. */
+interface LineDestination {
+  write(lines: string): void;
+}
 
 /**
  * A logger that writes the lines which operators' tools know from oslo.log, or JSON objects:
@@ -24,19 +34,18 @@ type LogOptions = Pick<Config["default"], "debug" | "useJson" | "useStderr" | "l
  * The facts given with a line may hold a {@link LoggedRequest}, the `component` that the line is
  * from, and an error as `err`.
  */
-export function createLogger(options: LogOptions, stream = openLog(options)): Logger {
-  const level = options.debug ? "debug" : "info";
-  return options.useJson
-    ? pino(
-        {
-          level,
-          base: { pid: process.pid },
-          timestamp: pino.stdTimeFunctions.isoTime,
-          serializers: { err: describeError },
-        },
-        stream,
-      )
-    : pino({ level }, new LineStream(stream));
+export function createLogger(
+  { debug, useJson }: Pick<LogOptions, "debug" | "useJson">,
+  destination: LineDestination,
+): Logger {
+  return makeLogger({ debug }, new LineStream(destination, useJson));
+}
+
+function makeLogger({ debug }: Pick<LogOptions, "debug">, stream: DestinationStream): Logger {
+  const timestamp = pino.stdTimeFunctions.isoTime;
+  const serializers = { err: describeError };
+  const base = { pid: process.pid };
+  return pino({ level: levelFor(debug), base, timestamp, serializers }, stream);
 }
 
 /** Drivers hang on their errors what they know, such as the URL that was wrong: it is left out. */
@@ -46,49 +55,179 @@ function describeError(error: unknown): object {
   return { type, code, message: maskUserInfo(message), stack: maskUserInfo(stack) };
 }
 
+function levelFor(debug: boolean): string {
+  return debug ? "debug" : "info";
+}
+
+/** How long the process waits at its end for lines that are being written. */
+const END_LIMIT_MS = 1000;
+
 /**
- * Standard error, or the file, or both. Written without waiting: a line may be lost if the process
- * is killed, and a request never waits for the disk.
+ * The log of the process: to standard error, or the file, or both. Nobody waits for it: a line may be
+ * lost if the process is killed, or if there is no room for it.
  */
-function openLog({ useStderr, logFile, logDir }: LogOptions): DestinationStream {
-  const streams: DestinationStream[] = [];
-  if (logFile !== undefined) {
-    const file = destination({
-      dest: resolve(logDir ?? "", logFile),
-      append: true,
-      sync: false,
-      mode: 0o640,
+export class Log {
+  readonly logger: Logger;
+  readonly #buffer: TurnBuffer;
+  readonly #stream: LineStream;
+  /** By path; the empty one is standard error, which stays open. */
+  #files: ReadonlyMap<string, LogFile>;
+
+  /**
+   * @param isLenient whether lines go to standard error where the file cannot be opened, until
+   *   `reopen` finds it
+   * @throws LogFileError
+   */
+  constructor(options: LogOptions, { isLenient = false } = {}) {
+    this.#files = new Map();
+    this.#buffer = new TurnBuffer();
+    this.#stream = new LineStream(this.#buffer, options.useJson);
+    this.logger = makeLogger(options, this.#stream);
+    this.#useFiles(this.#openFiles(options, isLenient));
+    process.on("exit", () => {
+      this.#buffer.flush();
+      for (const file of this.#files.values()) file.flush();
     });
-    // logrotate has moved the file away, and the service manager passes the signal on.
-    process.on("SIGHUP", () => file.reopen());
-    streams.push(file);
   }
-  if (useStderr || logFile === undefined) streams.push(destination({ dest: 2, sync: false }));
-  const log = new TurnBuffer(streams);
-  // Before the destinations write what they hold themselves.
-  process.prependListener("exit", () => log.flush());
-  return log;
+
+  /**
+   * Opens the file by its name anew: logrotate has moved the other one away. Where that cannot be done,
+   * it says so and goes on as before; the next call tries again.
+   */
+  reopen(): void {
+    // What was said before belongs into the file from before.
+    this.#buffer.flush();
+    for (const file of this.#files.values()) {
+      try {
+        file.reopen();
+      } catch (error) {
+        if (!(error instanceof LogFileError)) throw error;
+        this.#warnOfFile(
+          `${error.message}; until the next SIGHUP, lines go where they went before`,
+        );
+      }
+    }
+  }
+
+  /**
+   * Makes ready to go on by other options.
+   *
+   * @throws LogFileError a file that was not open yet cannot be opened
+   */
+  prepare(options: LogOptions): PreparedLog {
+    const files = this.#openFiles(options, false);
+    return {
+      use: () => {
+        this.#useFiles(files);
+        this.#stream.useJson = options.useJson;
+        this.logger.level = levelFor(options.debug);
+      },
+      discard: () => closeAllBut(this.#files, files),
+    };
+  }
+
+  /**
+   * Writes what is left, within a limit of time, as the process is about to end. Where a slow terminal
+   * or disk keeps a write from finishing, the process would not end by itself: it is killed.
+   */
+  async end(): Promise<void> {
+    this.#buffer.flush();
+    const isWriting = () => this.#files.values().some((file) => file.isWriting);
+    for (const limitMs = performance.now() + END_LIMIT_MS; isWriting(); await sleep(5)) {
+      if (performance.now() > limitMs) process.kill(process.pid, "SIGKILL");
+    }
+  }
+
+  #useFiles(files: ReadonlyMap<string, LogFile>): void {
+    const former = this.#files;
+    this.#files = files;
+    this.#buffer.writeTo([...files.values()]);
+    closeAllBut(files, former);
+  }
+
+  /** Those that are open already stay open. */
+  #openFiles({ logFile, logDir, useStderr }: LogOptions, isLenient: boolean) {
+    const files = new Map<string, LogFile>();
+    const open = (path: string, make: () => LogFile) =>
+      files.set(path, this.#files.get(path) ?? make());
+    if (logFile !== undefined) {
+      const path = resolve(logDir ?? "", logFile);
+      open(path, () => this.#openFile(path, isLenient));
+    }
+    if (useStderr || logFile === undefined) {
+      open("", () => LogFile.standardError(this.#hooksOf("standard error")));
+    }
+    return files;
+  }
+
+  #openFile(path: string, isLenient: boolean): LogFile {
+    const hooks = this.#hooksOf(path);
+    try {
+      return LogFile.open(path, hooks);
+    } catch (error) {
+      if (!isLenient || !(error instanceof LogFileError)) throw error;
+      this.logger.warn(`${error.message}; until the next SIGHUP, lines go to standard error`);
+      return LogFile.standardError(hooks, path);
+    }
+  }
+
+  #hooksOf(name: string): LogFileHooks {
+    return {
+      onFull: (reason) => {
+        if (name !== "standard error") complain(`the log cannot be written: ${reason}`);
+      },
+      onRoom: (count, reason) =>
+        this.logger.warn(`${count} lines of the log to ${name} were lost: ${reason}`),
+    };
+  }
+
+  /** Also on standard error, as nobody may look at the file any more. */
+  #warnOfFile(text: string): void {
+    this.logger.warn(text);
+    if (!this.#files.has("")) complain(text);
+  }
+}
+
+/** What nobody would find in a log that cannot be written. */
+function complain(text: string): void {
+  // oxlint-disable-next-line eslint/no-console -- it is about the log itself; the console ignores failures
+  console.error(`stowage: ${text}`);
+}
+
+/** Options whose files are open; to be taken up or given up. */
+export interface PreparedLog {
+  use(): void;
+  discard(): void;
+}
+
+function closeAllBut(
+  kept: ReadonlyMap<string, LogFile>,
+  files: ReadonlyMap<string, LogFile>,
+): void {
+  for (const [path, file] of files) if (kept.get(path) !== file) file.close();
 }
 
 /** Writes the lines of one turn of the event loop together, with one call of the system for all. */
-class TurnBuffer implements DestinationStream {
-  readonly #streams: readonly DestinationStream[];
+class TurnBuffer implements LineDestination {
+  #destinations: readonly LineDestination[] = [];
   #lines = "";
-
-  constructor(streams: readonly DestinationStream[]) {
-    this.#streams = streams;
-  }
 
   write(line: string): void {
     if (this.#lines === "") setImmediate(() => this.flush());
     this.#lines += line;
   }
 
+  /** From now on; what was written before goes where it was to go, if that was known. */
+  writeTo(destinations: readonly LineDestination[]): void {
+    if (this.#destinations.length > 0) this.flush();
+    this.#destinations = destinations;
+  }
+
   flush(): void {
     const lines = this.#lines;
     if (lines === "") return;
     this.#lines = "";
-    for (const stream of this.#streams) stream.write(lines);
+    for (const destination of this.#destinations) destination.write(lines);
   }
 }
 
@@ -100,13 +239,20 @@ class LineStream implements DestinationStream {
   lastLevel = 0;
   lastMsg: string | undefined;
   lastObj: (LoggedRequest & { component?: string; err?: unknown }) | undefined;
-  readonly #stream: DestinationStream;
+  /** Whether the objects are written as they are. */
+  useJson: boolean;
+  readonly #destination: LineDestination;
 
-  constructor(stream: DestinationStream) {
-    this.#stream = stream;
+  constructor(destination: LineDestination, useJson: boolean) {
+    this.#destination = destination;
+    this.useJson = useJson;
   }
 
-  write(): void {
+  write(json: string): void {
+    this.#destination.write(this.useJson ? json : this.#text());
+  }
+
+  #text(): string {
     const facts = this.lastObj ?? {};
     const name = facts.component === undefined ? "stowage" : `stowage.${facts.component}`;
     const level = LEVELS[this.lastLevel] ?? "INFO";
@@ -116,7 +262,7 @@ class LineStream implements DestinationStream {
         ? maskUserInfo(facts.err.stack ?? facts.err.message).split("\n")
         : [];
     const lines = [oneLine(this.lastMsg ?? ""), ...trace.map(printable)];
-    this.#stream.write(lines.map((line) => `${prefix} ${line}\n`).join(""));
+    return lines.map((line) => `${prefix} ${line}\n`).join("");
   }
 }
 

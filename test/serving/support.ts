@@ -59,16 +59,18 @@ export interface ServeOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Run by the shell right before the service, which takes its place: the same process id. */
   readonly before?: string;
+  /** A program that becomes the service, with what it needs to do so. */
+  readonly through?: string;
   /** From descriptor 3 on. */
   readonly descriptors?: readonly number[];
 }
 
 export function serve({ folder }: Pick<Place, "folder">, options: ServeOptions = {}): Served {
-  const { args = [], env = {}, before = ":", descriptors = [] } = options;
+  const { args = [], env = {}, before = ":", through = "", descriptors = [] } = options;
   const stdio: StdioOptions = ["ignore", "pipe", "pipe", ...descriptors];
   const child = spawn(
     "/bin/sh",
-    ["-c", `${before}; exec "$0" serve "$@"`, join(ROOT, "bin", "stowage"), ...args],
+    ["-c", `${before}; exec ${through} "$0" serve "$@"`, join(ROOT, "bin", "stowage"), ...args],
     {
       stdio,
       env: { ...cleanEnvironment(folder), ...env },

@@ -4,10 +4,11 @@ import { createServer, type AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { SERVER_ENGINES } from "../db/server-engines.ts";
+import { freePort } from "../support/free-ports.ts";
 import { askAt, beginRequest, makePlace, serve, until, type Served } from "./support.ts";
 
 // Each of them starts several processes.
-const PATIENCE = { timeout: 60_000 };
+const PATIENCE = { timeout: 240_000 };
 
 describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
   async function makeWorkersPlace() {
@@ -119,6 +120,52 @@ describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
       expect.stringContaining("EADDRINUSE"),
       expect.stringMatching(/stays as it was: a worker ended before it served \(exit code 1\)$/),
     ]);
+  });
+
+  test("all stay, or all are replaced, where one of the successors cannot serve", async () => {
+    const place = await makeWorkersPlace();
+    await place.configure(3, { path_prefix: "/one" });
+    const served = serve(place);
+    const { origin: url } = new URL(await served.url());
+    const before = pidsOf(served);
+    await place.configure(3, { path_prefix: "/two" });
+    served.process.kill("SIGHUP");
+    // The first successor serves, and the second one is killed before it does.
+    await until(() => pidsOf(served).length === 5);
+    const [, second] = pidsOf(served).filter((pid) => !before.includes(pid));
+    process.kill(second!, "SIGKILL");
+    await until(() => served.errors.some((line) => line.includes("stays as it was")));
+    await until(() => pidsOf(served).length === 3);
+    expect(pidsOf(served)).toEqual(before);
+    expect(served.errors.join("\n")).toMatch(/ WARNING .* 1 workers .* are stopped again/);
+    expect((await askAt(`${url}/two/resource_providers`)).status).toBe(404);
+
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("read again; changed:")));
+    await until(() => pidsOf(served).length === 3);
+    expect(pidsOf(served).filter((pid) => before.includes(pid))).toEqual([]);
+    expect((await askAt(`${url}/two/resource_providers`)).status).toBe(200);
+  });
+
+  test("finish their requests where SIGTERM comes while others are still being started", async () => {
+    const place = await makeWorkersPlace();
+    const port = await freePort();
+    await place.configure(3, { port });
+    const served = serve(place);
+    // The rest is started once the first one serves.
+    await until(() => pidsOf(served).length === 3);
+    const [, ...rest] = pidsOf(served);
+    for (const pid of rest) process.kill(pid, "SIGSTOP");
+    onTestFinished(() => {
+      for (const pid of pidsOf(served)) process.kill(pid, "SIGKILL");
+    });
+    const request = await beginRequest(`http://127.0.0.1:${port}`);
+    served.process.kill("SIGHUP");
+    await until(() => served.errors.some((line) => line.includes("when the start is over")));
+    served.process.kill("SIGTERM");
+    for (const pid of rest) process.kill(pid, "SIGCONT");
+    expect(await request.finish()).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await served.ended).toEqual([0, null]);
   });
 
   test("are not started where the first one finds out that they cannot serve", async () => {

@@ -5,7 +5,7 @@ import type { LoadedConfig } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
 import { checkHasSchema } from "../../db/migrations/migrate.ts";
 import { countIncompleteConsumers, hasMissingRootProviderIds } from "../../db/online-migrations.ts";
-import { isForOperator } from "../for-operator.ts";
+import { isForOperator } from "../../config/operator-error.ts";
 import { withDatabase } from "../open-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";

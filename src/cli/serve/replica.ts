@@ -2,6 +2,7 @@ import { ROUTES } from "../../api/placement/routes.ts";
 import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { parseConnectionUrl } from "../../config/connection-url.ts";
+import type { Option } from "../../config/options.ts";
 import { SqliteLock } from "../../db/adapters/sqlite-lock.ts";
 import type { ListeningPlace } from "../../http/listen.ts";
 import { startServer, type RunningServer } from "../../http/server.ts";
@@ -10,7 +11,6 @@ import type { Logger } from "../../observability/logger.ts";
 import { keepHouse } from "../../operations/housekeeping.ts";
 import { openService } from "../../operations/open-service.ts";
 import type { Service } from "../../operations/service.ts";
-import { isReadAtStart } from "./changed-options.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import type { Reloadable } from "./reload.ts";
 
@@ -44,6 +44,7 @@ export class Replica implements Reloadable {
    * Starts to serve.
    *
    * @param places where to listen; where the configuration says if there are none
+   * @param beforeServing is called right before the first request can come
    * @throws ConfigError, PolicyFileError, SchemaMismatch, DatabaseUnavailable, or what the system
    * says of the address
    */
@@ -51,10 +52,11 @@ export class Replica implements Reloadable {
     loaded: LoadedConfig,
     places: readonly ListeningPlace[],
     logger: Logger,
+    beforeServing: () => void,
   ): Promise<Replica> {
     const lock = lockDatabaseFile(loaded.config);
     try {
-      return await Replica.#startOn(lock, loaded, places, logger);
+      return await Replica.#startOn(lock, loaded, places, logger, beforeServing);
     } catch (error) {
       lock?.release();
       throw error;
@@ -66,6 +68,7 @@ export class Replica implements Reloadable {
     loaded: LoadedConfig,
     places: readonly ListeningPlace[],
     logger: Logger,
+    beforeServing: () => void,
   ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
@@ -77,6 +80,7 @@ export class Replica implements Reloadable {
     });
     try {
       const parts = { config, service, routes: ROUTES, policy, logger, metrics };
+      beforeServing();
       const server = await startServer({
         ...parts,
         ...(places.length > 0 && { places }),
@@ -106,8 +110,11 @@ export class Replica implements Reloadable {
     this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;
   }
 
-  isReadAtStart(label: string): boolean {
-    return isReadAtStart(label);
+  /** There is one process, whose log has been seen to. */
+  reopenLogs(): void {}
+
+  isReadAtStart({ definition: { takesEffect } }: Option): boolean {
+    return takesEffect === "restart";
   }
 
   /** Finishes the requests in flight and lets go of the database. Ends the process if that hangs. */

@@ -8,17 +8,18 @@ import {
   type ListeningPlace,
 } from "../../http/listen.ts";
 import { mountPointOf } from "../../http/request-target.ts";
-import { createLogger, type Logger } from "../../observability/logger.ts";
+import { Log } from "../../observability/logger.ts";
 import { describeOptions } from "./logged-options.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import { oneAtATime, Reloader } from "./reload.ts";
 import { Replica } from "./replica.ts";
 import { describeRisks } from "./risks.ts";
-import { Signals } from "./signals.ts";
+import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
-import { announceToPrimary, configFromPrimary, checkDatabase, Workers } from "./workers.ts";
+import { announceToPrimary, checkDatabase, configFromPrimary, Workers } from "./workers.ts";
 
 export interface ServeRequest {
+  readonly signals: Signals;
   /** Reads the configuration: at start, and again on SIGHUP. */
   readonly load: () => LoadedConfig;
   readonly environment: NodeJS.ProcessEnv;
@@ -35,15 +36,16 @@ export interface ServeRequest {
  * @returns the exit code
  */
 export async function serve(request: ServeRequest): Promise<number> {
-  const signals = new Signals();
+  const { signals } = request;
   const places = handedOverSockets(request.environment);
   const loaded = cluster.isPrimary ? await prepare(request, places) : await configFromPrimary();
-  const logger = createLogger(loaded.config.default);
-  signals.onOther = (signal) =>
-    logger.warn(`${signal} does nothing; SIGHUP opens the log anew and reads the configuration`);
-  return cluster.isPrimary
-    ? servePublicly(request, { loaded, places, logger, signals })
-    : serveAsWorker({ loaded, places, logger, signals });
+  // A worker that dies has to be replaced whatever has become of the log since the start.
+  const log = new Log(loaded.config.default, { isLenient: cluster.isWorker });
+  signals.useLog(log);
+  const beginning = { loaded, places, log, signals };
+  await (cluster.isPrimary ? servePublicly(request, beginning) : serveAsWorker(beginning));
+  await log.end();
+  return 0;
 }
 
 /** Reads and checks the configuration, and clears the way for it. */
@@ -66,13 +68,14 @@ interface Beginning {
   readonly loaded: LoadedConfig;
   /** Handed over by systemd; where the configuration says if there are none. */
   readonly places: readonly ListeningPlace[];
-  readonly logger: Logger;
+  readonly log: Log;
   readonly signals: Signals;
 }
 
 /** In one process, or at the head of several. */
-async function servePublicly(request: ServeRequest, beginning: Beginning): Promise<number> {
-  const { loaded, places, logger, signals } = beginning;
+async function servePublicly(request: ServeRequest, beginning: Beginning): Promise<void> {
+  const { loaded, log, signals } = beginning;
+  const { logger } = log;
   const { config } = loaded;
   for (const warning of loaded.warnings) logger.warn(warning);
   if (config.default.logOptions) for (const line of describeOptions(config)) logger.debug(line);
@@ -80,35 +83,63 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
   if (config.stowage.workers > 1 && config.stowage.unixSocket !== undefined) {
     process.umask(SOCKET_UMASK);
   }
-  const service =
-    config.stowage.workers > 1
-      ? await Workers.start(loaded, places, logger)
-      : await Replica.start(loaded, places, logger);
-  request.output.write(greeting(loaded, service.url));
+  const service = await (config.stowage.workers > 1
+    ? startWorkers(beginning)
+    : startReplica(beginning));
   const manager = new ServiceManager(request.environment, logger);
+  if (!signals.isStopping) {
+    request.output.write(greeting(loaded, service.url));
+    followHangUps(request, beginning, service, manager);
+  }
+  await signals.stopped;
+  manager.stopping();
+  await service.stop();
+}
+
+/** Says when the service is ready, and reloads it on SIGHUP. */
+function followHangUps(
+  request: ServeRequest,
+  { loaded: { config }, places, log, signals }: Beginning,
+  service: Workers | Replica,
+  manager: ServiceManager,
+): void {
   const status = `Serving on ${service.url}`;
-  manager.ready(status);
-  const reloader = new Reloader(config, () => prepare(request, places), service, logger);
-  const reload = oneAtATime(async () => {
+  const reloader = new Reloader(config, () => prepare(request, places), service, log);
+  const reload = async () => {
     manager.reloading();
     await reloader.reload();
     manager.ready(status);
-  });
-  await signals.untilStopped(reload);
-  manager.stopping();
-  await service.stop();
-  return 0;
+  };
+  manager.ready(status);
+  signals.onHangUp(
+    oneAtATime(reload, () =>
+      log.logger.info("SIGHUP: the configuration is read once more after it was read"),
+    ),
+  );
+}
+
+function startReplica({ loaded, places, log, signals }: Beginning): Promise<Replica> {
+  return Replica.start(loaded, places, log.logger, () => signals.beginToServe());
+}
+
+/** When all of them serve, or when it is time to stop: the first may be busy with requests by then. */
+async function startWorkers({ loaded, places, log, signals }: Beginning): Promise<Workers> {
+  const workers = new Workers(loaded, places.length > 0, log.logger);
+  signals.beginToServe();
+  await Promise.race([workers.start(), signals.stopped]);
+  return workers;
 }
 
 /** For the first process, which restarts, replaces and stops this one. */
-async function serveAsWorker({ loaded, places, logger, signals }: Beginning): Promise<number> {
-  const replica = await Replica.start(loaded, places, logger);
+async function serveAsWorker(beginning: Beginning): Promise<void> {
+  const { log, signals } = beginning;
+  const replica = await startReplica(beginning);
+  signals.onHangUp(() => log.reopen());
   announceToPrimary(replica.url);
-  await signals.untilStopped();
+  await signals.stopped;
   await replica.stop();
   // As long as it listens to the first process, it does not end.
   cluster.worker?.disconnect();
-  return 0;
 }
 
 function greeting(loaded: LoadedConfig, url: string): string {

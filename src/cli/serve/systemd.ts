@@ -19,6 +19,9 @@ export function handedOverSockets(environment: Environment): ListeningPlace[] {
   return Array.from({ length: count }, (_, at) => ({ fd: FIRST_DESCRIPTOR + at }));
 }
 
+/** A manager that does not take the message must not keep the service from ending. */
+const NOTIFY_TIMEOUT_MS = 5000;
+
 /**
  * Tells systemd how the service is doing (`Type=notify`, sd_notify(3)). Node cannot send to its
  * socket, a datagram socket in the file system, so `systemd-notify` does, which comes with systemd:
@@ -59,12 +62,18 @@ export class ServiceManager {
       const child = spawn("systemd-notify", assignments, {
         stdio: "ignore",
         env: this.#environment,
+        timeout: NOTIFY_TIMEOUT_MS,
       });
-      child.once("exit", () => resolve());
-      child.once("error", ({ message }) => {
-        this.#logger.warn(`systemd was not told ${assignments[0]}: ${message}`);
+      const finish = (failure?: string) => {
+        if (failure) this.#logger.warn(`systemd was not told ${assignments[0]}: ${failure}`);
         resolve();
+      };
+      child.once("exit", (code, signal) => {
+        finish(
+          code === 0 ? undefined : `systemd-notify ended with ${signal ?? `exit code ${code}`}`,
+        );
       });
+      child.once("error", ({ message }) => finish(message));
     });
   }
 }

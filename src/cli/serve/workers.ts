@@ -3,7 +3,6 @@ import { once } from "node:events";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { ConfigError } from "../../config/config-error.ts";
 import { parseConnectionUrl } from "../../config/connection-url.ts";
-import type { ListeningPlace } from "../../http/listen.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
 import { describeEnd, WorkerEnded } from "./worker-ended.ts";
@@ -51,15 +50,17 @@ interface Announcement {
  * again.
  */
 export class Workers implements Reloadable {
-  readonly #seats: Seat[] = [];
+  #seats: readonly Seat[] = [];
   readonly #hasInheritedSockets: boolean;
   readonly #logger: Logger;
+  readonly #loaded: LoadedConfig;
   #shutdownTimeout: number;
   #url = "";
   #isStopping = false;
 
-  private constructor({ config }: LoadedConfig, hasInheritedSockets: boolean, logger: Logger) {
-    this.#shutdownTimeout = config.stowage.shutdownTimeout;
+  constructor(loaded: LoadedConfig, hasInheritedSockets: boolean, logger: Logger) {
+    this.#loaded = loaded;
+    this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;
     this.#hasInheritedSockets = hasInheritedSockets;
     this.#logger = logger;
   }
@@ -70,17 +71,14 @@ export class Workers implements Reloadable {
    *
    * @throws WorkerEnded when it does not get to serving
    */
-  static async start(
-    loaded: LoadedConfig,
-    places: readonly ListeningPlace[],
-    logger: Logger,
-  ): Promise<Workers> {
-    const workers = new Workers(loaded, places.length > 0, logger);
-    workers.#url = await workers.#addSeat(loaded).fill();
-    const { workers: count } = loaded.config.stowage;
-    const others = Array.from({ length: count - 1 }, () => workers.#addSeat(loaded));
+  async start(): Promise<void> {
+    const [first, ...others] = this.#makeSeats(this.#loaded.config.stowage.workers, this.#loaded);
+    if (!first) return;
+    this.#seats = [first];
+    this.#url = await first.fill();
+    if (this.#isStopping) return;
+    this.#seats = [first, ...others];
     await Promise.all(others.map((seat) => seat.fillSoonerOrLater()));
-    return workers;
   }
 
   get url(): string {
@@ -88,20 +86,39 @@ export class Workers implements Reloadable {
   }
 
   /**
-   * Replaces the workers one after the other, each when its successor serves, so that there are
-   * never fewer.
+   * Starts a successor for each worker. When all of them serve, the workers from before finish what they
+   * have in flight and end; so there are never fewer, and none with another configuration than the rest.
    *
-   * @throws WorkerEnded when a successor does not get to serving: the others stay as they are
+   * @throws WorkerEnded when a successor does not get to serving: all stay as they are
    */
   async reload(loaded: LoadedConfig): Promise<void> {
     const { workers, shutdownTimeout } = loaded.config.stowage;
-    this.#shutdownTimeout = shutdownTimeout;
-    for (const seat of this.#seats.slice(0, workers)) await seat.replace(loaded, this.#limitMs);
-    while (this.#seats.length < workers && !this.#isStopping) {
-      await this.#addSeat(loaded).fill();
+    const limitMs = this.#limitMs;
+    const kept = this.#seats.slice(0, workers);
+    const added = this.#makeSeats(workers - kept.length, loaded);
+    const surplus = this.#seats.slice(workers);
+    this.#seats = [...kept, ...added, ...surplus];
+    try {
+      // One after the other: to build a read model takes a core for itself.
+      for (const seat of [...kept, ...added]) await seat.prepare(loaded, limitMs);
+      for (const seat of [...kept, ...added]) seat.checkSuccessor();
+    } catch (error) {
+      this.#seats = [...kept, ...surplus];
+      await this.#giveUpSuccessors(kept, added, limitMs);
+      throw error;
     }
-    const surplus = this.#seats.splice(workers);
-    await Promise.all(surplus.map((seat) => seat.close(this.#limitMs)));
+    this.#seats = [...kept, ...added];
+    this.#shutdownTimeout = shutdownTimeout;
+    const former = this.#seats.map((seat) => seat.takeSuccessor(loaded));
+    this.#logger.info(`${workers} workers serve with the configuration that was read`);
+    await Promise.all([
+      ...former.map((worker) => worker && retire(worker, limitMs)),
+      ...surplus.map((seat) => seat.close(limitMs)),
+    ]);
+  }
+
+  reopenLogs(): void {
+    for (const seat of this.#seats) seat.reopenLog();
   }
 
   /** New workers read everything. */
@@ -115,14 +132,34 @@ export class Workers implements Reloadable {
     await Promise.all(this.#seats.map((seat) => seat.close(this.#limitMs)));
   }
 
+  async #giveUpSuccessors(
+    kept: readonly Seat[],
+    added: readonly Seat[],
+    limitMs: number,
+  ): Promise<void> {
+    if (this.#isStopping) return;
+    const count = [...kept, ...added].filter((seat) => seat.hasSuccessor).length;
+    if (count > 0) {
+      this.#logger.warn(
+        `${count} workers that serve with the configuration that was read are stopped again: ` +
+          "all workers have the same one",
+      );
+    }
+    await Promise.all([
+      ...kept.map((seat) => seat.giveUpSuccessor(limitMs)),
+      ...added.map((seat) => seat.close(limitMs)),
+    ]);
+  }
+
   get #limitMs(): number {
     return this.#shutdownTimeout * 1000 + CLOSING_MS;
   }
 
-  #addSeat(loaded: LoadedConfig): Seat {
-    const seat = new Seat(loaded, this.#logger, () => this.#checkSockets());
-    this.#seats.push(seat);
-    return seat;
+  #makeSeats(count: number, loaded: LoadedConfig): Seat[] {
+    return Array.from(
+      { length: Math.max(count, 0) },
+      () => new Seat(loaded, this.#logger, () => this.#checkSockets()),
+    );
   }
 
   /** With the last worker, Node closes the sockets that it shared, and these cannot be reopened. */
@@ -153,10 +190,12 @@ class Seat {
   #worker: Worker | undefined;
   /** Started, but not serving yet. */
   #candidate: Worker | undefined;
+  /** Serves already, with another configuration, and may get the seat. */
+  #successor: Worker | undefined;
   #servingSinceMs = 0;
   #deathsInARow = 0;
   #retry: NodeJS.Timeout | undefined;
-  #isBeingRefilled = false;
+  #isPreparing = false;
   #isClosed = false;
 
   constructor(loaded: LoadedConfig, logger: Logger, onEmpty: () => void) {
@@ -166,29 +205,21 @@ class Seat {
   }
 
   get isEmpty(): boolean {
-    return this.#worker === undefined;
+    return this.#worker === undefined && this.#successor === undefined;
+  }
+
+  get hasSuccessor(): boolean {
+    return this.#successor !== undefined;
   }
 
   /**
-   * Starts a worker; when it serves, the seat is its, and its successors get the same configuration.
+   * Starts a worker; when it serves, the seat is its.
    *
    * @returns where it serves
    * @throws WorkerEnded
    */
-  async fill(loaded = this.#loaded): Promise<string> {
-    const worker = cluster.fork();
-    this.#candidate = worker;
-    worker.once("exit", (code, signal) => this.#onExit(worker, code, signal));
-    try {
-      const url = await servingOn(worker, loaded);
-      this.#worker = worker;
-      this.#loaded = loaded;
-      this.#servingSinceMs = performance.now();
-      clearTimeout(this.#retry);
-      return url;
-    } finally {
-      if (this.#candidate === worker) this.#candidate = undefined;
-    }
+  async fill(): Promise<string> {
+    return this.#startWorker(this.#loaded, (worker) => this.#seat(worker));
   }
 
   /** Like `fill`, but tries again, later each time, until a worker serves. */
@@ -201,43 +232,87 @@ class Seat {
     }
   }
 
-  /** Fills the seat anew, then lets the worker go that had it. */
-  async replace(loaded: LoadedConfig, limitMs: number): Promise<void> {
-    try {
-      const predecessor = await this.#refill(loaded, limitMs);
-      if (predecessor) await retire(predecessor, limitMs);
-    } catch (error) {
-      if (this.isEmpty) this.#tryLater(error);
-      throw error;
-    }
+  /**
+   * Starts a successor, beside the worker that has the seat. It gets the seat by `takeSuccessor`, or is let go
+   * by `giveUpSuccessor`: one of them has to follow.
+   *
+   * @throws WorkerEnded
+   */
+  async prepare(loaded: LoadedConfig, limitMs: number): Promise<void> {
+    this.#isPreparing = true;
+    clearTimeout(this.#retry);
+    // One that is being started would serve with the former configuration.
+    if (this.#candidate) await retire(this.#candidate, limitMs);
+    await this.#startWorker(loaded, (worker) => (this.#successor = worker));
   }
 
-  /** Fills the seat no more, and lets the worker go. */
-  async close(limitMs: number): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#retry);
-    const workers = [this.#worker, this.#candidate].filter((worker) => worker !== undefined);
-    this.#worker = undefined;
-    await Promise.all(workers.map((worker) => retire(worker, limitMs)));
+  /** @throws WorkerEnded the successor has died since */
+  checkSuccessor(): void {
+    if (!this.#successor) throw new WorkerEnded();
   }
 
   /** @returns the worker that had the seat */
-  async #refill(loaded: LoadedConfig, limitMs: number): Promise<Worker | undefined> {
+  takeSuccessor(loaded: LoadedConfig): Worker | undefined {
+    const [former, successor] = [this.#worker, this.#successor];
+    this.#isPreparing = false;
+    this.#successor = undefined;
+    this.#loaded = loaded;
+    if (successor) this.#seat(successor);
+    return former;
+  }
+
+  async giveUpSuccessor(limitMs: number): Promise<void> {
+    const successor = this.#successor;
+    this.#isPreparing = false;
+    this.#successor = undefined;
+    if (!this.#worker) void this.fillSoonerOrLater();
+    if (successor) await retire(successor, limitMs);
+  }
+
+  /** A worker that serves listens to the signal; one that does not yet would be killed by it. */
+  reopenLog(): void {
+    this.#worker?.process.kill("SIGHUP");
+  }
+
+  /** Fills the seat no more, and lets the workers go. */
+  async close(limitMs: number): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#retry);
-    this.#isBeingRefilled = true;
+    const workers = [this.#worker, this.#candidate, this.#successor].filter(
+      (worker) => worker !== undefined,
+    );
+    this.#worker = undefined;
+    this.#successor = undefined;
+    await Promise.all(workers.map((worker) => retire(worker, limitMs)));
+  }
+
+  /**
+   * @param accept is called when it serves
+   * @returns where it does
+   * @throws WorkerEnded
+   */
+  async #startWorker(loaded: LoadedConfig, accept: (worker: Worker) => void): Promise<string> {
+    if (this.#isClosed) throw new WorkerEnded();
+    const worker = cluster.fork();
+    this.#candidate = worker;
+    worker.once("exit", (code, signal) => this.#onExit(worker, code, signal));
     try {
-      // One that is being started would serve with the former configuration.
-      if (this.#candidate) await retire(this.#candidate, limitMs);
-      if (this.#isClosed) return undefined;
-      const predecessor = this.#worker;
-      await this.fill(loaded);
-      return predecessor;
+      const url = await servingOn(worker, loaded);
+      if (!this.#isClosed) accept(worker);
+      return url;
     } finally {
-      this.#isBeingRefilled = false;
+      if (this.#candidate === worker) this.#candidate = undefined;
     }
   }
 
+  #seat(worker: Worker): void {
+    this.#worker = worker;
+    this.#servingSinceMs = performance.now();
+    clearTimeout(this.#retry);
+  }
+
   #onExit(worker: Worker, code: number | null, signal: string | null): void {
+    if (worker === this.#successor) this.#successor = undefined;
     if (worker !== this.#worker) return;
     this.#worker = undefined;
     if (performance.now() - this.#servingSinceMs > STEADY_MS) this.#deathsInARow = 0;
@@ -246,7 +321,7 @@ class Seat {
   }
 
   #tryLater(reason: unknown): void {
-    if (this.#isClosed || this.#isBeingRefilled) return;
+    if (this.#isClosed || this.#isPreparing) return;
     const delayMs = restartDelayMs(this.#deathsInARow++);
     const text = reason instanceof Error ? reason.message : String(reason);
     this.#logger.error(`Another worker is started in ${delayMs} ms: ${text}`);

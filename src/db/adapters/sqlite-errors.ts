@@ -1,3 +1,4 @@
+import { processUser } from "../../config/operator-error.ts";
 import {
   DatabaseUnavailable,
   DuplicateEntry,
@@ -35,6 +36,17 @@ export function translateSqliteError(error: unknown): unknown {
     return new DatabaseUnavailable(error.message, { cause: error });
   }
   return error;
+}
+
+/** Why a file cannot be opened, for whoever has to see to it. */
+export function translateOpenError(error: unknown, file: string): unknown {
+  const translated = translateSqliteError(error);
+  if (!(translated instanceof DatabaseUnavailable)) return translated;
+  return new DatabaseUnavailable(
+    `${processUser()} cannot use the SQLite file ${file} of [placement_database] connection ` +
+      `(${translated.message}): the file and its folder have to be there, and be writable for that user`,
+    { cause: error },
+  );
 }
 
 /** Whether another connection has locked the database. */

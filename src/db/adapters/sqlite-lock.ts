@@ -2,7 +2,7 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 import { DatabaseUnavailable } from "../errors.ts";
-import { isLocked, translateSqliteError } from "./sqlite-errors.ts";
+import { isLocked, translateOpenError } from "./sqlite-errors.ts";
 
 /**
  * The right to serve from a database file, which one process has at a time: what another one writes
@@ -22,7 +22,7 @@ export class SqliteLock {
       this.#database.exec("begin exclusive");
     } catch (error) {
       this.#database.close();
-      if (!isLocked(error)) throw translateSqliteError(error);
+      if (!isLocked(error)) throw translateOpenError(error, file);
       throw new DatabaseUnavailable(
         `another process serves from ${file}: an SQLite file belongs to one process; ` +
           "several can share a database server",
@@ -48,7 +48,7 @@ function openLockFile(file: string): DatabaseSync {
   try {
     return new DatabaseSync(`${followLink(file)}-stowage-lock`, { timeout: 0 });
   } catch (error) {
-    throw translateSqliteError(error);
+    throw translateOpenError(error, file);
   }
 }
 

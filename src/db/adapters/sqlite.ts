@@ -13,7 +13,7 @@ import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
-import { isLocked, translateSqliteError } from "./sqlite-errors.ts";
+import { isLocked, translateOpenError, translateSqliteError } from "./sqlite-errors.ts";
 import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
 import { SessionPool } from "./session-pool.ts";
@@ -78,12 +78,16 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
       isReadOnly: false,
     };
     if (file === ":memory:") {
-      this.#writer = sqlitePool(1, async () => new LocalSqliteSession(options));
+      this.#writer = sqlitePool(file, 1, async () => new LocalSqliteSession(options));
       this.#readers = this.#writer;
     } else {
       this.#place = new SqlitePlace(file);
-      this.#writer = sqlitePool(1, async () => (this.#openWriter = await openForWriting(options)));
-      this.#readers = sqlitePool(READERS, async () => openForReading(options));
+      this.#writer = sqlitePool(
+        file,
+        1,
+        async () => (this.#openWriter = await openForWriting(options)),
+      );
+      this.#readers = sqlitePool(file, READERS, async () => openForReading(options));
     }
   }
 
@@ -145,7 +149,7 @@ const RULES: SessionRules = {
       : translateSqliteError(error),
 };
 
-function sqlitePool(sessions: number, open: () => Promise<Session>): SessionPool {
+function sqlitePool(file: string, sessions: number, open: () => Promise<Session>): SessionPool {
   const limits = {
     most: sessions,
     kept: sessions,
@@ -157,7 +161,7 @@ function sqlitePool(sessions: number, open: () => Promise<Session>): SessionPool
     try {
       return await open();
     } catch (error) {
-      throw translateSqliteError(error);
+      throw translateOpenError(error, file);
     }
   });
 }
