@@ -2,7 +2,8 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
-import { DatabaseUnavailable, TransactionConflict } from "../db/errors.ts";
+import { DatabaseUnavailable, OutcomePending, TransactionConflict } from "../db/errors.ts";
+import { inTime } from "../db/in-time.ts";
 import { randomDelayMs } from "../db/random-delay.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
@@ -59,10 +60,12 @@ export class ClaimQueue {
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
   submit(claim: Claim): Promise<void> {
-    return new Promise((accept, refuse) => {
-      this.#waiting.push({ claim, accept, refuse });
-      if (!this.#isWriting) void this.#writeAll();
-    });
+    return new Promise((accept, refuse) => this.#enqueue({ claim, accept, refuse }));
+  }
+
+  #enqueue(waiting: WaitingClaim): void {
+    this.#waiting.push(waiting);
+    if (!this.#isWriting) void this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
@@ -71,48 +74,95 @@ export class ClaimQueue {
       // Requests that can be read already belong into this batch: let the event loop read them.
       await setImmediate();
       const batch = this.#takeBatch();
-      if (batch.length > 0) await this.#write(batch);
+      if (batch.length > 0) await this.#writeUntilOthersMay(batch);
     }
     this.#isWriting = false;
+  }
+
+  /** Until it is written, or until it takes nothing but finding out whether it is. */
+  #writeUntilOthersMay(batch: readonly WaitingClaim[]): Promise<void> {
+    return new Promise((resolve) => {
+      void this.#write(batch, resolve).then(resolve);
+    });
   }
 
   /** Those whose turn comes too late are refused: nobody would hear that they were written. */
   #takeBatch(): WaitingClaim[] {
     const now = performance.now();
     const batch = this.#waiting.splice(0, MAX_BATCH);
-    return batch.filter(({ claim, refuse }) => {
+    return batch.filter((waiting) => {
+      const { claim, refuse } = waiting;
       const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
+      const settled = this.#findPending(claim);
       if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
-      return isInTime;
+      else if (settled) void this.#comeBack(waiting, settled);
+      return isInTime && !settled;
     });
   }
 
-  async #write(batch: readonly WaitingClaim[]): Promise<void> {
+  /** When it is known what became of something that a claim names, if it is not. */
+  #findPending({ consumers, inventories = [] }: Claim): Promise<void> | undefined {
+    const named = consumers.flatMap(({ consumerUuid, allocations }) => [
+      consumerUuid,
+      ...allocations.map(({ providerUuid }) => providerUuid),
+    ]);
+    for (const uuid of [...named, ...inventories.map(({ providerUuid }) => providerUuid)]) {
+      const settled = this.#database.findPending(uuid);
+      if (settled) return settled;
+    }
+    return undefined;
+  }
+
+  /** Has a claim wait aside until that is known which it would rely on. */
+  async #comeBack(waiting: WaitingClaim, settled: Promise<void>): Promise<void> {
     try {
-      const outcomes = await this.#writeWithRetries(batch.map(({ claim }) => claim));
+      await inTime(settled, waiting.claim.context.deadlineMs ?? Infinity);
+      this.#enqueue(waiting);
+    } catch (error) {
+      waiting.refuse(error);
+    }
+  }
+
+  /** @param letOthersWrite is called when it is to be found out what became of a commit */
+  async #write(
+    batch: readonly WaitingClaim[],
+    letOthersWrite: () => void = () => {},
+  ): Promise<void> {
+    try {
+      const claims = batch.map(({ claim }) => claim);
+      const outcomes = await this.#writeWithRetries(claims, letOthersWrite);
       for (const [position, { accept, refuse }] of batch.entries()) {
         const outcome = outcomes[position];
         if (outcome) refuse(outcome);
         else accept();
       }
     } catch (error) {
+      const [first] = batch;
+      if (error instanceof OutcomePending && batch.length === 1 && first) {
+        void this.#comeBack(first, error.settled);
+        return;
+      }
       // Whatever it is, it must not fail the neighbours of the claim that caused it. But when the
       // database does not take part, each of them would only wait for the same.
       const isHopeless =
-        error instanceof DatabaseUnavailable || error instanceof TransactionConflict;
+        (error instanceof DatabaseUnavailable && !(error instanceof OutcomePending)) ||
+        error instanceof TransactionConflict;
       if (batch.length === 1 || isHopeless) for (const { refuse } of batch) refuse(error);
       else for (const waiting of batch) await this.#write([waiting]);
     }
   }
 
   /** Tries again on fresh data when another process changed a provider or consumer meanwhile. */
-  async #writeWithRetries(claims: readonly Claim[]): Promise<ClaimOutcome[]> {
+  async #writeWithRetries(
+    claims: readonly Claim[],
+    letOthersWrite: () => void,
+  ): Promise<ClaimOutcome[]> {
     const [first] = claims;
     if (!first) return [];
     const effort: Effort = { retries: 0, rollbacks: 0 };
     const context = { ...first.context, effort };
     try {
-      return await this.#tryUntilWritten(claims, context);
+      return await this.#tryUntilWritten(claims, context, letOthersWrite);
     } finally {
       // What was hard for one was hard for all.
       for (const claim of claims) addEffort(claim.context.effort, effort);
@@ -122,6 +172,7 @@ export class ClaimQueue {
   async #tryUntilWritten(
     claims: readonly Claim[],
     context: RequestContext,
+    letOthersWrite: () => void,
   ): Promise<ClaimOutcome[]> {
     const attempts = context.config.placement.allocationConflictRetryCount;
     // To presume what can be looked up is no attempt yet.
@@ -132,18 +183,22 @@ export class ClaimQueue {
         const state = await this.#database.reader(context, (tx) =>
           loadClaimedState(tx, claims, this.#known, attempt === 0),
         );
-        const outcomes = await this.#database.writer(context, (tx) => {
-          // What was read may not be on the server that has the transaction.
-          if (this.#database.serversMet > serversMet) throw new ConcurrentUpdateDetected();
-          return writeClaims(
-            tx,
-            this.#keeper.current,
-            claims,
-            state,
-            this.#known,
-            this.#keeper.beginToFollow(tx),
-          );
-        });
+        const outcomes = await this.#database.writer(
+          context,
+          (tx) => {
+            // What was read may not be on the server that has the transaction.
+            if (this.#database.serversMet > serversMet) throw new ConcurrentUpdateDetected();
+            return writeClaims(
+              tx,
+              this.#keeper.current,
+              claims,
+              state,
+              this.#known,
+              this.#keeper.beginToFollow(tx),
+            );
+          },
+          letOthersWrite,
+        );
         if (outcomes) return outcomes;
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {

@@ -204,6 +204,7 @@ async function ensureNames(
   const projects = unknown(present, known.projects, ({ projectId }) => projectId);
   const users = unknown(present, known.users, ({ userId }) => userId);
   const types = unknown(present, known.types, ({ consumerType }) => consumerType);
+  for (const name of [...projects, ...users, ...types]) tx.touch(name);
   return {
     projects: await ensureExternalIdentities(tx, "projects", projects),
     users: await ensureExternalIdentities(tx, "users", users),

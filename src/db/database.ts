@@ -19,11 +19,13 @@ import {
   DatabaseBusy,
   DatabaseUnavailable,
   DuplicateEntry,
+  OutcomePending,
   TransactionConflict,
 } from "./errors.ts";
 import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./open-adapter.ts";
+import { PendingOutcomes } from "./pending-outcomes.ts";
 import { randomDelayMs } from "./random-delay.ts";
 import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -65,6 +67,8 @@ export class Database {
   readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
   readonly #servers: ReadonlySet<string>;
+  readonly #pending = new PendingOutcomes();
+  #writesBegun = 0;
 
   private constructor(
     adapter: DatabaseAdapter,
@@ -125,12 +129,25 @@ export class Database {
    * inserted, the function is run again from the start, a limited number of times and until the
    * deadline of the context. So it must not do anything that a repetition would double;
    * `afterCommit` is for that.
+   *
+   * @param onUnanswered is called when a commit was not answered: while it is found out what became of
+   *   it, others may write what it has not touched
+   * @throws OutcomePending it needs what another transaction has touched of which that is not known yet
    */
   async writer<Result>(
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Result | Promise<Result>,
+    onUnanswered: () => void = () => {},
   ): Promise<Result> {
-    return this.#repeatOnConflict("write", context, () => this.#write(context, work));
+    return this.#repeatOnConflict("write", context, () => this.#write(context, work, onUnanswered));
+  }
+
+  /**
+   * When it is known what became of the last change of something, by UUID or name; undefined where that is
+   * known.
+   */
+  findPending(subject: string): Promise<void> | undefined {
+    return this.#pending.find(subject);
   }
 
   /**
@@ -180,26 +197,58 @@ export class Database {
   async #write<Result>(
     context: DatabaseContext,
     work: (tx: WriteTransaction) => Result | Promise<Result>,
+    onUnanswered: () => void,
   ): Promise<Result> {
-    return this.#writers.run("write", async (transaction) => {
-      const tx = new OpenWriteTransaction(transaction, this.adapter, context);
-      const result = await this.#enclose(() => work(tx));
-      await this.#commit(transaction, await insertChanges(tx, tx.recorded));
+    const { result, unanswered } = await this.#writers.run("write", async (transaction) => {
+      this.#writesBegun += 1;
+      const tx = new OpenWriteTransaction(transaction, this.adapter, context, this.#pending);
+      const written = await this.#enclose(() => work(tx));
+      const mark = await insertChanges(tx, tx.recorded);
+      const lost = await this.#commit(transaction, tx, mark);
       // The session is still held: no other transaction of this process writes meanwhile.
-      for (const callback of tx.callbacks) callback();
-      return result;
+      if (!lost) tx.runCallbacks();
+      return { result: written, unanswered: lost };
     });
+    if (unanswered) {
+      onUnanswered();
+      await this.#settle(unanswered);
+    }
+    return result;
   }
 
-  /** Commits; finds out what became of a commit that was not answered. */
-  async #commit(transaction: SessionTransaction, mark: CommitMark | undefined): Promise<void> {
+  /** @returns what is to be found out when the commit was not answered */
+  async #commit(
+    transaction: SessionTransaction,
+    tx: OpenWriteTransaction,
+    mark: CommitMark | undefined,
+  ): Promise<UnansweredCommit | undefined> {
     try {
       await transaction.commit();
+      return undefined;
     } catch (error) {
       if (!(error instanceof CommitOutcomeUnknown)) throw error;
       // What tells nobody of a change finds what it has done when it is begun anew.
-      if (mark && (await this.#wasCommitted(mark))) return;
-      throw new ConnectionLost(error.message, { cause: error });
+      if (!mark) throw new ConnectionLost(error.message, { cause: error });
+      const close = this.#pending.add(tx.touched);
+      return { tx, mark, error, close, writesBegun: this.#writesBegun };
+    }
+  }
+
+  /**
+   * Finds out what became of a commit that was not answered. Its session is of no use any more, and its turn
+   * to write is over: those who write something else do not wait for this.
+   *
+   * @throws ConnectionLost it was not committed
+   */
+  async #settle({ tx, mark, error, close, writesBegun }: UnansweredCommit): Promise<void> {
+    try {
+      if (!(await this.#wasCommitted(mark))) {
+        throw new ConnectionLost(error.message, { cause: error });
+      }
+      // Others may know the database as it was before: then the feed tells all of them.
+      if (writesBegun === this.#writesBegun) tx.runCallbacks();
+    } finally {
+      close();
     }
   }
 
@@ -263,6 +312,7 @@ export class Database {
       this.#availability?.succeeded(access);
       return result;
     } catch (error) {
+      if (error instanceof OutcomePending) throw error;
       if (access === "write") this.#count("rollbacks", context);
       this.#availability?.failed(access, error, performance.now() - startedAtMs);
       throw error;
@@ -359,16 +409,34 @@ function asFinal(error: TransactionConflict | DuplicateEntry, isBusy: boolean): 
   return isBusy ? new DatabaseBusy(error.message, { cause: error }) : error;
 }
 
+interface UnansweredCommit {
+  readonly tx: OpenWriteTransaction;
+  readonly mark: CommitMark;
+  readonly error: CommitOutcomeUnknown;
+  /** To be called when the outcome is known. */
+  readonly close: () => void;
+  /** How many transactions had begun to write by then, this one among them. */
+  readonly writesBegun: number;
+}
+
 class OpenWriteTransaction implements WriteTransaction {
   readonly query: Kysely<Schema>;
   readonly adapter: DatabaseAdapter;
   readonly context: DatabaseContext;
   readonly now = new Date();
   readonly recorded: RecordedChange[] = [];
-  readonly callbacks: (() => void)[] = [];
+  readonly #callbacks: (() => void)[] = [];
+  readonly touched = new Set<string>();
   readonly #transaction: SessionTransaction;
+  readonly #pending: PendingOutcomes;
 
-  constructor(transaction: SessionTransaction, adapter: DatabaseAdapter, context: DatabaseContext) {
+  constructor(
+    transaction: SessionTransaction,
+    adapter: DatabaseAdapter,
+    context: DatabaseContext,
+    pending: PendingOutcomes,
+  ) {
+    this.#pending = pending;
     this.query = transaction.query;
     this.adapter = adapter;
     this.context = context;
@@ -379,11 +447,23 @@ class OpenWriteTransaction implements WriteTransaction {
     this.#transaction.defer(statement);
   }
 
+  readonly expectSettled = (subject: string): void => this.#pending.check(subject);
+
+  touch(subject: string): void {
+    this.#pending.check(subject);
+    this.touched.add(subject);
+  }
+
   recordChange(change: Change, by = this.context): void {
+    this.touch(change.subject);
     this.recorded.push({ change, by });
   }
 
   afterCommit(callback: () => void): void {
-    this.callbacks.push(callback);
+    this.#callbacks.push(callback);
+  }
+
+  runCallbacks(): void {
+    for (const callback of this.#callbacks) callback();
   }
 }

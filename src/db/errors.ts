@@ -61,3 +61,16 @@ export class CommitOutcomeUnknown extends DatabaseUnavailable {}
 
 /** The database's schema is not one that this program can work with; says what to do. */
 export class SchemaMismatch extends OperatorError {}
+
+/**
+ * Something was to be written that a transaction has changed of which it is not known yet whether it was
+ * committed. Nothing was written; it can be tried again when that is known.
+ */
+export class OutcomePending extends DatabaseBusy {
+  readonly settled: Promise<void>;
+
+  constructor(settled: Promise<void>) {
+    super("it is not known yet what became of a change");
+    this.settled = settled;
+  }
+}

@@ -25,6 +25,7 @@ export async function findProviderByUuid(
   tx: ReadTransaction,
   uuid: string,
 ): Promise<ResourceProvider | undefined> {
+  tx.expectSettled?.(uuid);
   const rows = await selectProviders(tx)
     .where("rp.uuid", "in", storedSpellings(uuid))
     .orderBy("rp.id")

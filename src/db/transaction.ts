@@ -16,6 +16,13 @@ export interface ReadTransaction {
   /** What differs between engines. */
   readonly adapter: DatabaseAdapter;
   readonly context: DatabaseContext;
+  /**
+   * Where what is read decides what is written: makes sure that nothing about it, a UUID or a name, is
+   * pending.
+   *
+   * @throws OutcomePending
+   */
+  readonly expectSettled?: (subject: string) => void;
 }
 
 /** A transaction that commits when the function it was made for returns, and else rolls back. */
@@ -31,13 +38,23 @@ export interface WriteTransaction extends ReadTransaction {
   /**
    * Notes a change; it is written to `stowage_changes` before the commit, under the request of the
    * transaction or, where one transaction serves several requests, under the one given.
+   *
+   * @throws OutcomePending as of `touch`
    */
   recordChange(change: Change, by?: DatabaseContext): void;
+  /**
+   * Notes that something is changed besides what `recordChange` notes, so that others wait if it turns
+   * out not to be known whether this was committed.
+   *
+   * @throws OutcomePending it is not known of another one that has changed the same
+   */
+  touch(subject: string): void;
   /** The changes noted so far, in order. */
   readonly recorded: readonly RecordedChange[];
   /**
    * Runs a callback right after the commit, before any other transaction of this process begins
-   * to write; never when the transaction rolls back. Callbacks run in order and must not throw.
+   * to write; never when the transaction rolls back, nor when others have begun before it was known
+   * that it was committed: then only the change feed tells. Callbacks run in order and must not throw.
    */
   afterCommit(callback: () => void): void;
 }

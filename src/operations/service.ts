@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { ReferenceViolation, TransactionConflict } from "../db/errors.ts";
+import { OutcomePending, ReferenceViolation, TransactionConflict } from "../db/errors.ts";
+import { inTime } from "../db/in-time.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
@@ -71,13 +72,18 @@ export class Service {
     context: DatabaseContext,
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    for (let left = MAX_SURPRISES; ; left -= 1) {
+    for (let left = MAX_SURPRISES; ;) {
       await this.#keeper.fresh(context);
       try {
         return await this.#writeOnce(context, work);
       } catch (error) {
+        if (error instanceof OutcomePending) {
+          await inTime(error.settled, context.deadlineMs ?? Infinity);
+          continue;
+        }
         if (!(error instanceof ReferenceViolation)) throw error;
-        if (left === 0) throw new TransactionConflict(error.message, { cause: error });
+        left -= 1;
+        if (left < 0) throw new TransactionConflict(error.message, { cause: error });
       }
     }
   }

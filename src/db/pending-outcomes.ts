@@ -1,0 +1,30 @@
+import { OutcomePending } from "./errors.ts";
+
+/**
+ * What was changed by transactions of which nobody knows yet whether they were committed, by UUID or name.
+ * Whoever relies on it waits until that is known; all others write on.
+ */
+export class PendingOutcomes {
+  readonly #settled = new Map<string, Promise<void>>();
+
+  /** When it is known what became of a change; undefined where none is pending. */
+  find(subject: string): Promise<void> | undefined {
+    return this.#settled.get(subject);
+  }
+
+  /** @throws OutcomePending */
+  check(subject: string): void {
+    const settled = this.find(subject);
+    if (settled) throw new OutcomePending(settled);
+  }
+
+  /** @returns to be called when the outcome is known, or nobody finds out */
+  add(subjects: ReadonlySet<string>): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const subject of subjects) this.#settled.set(subject, promise);
+    return () => {
+      for (const subject of subjects) this.#settled.delete(subject);
+      resolve();
+    };
+  }
+}
