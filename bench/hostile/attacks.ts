@@ -1,4 +1,5 @@
 import type { Attacker } from "./attacker.ts";
+import { QUERY_ATTACKS } from "./queries.ts";
 import type { OptionGroups } from "./victim.ts";
 
 /** One thing that a client can do to all others. */
@@ -83,6 +84,7 @@ export const ATTACKS: readonly Attack[] = [
     lingerMs: 76_000,
     run: (attacker) => attacker.sendMany(395, HEAD_AND_BROKEN_BODY, 5000),
   },
+  ...QUERY_ATTACKS,
 ];
 
 /** Of a new consumer, on a host of the fleet. */

@@ -7,6 +7,7 @@ import { Client } from "../../test/support/client.ts";
 import { makeProvider, providerUuid } from "../../test/support/fleet.ts";
 import { makeFolder, writeConfig } from "../../test/support/stowage.ts";
 import type { LoopDelay } from "./observer.ts";
+import { DEVICE_SIZE, DEVICES } from "./queries.ts";
 
 /** Options by group, as `placement.conf` has them. */
 export type OptionGroups = Parameters<typeof writeConfig>[1];
@@ -110,10 +111,31 @@ export async function makeFleet(checkout: string, hosts: number) {
       DISK_GB: 4000,
     });
   }
+  await makeWideTree(client, hosts);
   client.close();
   child.kill("SIGTERM");
   await once(child, "exit");
   return { database, remove: () => folder.remove() };
+}
+
+/** A host with devices of which no two are alike. */
+async function makeWideTree(client: Client, hosts: number): Promise<void> {
+  await client.expectSuccess("PUT", "/resource_classes/CUSTOM_DEVICE");
+  const root = providerUuid(hosts + 1);
+  await makeProvider(client, root, { VCPU: 64 });
+  for (let device = 0; device < DEVICES; device += 1) {
+    const uuid = providerUuid(hosts + 2 + device);
+    await client.expectSuccess("POST", "/resource_providers", {
+      body: { uuid, name: uuid, parent_provider_uuid: root },
+    });
+    const total = DEVICE_SIZE + device;
+    await client.expectSuccess("PUT", `/resource_providers/${uuid}/inventories`, {
+      body: {
+        resource_provider_generation: 0,
+        inventories: { CUSTOM_DEVICE: { total, max_unit: total } },
+      },
+    });
+  }
 }
 
 async function startService(
