@@ -148,7 +148,8 @@ function greeting(loaded: LoadedConfig, url: string): string {
   const { pathPrefix, workers } = config.stowage;
   const database = describeConnection(parseConnectionUrl(connection, connectionParameters));
   const isOpen = config.api.authStrategy === "noauth2";
-  const token = isOpen ? "admin" : "$TOKEN";
+  // In double quotes, for the shell to fill it in.
+  const header = isOpen ? "'X-Auth-Token: admin'" : '"X-Auth-Token: $TOKEN"';
   const base = url + mountPointOf(pathPrefix);
   const target = url.startsWith("unix:")
     ? `--unix-socket ${url.slice("unix:".length)} http://localhost${mountPointOf(pathPrefix)}`
@@ -160,7 +161,7 @@ function greeting(loaded: LoadedConfig, url: string): string {
     `  configuration   ${describeSources(loaded)}`,
     ...(workers > 1 ? [`  processes       ${workers}`] : []),
     "Try it:",
-    `  curl -H 'X-Auth-Token: ${token}' -H 'OpenStack-API-Version: placement 1.39' \\`,
+    `  curl -H ${header} -H 'OpenStack-API-Version: placement 1.39' \\`,
     `    ${target}/resource_providers`,
     "",
   ].join("\n");
