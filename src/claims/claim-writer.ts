@@ -16,6 +16,7 @@ import {
   type ConsumerUpdate,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
+import { lockProviders } from "../db/provider-trees.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
@@ -261,6 +262,13 @@ async function writeProviders(
   providers: readonly PlannedProvider[],
 ): Promise<void> {
   const changed = providers.filter(({ steps }) => steps > 0);
+  // A reshape is of a whole tree, and not in the order in which those lock it who move parts of it.
+  if (changed.some(({ isReshaped }) => isReshaped)) {
+    await lockProviders(
+      tx,
+      changed.map(({ record }) => record.id),
+    );
+  }
   incrementProviderGenerations(
     tx,
     changed.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import type { Kysely, RawBuilder } from "kysely";
 
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import type { PartList, TableList } from "./adapters/session.ts";
@@ -33,6 +33,11 @@ export interface DatabaseAdapter {
    * which is in a shared database: the first, or only those that the statement itself returns.
    */
   readonly insertedId?: "first" | "returned";
+  /**
+   * How rows that are selected are held until the transaction ends; undefined where nobody else writes
+   * meanwhile.
+   */
+  readonly rowLock: RowLock | undefined;
   /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
   readonly comparesTextLoosely: boolean;
   readonly schemaDialect: SchemaDialect;
@@ -65,4 +70,11 @@ export interface DatabaseAdapter {
   /** A date as text, in UTC without saying so, as upstream stores it. */
   encodeDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;
+}
+
+export interface RowLock {
+  /** The end of the statement that selects. */
+  readonly clause: RawBuilder<unknown>;
+  /** Whether there may be nodes that are written to and know nothing of it. */
+  readonly isOfOneNode: boolean;
 }

@@ -71,15 +71,6 @@ export async function listProvidersById(
   return rows.map((row) => toProvider(tx.adapter, row));
 }
 
-/** All providers of the tree with the given root. */
-export async function listProvidersOfTree(
-  tx: ReadTransaction,
-  rootId: number,
-): Promise<ResourceProvider[]> {
-  const rows = await selectProviders(tx).where("rp.root_provider_id", "=", rootId).execute();
-  return rows.map((row) => toProvider(tx.adapter, row));
-}
-
 export async function hasChildProviders(tx: ReadTransaction, id: number): Promise<boolean> {
   const child = await tx.query
     .selectFrom("resource_providers as rp")
@@ -120,23 +111,27 @@ export async function insertProvider(
 }
 
 /** Throws `DuplicateEntry` when the name is taken. */
-export async function updateProvider(
+export async function updateNameOfProvider(
   tx: WriteTransaction,
   id: number,
-  values: {
-    readonly name: string;
-    readonly parentId: number | null;
-    readonly rootId: number;
-  },
+  name: string,
 ): Promise<void> {
   await tx.query
     .updateTable("resource_providers")
-    .set({
-      name: values.name,
-      parent_provider_id: values.parentId,
-      root_provider_id: values.rootId,
-      updated_at: tx.adapter.encodeDate(tx.now),
-    })
+    .set({ name, updated_at: tx.adapter.encodeDate(tx.now) })
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Throws `ReferenceViolation` when the parent is gone. */
+export async function updateParentOfProvider(
+  tx: WriteTransaction,
+  id: number,
+  parentId: number | null,
+): Promise<void> {
+  await tx.query
+    .updateTable("resource_providers")
+    .set({ parent_provider_id: parentId, updated_at: tx.adapter.encodeDate(tx.now) })
     .where("id", "=", id)
     .execute();
 }
@@ -250,11 +245,14 @@ export async function deleteProvider(tx: WriteTransaction, id: number): Promise<
   return result.numDeletedRows === 1n;
 }
 
-/** A provider joined with its root and parent, whose UUIDs the API shows. */
+/**
+ * A provider joined with its root and parent, whose UUIDs the API shows. Rows may name some that do not
+ * exist: then it is its own root, and has no parent.
+ */
 function selectProviders(tx: ReadTransaction) {
   return tx.query
     .selectFrom("resource_providers as rp")
-    .innerJoin("resource_providers as root", "root.id", "rp.root_provider_id")
+    .leftJoin("resource_providers as root", "root.id", "rp.root_provider_id")
     .leftJoin("resource_providers as parent", "parent.id", "rp.parent_provider_id")
     .select([
       "rp.id",
@@ -279,7 +277,7 @@ interface ProviderRow {
   root_provider_id: number | null;
   created_at: DatabaseDate | null;
   updated_at: DatabaseDate | null;
-  root_uuid: string;
+  root_uuid: string | null;
   parent_uuid: string | null;
 }
 
@@ -291,8 +289,8 @@ function toProvider(adapter: DatabaseAdapter, row: ProviderRow): ResourceProvide
     generation: row.generation ?? 0,
     parentId: row.parent_provider_id,
     parentProviderUuid: row.parent_uuid,
-    rootId: row.root_provider_id ?? row.id,
-    rootProviderUuid: row.root_uuid,
+    rootId: row.root_uuid === null ? row.id : (row.root_provider_id ?? row.id),
+    rootProviderUuid: row.root_uuid ?? row.uuid,
     createdAt: adapter.decodeDate(row.created_at),
     updatedAt: adapter.decodeDate(row.updated_at),
   };

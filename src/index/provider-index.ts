@@ -1,6 +1,7 @@
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderSummary } from "../domain/provider-summary.ts";
+import type { ProviderPlace } from "../domain/provider-tree.ts";
 import { Bitset } from "./bitset.ts";
 import { ChangeJournal } from "./change-journal.ts";
 import { searchProviders } from "./find-providers.ts";
@@ -219,9 +220,14 @@ export class ProviderIndex {
     return this.#rowOfUuid.get(uuid);
   }
 
-  /** Every present row. */
-  currentRows(): Iterable<number> {
-    return this.#rowOfId.values();
+  /** Where all providers lie. */
+  *places(): Iterable<ProviderPlace> {
+    for (const row of this.#rowOfId.values()) yield this.#placeOfRow(row);
+  }
+
+  placeOf(id: number): ProviderPlace | undefined {
+    const row = this.#rowOfId.get(id);
+    return row === undefined ? undefined : this.#placeOfRow(row);
   }
 
   readonly idOf = (row: number): number => this.#id.get(row);
@@ -269,11 +275,9 @@ export class ProviderIndex {
     const tree = this.#tree.get(row);
     const current = this.#rowOfId.get(parentId);
     if (current !== undefined && this.#tree.get(current) === tree) return current;
+    // A present tree has present rows only: the parent is missing, or lies in another tree.
+    if (this.#rowOfId.get(this.#id.get(row)) === row) return NONE;
     return this.trees.rows(tree).find((other) => this.#id.get(other) === parentId) ?? NONE;
-  }
-
-  hasParent(row: number): boolean {
-    return this.#parentId.get(row) !== NONE;
   }
 
   /** The inventories of a class; undefined when there have never been any. */
@@ -379,6 +383,15 @@ export class ProviderIndex {
   #countChange(row: number): void {
     this.#changes.set(row, this.#changes.get(row) + 1);
     this.journal.note(this.#tree.get(row));
+  }
+
+  #placeOfRow(row: number): ProviderPlace {
+    const parentId = this.#parentId.get(row);
+    return {
+      id: this.#id.get(row),
+      parentId: parentId === NONE ? null : parentId,
+      rootId: this.trees.rootId(this.#tree.get(row)),
+    };
   }
 
   /** Unlinks a row from its tree, forgets its contents and gives it back. */

@@ -5,6 +5,7 @@ import { moveIdCounters } from "../db/migrations/id-counters.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
+import { describeOddTrees, findOddTreesOfIndex } from "./odd-trees.ts";
 import { Service } from "./service.ts";
 
 /** What is done at start belongs to no request. */
@@ -53,9 +54,12 @@ export async function openService(
       );
     }
     await database.writer(START, ensureStandardNames);
-    return await Service.start(config, database, () =>
+    const service = await Service.start(config, database, () =>
       options.logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
     );
+    const oddTrees = findOddTreesOfIndex(await service.freshIndex(START));
+    for (const sentence of describeOddTrees(oddTrees)) options.logger?.warn(sentence);
+    return service;
   } catch (error) {
     await database.close();
     throw error;

@@ -1,7 +1,8 @@
 import { setImmediate as nextRound } from "node:timers/promises";
 
 import { hasAllocations } from "../db/allocations.ts";
-import { DuplicateEntry, ReferenceViolation } from "../db/errors.ts";
+import { DuplicateEntry, ReferenceViolation, TransactionConflict } from "../db/errors.ts";
+import { lockProviders } from "../db/provider-trees.ts";
 import {
   deleteProvider as deleteProviderRows,
   findProviderByUuid,
@@ -11,10 +12,8 @@ import {
   listProviders as listAllProviders,
   listProvidersAfter,
   listProvidersById,
-  listProvidersOfTree,
   lockProvider,
-  updateProvider as updateProviderRow,
-  updateRootOfProviders,
+  updateNameOfProvider,
 } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import {
@@ -29,6 +28,7 @@ import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import { searchProviders } from "../index/find-providers.ts";
+import { getParent, ProviderMove } from "./provider-move.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
 
@@ -162,7 +162,7 @@ export function createProvider(
           "Please set parent provider UUID to None if there is no parent.",
       );
     }
-    const parent = parentProviderUuid ? await getParent(tx, parentProviderUuid) : undefined;
+    const parent = parentProviderUuid ? await lockParent(tx, parentProviderUuid) : undefined;
     await refuseDuplicates(tx, { uuid, name });
     await insertProvider(tx, { uuid, name }, parent);
     const provider = await getProviderByUuid(tx, uuid);
@@ -172,7 +172,8 @@ export function createProvider(
 }
 
 /**
- * Renames a provider, and moves it with everything below it to another parent.
+ * Renames a provider, and moves it with everything below it to another parent. Where a parent is given,
+ * be it the present one, whoever is found in another tree than its parent is put into the right one.
  *
  * @param attributes.parentProviderUuid `undefined` leaves the parent alone
  * @param canReparent false below 1.37: a provider may be given its first parent, and no other
@@ -182,19 +183,15 @@ export function updateProvider(
   service: Service,
   context: RequestContext,
   uuid: string,
-  attributes: ProviderAttributes,
+  { name, parentProviderUuid }: ProviderAttributes,
   canReparent: boolean,
 ): Promise<ResourceProvider> {
   return service.write(context, async (tx) => {
     const provider = await getProviderByUuid(tx, uuid);
-    const parentUuid =
-      attributes.parentProviderUuid === undefined
-        ? provider.parentProviderUuid
-        : attributes.parentProviderUuid;
-    const place = await findPlace(tx, provider, parentUuid, canReparent);
-    await renameAndMove(tx, provider, attributes.name, place);
-    for (const moved of place.subtree) recordProvider(tx, moved);
-    recordProvider(tx, provider);
+    if (parentProviderUuid !== undefined) {
+      await moveProvider(tx, uuid, parentProviderUuid, canReparent);
+    }
+    await rename(tx, provider, name);
     return getProviderByUuid(tx, uuid);
   });
 }
@@ -230,87 +227,49 @@ export function recordProvider(
   tx.recordChange({ kind: "provider", providerId: provider.id, subject: provider.uuid });
 }
 
-interface Place {
-  readonly parentId: number | null;
-  readonly rootId: number;
-  /** The providers below, which move along. */
-  readonly subtree: readonly ResourceProvider[];
+/**
+ * The parent of a provider that is to be made. It is held: whoever moves it has to move the new child,
+ * too, and so either finds it or comes later.
+ */
+async function lockParent(tx: WriteTransaction, uuid: string): Promise<ResourceProvider> {
+  const parent = await getParent(tx, uuid);
+  await lockProviders(tx, [parent.id]);
+  return getParent(tx, uuid);
 }
 
-async function findPlace(
-  tx: ReadTransaction,
-  provider: ResourceProvider,
-  parentUuid: string | null,
-  canReparent: boolean,
-): Promise<Place> {
-  const present = provider.parentProviderUuid;
-  const isPresent =
-    parentUuid === null || present === null
-      ? parentUuid === present
-      : isSameUuid(parentUuid, present);
-  if (isPresent) {
-    return { parentId: provider.parentId, rootId: provider.rootId, subtree: [] };
-  }
-  if (parentUuid === null) {
-    if (!canReparent) {
-      throw new ObjectActionError("update", "un-parenting a provider is not currently allowed.");
-    }
-    return { parentId: null, rootId: provider.id, subtree: await listSubtree(tx, provider) };
-  }
-  const parent = await getParent(tx, parentUuid);
-  if (provider.parentId !== null && !canReparent) {
-    throw new ObjectActionError("update", "re-parenting a provider is not currently allowed.");
-  }
-  const subtree = await listSubtree(tx, provider);
-  if (parent.id === provider.id || subtree.some(({ id }) => id === parent.id)) {
-    throw new ObjectActionError("update", "creating loop in the provider tree is not allowed.");
-  }
-  return { parentId: parent.id, rootId: parent.rootId, subtree };
-}
-
-async function getParent(tx: ReadTransaction, uuid: string): Promise<ResourceProvider> {
-  const parent = await findProviderByUuid(tx, uuid);
-  // Upstream calls the action "create" here even when it updates.
-  if (!parent) throw new ObjectActionError("create", "parent provider UUID does not exist.");
-  return parent;
-}
-
-/** Everything below a provider, without itself. */
-async function listSubtree(
-  tx: ReadTransaction,
-  provider: ResourceProvider,
-): Promise<ResourceProvider[]> {
-  const children = Map.groupBy(
-    await listProvidersOfTree(tx, provider.rootId),
-    ({ parentId }) => parentId,
-  );
-  const subtree = [...(children.get(provider.id) ?? [])];
-  // The list grows while it is walked, until the leaves are reached.
-  for (const member of subtree) subtree.push(...(children.get(member.id) ?? []));
-  return subtree;
-}
-
-async function renameAndMove(
+async function rename(
   tx: WriteTransaction,
   provider: ResourceProvider,
   name: string,
-  { parentId, rootId, subtree }: Place,
 ): Promise<void> {
   try {
-    await updateProviderRow(tx, provider.id, { name, parentId, rootId });
+    await updateNameOfProvider(tx, provider.id, name);
   } catch (error) {
     if (error instanceof DuplicateEntry) throw new ResourceProviderExists(["name"]);
-    if (error instanceof ReferenceViolation) {
-      throw new ObjectActionError("update", "parent provider UUID does not exist.");
-    }
     throw error;
   }
-  if (rootId === provider.rootId) return;
-  await updateRootOfProviders(
-    tx,
-    subtree.map(({ id }) => id),
-    rootId,
-  );
+  recordProvider(tx, provider);
+}
+
+/**
+ * What is known before providers are held may change until they are. So it is only looked at to tell
+ * whom to hold; what is done is decided on what is found after that.
+ */
+async function moveProvider(
+  tx: WriteTransaction,
+  uuid: string,
+  parentUuid: string | null,
+  canReparent: boolean,
+): Promise<void> {
+  const expected = await ProviderMove.plan(tx, uuid, parentUuid);
+  await lockProviders(tx, expected.involved);
+  const isAlone = tx.adapter.rowLock === undefined;
+  const move = isAlone ? expected : await ProviderMove.plan(tx, uuid, parentUuid);
+  if (!move.involved.isSubsetOf(expected.involved)) {
+    throw new TransactionConflict("the trees of the provider and its new parent have changed");
+  }
+  move.check(canReparent);
+  for (const place of await move.write(tx)) recordProvider(tx, place);
 }
 
 /** Says which attributes collide; engines tell about one of them only. */

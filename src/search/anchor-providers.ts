@@ -71,7 +71,7 @@ export class AnchorProviders {
     this.options = this.order.map((choice) => optionsOfChoice[choice]!);
   }
 
-  /** Per provider the number of its nearest ancestor among the providers; -1 without one. */
+  /** Per provider the number of its nearest ancestor among the providers, never a loop; -1 without one. */
   get parents(): Int32Array {
     return (this.#parents ??= parentsOf(this.plan, this.tree, this.rows));
   }
@@ -92,7 +92,9 @@ function parentsOf({ index }: SearchPlan, tree: number, rows: readonly number[])
     const row = rows[provider]!;
     if (numberOfId !== undefined && index.treeOf(row) === tree) {
       // In a tree that a view keeps, the index would look through all of it for each parent.
-      parents[provider] = numberOfId.get(index.parentIdOf(row)) ?? -1;
+      const parent = numberOfId.get(index.parentIdOf(row)) ?? -1;
+      // It may be a sharing provider, of another tree.
+      parents[provider] = parent >= 0 && index.treeOf(rows[parent]!) === tree ? parent : -1;
       continue;
     }
     let parent = index.parentOf(row);
@@ -104,5 +106,24 @@ function parentsOf({ index }: SearchPlan, tree: number, rows: readonly number[])
     }
     parents[provider] = parent < 0 ? -1 : find(parent);
   }
+  // Each loop has somebody who comes before the parent.
+  if (parents.some((parent, provider) => parent >= provider)) cutLoops(parents);
   return parents;
+}
+
+/** Takes their parents from all who are their own ancestors: the rows may hold such, and nobody is above. */
+function cutLoops(parents: Int32Array): void {
+  const [onPath, isDone] = [1, 2];
+  const states = new Uint8Array(parents.length);
+  for (let provider = 0; provider < parents.length; provider++) {
+    const path: number[] = [];
+    let it = provider;
+    for (; it >= 0 && states[it] === 0; it = parents[it]!) {
+      states[it] = onPath;
+      path.push(it);
+    }
+    const loop = it >= 0 && states[it] === onPath ? path.slice(path.indexOf(it)) : [];
+    for (const member of path) states[member] = isDone;
+    for (const member of loop) parents[member] = -1;
+  }
 }

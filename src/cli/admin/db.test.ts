@@ -127,6 +127,7 @@ describe("status upgrade check", () => {
       "Result: Success",
       "Result: Success",
       "Result: Success",
+      "Result: Success",
     ]);
   });
 

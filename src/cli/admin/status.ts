@@ -6,6 +6,11 @@ import type { Database } from "../../db/database.ts";
 import { checkHasSchema } from "../../db/migrations/migrate.ts";
 import { countIncompleteConsumers, hasMissingRootProviderIds } from "../../db/online-migrations.ts";
 import { isForOperator } from "../../config/operator-error.ts";
+import {
+  describeOddTrees,
+  findOddTreesOfTables,
+  type OddTrees,
+} from "../../operations/odd-trees.ts";
 import { withDatabase } from "../open-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
@@ -67,6 +72,7 @@ async function checkDatabase(database: Database): Promise<Check[]> {
   return database.reader(context, async (tx) => [
     checkRootProviderIds(await hasMissingRootProviderIds(tx)),
     checkIncompleteConsumers(await countIncompleteConsumers(tx)),
+    checkProviderTrees(await findOddTreesOfTables(tx)),
   ]);
 }
 
@@ -86,6 +92,12 @@ function checkIncompleteConsumers(count: number): Check {
     `There are ${count} incomplete consumers table records for existing allocations. ` +
     'Run the "placement-manage db online_data_migrations" command.';
   return { name, result: WARNING, details };
+}
+
+function checkProviderTrees(oddTrees: OddTrees): Check {
+  const name = "Resource Provider Trees";
+  const details = describeOddTrees(oddTrees).join(" ");
+  return details === "" ? { name, result: SUCCESS } : { name, result: WARNING, details };
 }
 
 function checkPolicyFile(file: string | undefined): Check {

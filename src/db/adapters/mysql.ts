@@ -7,7 +7,7 @@ import {
 import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
-import type { DatabaseAdapter } from "../adapter.ts";
+import type { DatabaseAdapter, RowLock } from "../adapter.ts";
 import { TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
@@ -31,6 +31,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
   readonly insertedId = "first";
+  readonly rowLock: RowLock = { clause: sql`for update`, isOfOneNode: true };
   readonly comparesTextLoosely = true;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()

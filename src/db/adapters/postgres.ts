@@ -7,7 +7,7 @@ import {
 import type { Kysely } from "kysely";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
-import type { DatabaseAdapter } from "../adapter.ts";
+import type { DatabaseAdapter, RowLock } from "../adapter.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../open-adapter.ts";
 import type { Schema } from "../schema.ts";
@@ -30,6 +30,8 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
   readonly insertedId = "returned";
+  // As an update does: a reference to the row may still be made.
+  readonly rowLock: RowLock = { clause: sql`for no key update`, isOfOneNode: false };
   readonly comparesTextLoosely = false;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
