@@ -21,7 +21,7 @@ import type { NameRegistry } from "../index/name-registry.ts";
 export interface ProviderSource {
   get(uuid: string): ProviderRecord | undefined;
   getById(id: number): ProviderRecord | undefined;
-  readonly resourceClasses: Pick<NameRegistry, "idOf" | "nameOf">;
+  readonly resourceClasses: Pick<NameRegistry, "idOf" | "getName">;
 }
 
 /** What a consumer holds of one class of one provider. */
@@ -299,7 +299,7 @@ function checkCapacity(
   for (const { provider, resourceClassId, amount } of demands) {
     total.add(provider, resourceClassId, amount);
     const inventory = inventoriesOf(provider).get(resourceClassId);
-    const className = source.resourceClasses.nameOf(resourceClassId) ?? String(resourceClassId);
+    const className = source.resourceClasses.getName(resourceClassId);
     if (!inventory) throw new NoInventory([className], [provider.record.uuid]);
     const before = provider.used.get(resourceClassId) ?? 0;
     const used = before + usage.get(provider, resourceClassId);
@@ -343,7 +343,7 @@ function checkAnyInventory(
   );
   if (bare.length === 0) return;
   throw new NoInventory(
-    classIds.map((classId) => source.resourceClasses.nameOf(classId) ?? String(classId)),
+    classIds.map((classId) => source.resourceClasses.getName(classId)),
     bare.map((provider) => provider.record.uuid),
   );
 }
@@ -367,7 +367,7 @@ function checkNotInUse(
     .sort((left, right) => left - right);
   if (inUse.length === 0) return;
   throw new InventoryInUse(
-    inUse.map((classId) => source.resourceClasses.nameOf(classId) ?? String(classId)),
+    inUse.map((classId) => source.resourceClasses.getName(classId)),
     provider.record.uuid,
   );
 }

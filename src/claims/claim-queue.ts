@@ -42,8 +42,8 @@ export class ClaimQueue {
   readonly #database: Database;
   readonly #keeper: IndexKeeper;
   #known = new KnownNames();
-  /** How many servers had been met when these names were learnt. */
-  #serversMet = 0;
+  /** Of which build of the read model these names are. */
+  #knownOfBuild = 0;
   #waiting: WaitingClaim[] = [];
   #isWriting = false;
 
@@ -178,16 +178,18 @@ export class ClaimQueue {
     // To presume what can be looked up is no attempt yet.
     for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
       try {
-        const serversMet = this.#forgetLostNames();
+        const { serversMet } = this.#database;
         await this.#keeper.fresh(context);
+        const build = this.#forgetLostNames();
         const state = await this.#database.reader(context, (tx) =>
           loadClaimedState(tx, claims, this.#known, attempt === 0),
         );
         const outcomes = await this.#database.writer(
           context,
           (tx) => {
-            // What was read may not be on the server that has the transaction.
-            if (this.#database.serversMet > serversMet) throw new ConcurrentUpdateDetected();
+            // What was read may not be on the server that has the transaction, or of another database.
+            const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
+            if (isLost) throw new ConcurrentUpdateDetected();
             return writeClaims(
               tx,
               this.#keeper.current,
@@ -213,12 +215,12 @@ export class ClaimQueue {
     throw new ResourceProviderConcurrentUpdateDetected({ reason: "retries_exhausted" });
   }
 
-  /** @returns how many servers have been met by now */
+  /** @returns of which build of the read model the names are that are known now */
   #forgetLostNames(): number {
-    const { serversMet } = this.#database;
-    if (serversMet > this.#serversMet) this.#known = new KnownNames();
-    this.#serversMet = serversMet;
-    return serversMet;
+    const { builds } = this.#keeper;
+    if (builds !== this.#knownOfBuild) this.#known = new KnownNames();
+    this.#knownOfBuild = builds;
+    return builds;
   }
 
   /** Has read again what the claims name, and what their consumers would give back. */

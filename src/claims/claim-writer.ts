@@ -16,12 +16,14 @@ import {
   type ConsumerUpdate,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
+import { loadProviderRecords } from "../db/provider-records.ts";
 import { lockProviders } from "../db/provider-trees.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
 import { PlacementError } from "../domain/errors.ts";
+import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-plan.ts";
 import type { ConsumerNames, KnownNames } from "./known-names.ts";
@@ -137,8 +139,13 @@ export async function writeClaims(
     tx,
     consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
   );
+  // A column may not hold exactly what was planned: MySQL cuts allocation ratios.
+  const reshaped = await loadProviderRecords(
+    tx,
+    plan.providers.filter(({ isReshaped }) => isReshaped).map(({ record }) => record.id),
+  );
   tx.afterCommit(() => known.remember(made));
-  follow((current) => updateIndex(current, plan.providers));
+  follow((current) => updateIndex(current, plan.providers, reshaped));
   return outcomes;
 }
 
@@ -310,25 +317,15 @@ function writeAllocations(tx: WriteTransaction, consumers: readonly PlannedConsu
   );
 }
 
-function updateIndex(index: ProviderIndex, providers: readonly PlannedProvider[]): void {
-  for (const { record, steps, used, inventories, isReshaped } of providers) {
-    const generation = record.generation + steps;
-    if (!isReshaped) {
-      index.applyUsage(record.id, generation, used);
-      continue;
-    }
-    index.put({
-      ...record,
-      generation,
-      inventories: [...inventories]
-        .map(([resourceClassId, inventory]) => ({
-          ...inventory,
-          resourceClassId,
-          used: used.get(resourceClassId) ?? 0,
-        }))
-        .sort((left, right) => left.resourceClassId - right.resourceClassId),
-    });
+function updateIndex(
+  index: ProviderIndex,
+  providers: readonly PlannedProvider[],
+  reshaped: readonly ProviderRecord[],
+): void {
+  for (const { record, steps, used, isReshaped } of providers) {
+    if (!isReshaped) index.applyUsage(record.id, record.generation + steps, used);
   }
+  for (const record of reshaped) index.put(record);
 }
 
 function idOf<Id>(name: string | undefined, ...known: readonly ReadonlyMap<string, Id>[]): Id {

@@ -40,6 +40,8 @@ export interface DatabaseAdapter {
   readonly rowLock: RowLock | undefined;
   /** Whether texts that differ in case, accents or spaces at the end may be the same to it. */
   readonly comparesTextLoosely: boolean;
+  /** What the column of an allocation ratio makes of a number. */
+  roundRatio(ratio: number): number;
   readonly schemaDialect: SchemaDialect;
   /** How the writes of other programs get into the change feed; where there can be none, undefined. */
   readonly triggerDialect: TriggerDialect | undefined;

@@ -206,7 +206,7 @@ export class Database {
       const mark = await insertChanges(tx, tx.recorded);
       const lost = await this.#commit(transaction, tx, mark);
       // The session is still held: no other transaction of this process writes meanwhile.
-      if (!lost) tx.runCallbacks();
+      if (!lost) tx.runCallbacks(mark);
       return { result: written, unanswered: lost };
     });
     if (unanswered) {
@@ -246,7 +246,7 @@ export class Database {
         throw new ConnectionLost(error.message, { cause: error });
       }
       // Others may know the database as it was before: then the feed tells all of them.
-      if (writesBegun === this.#writesBegun) tx.runCallbacks();
+      if (writesBegun === this.#writesBegun) tx.runCallbacks(mark);
     } finally {
       close();
     }
@@ -425,7 +425,7 @@ class OpenWriteTransaction implements WriteTransaction {
   readonly context: DatabaseContext;
   readonly now = new Date();
   readonly recorded: RecordedChange[] = [];
-  readonly #callbacks: (() => void)[] = [];
+  readonly #callbacks: ((mark: CommitMark | undefined) => void)[] = [];
   readonly touched = new Set<string>();
   readonly #transaction: SessionTransaction;
   readonly #pending: PendingOutcomes;
@@ -459,11 +459,11 @@ class OpenWriteTransaction implements WriteTransaction {
     this.recorded.push({ change, by });
   }
 
-  afterCommit(callback: () => void): void {
+  afterCommit(callback: (mark: CommitMark | undefined) => void): void {
     this.#callbacks.push(callback);
   }
 
-  runCallbacks(): void {
-    for (const callback of this.#callbacks) callback();
+  runCallbacks(mark: CommitMark | undefined): void {
+    for (const callback of this.#callbacks) callback(mark);
   }
 }

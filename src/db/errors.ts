@@ -29,6 +29,9 @@ export class ReferenceViolation extends DatabaseError {}
 /** A text or number that the engine, or the character set of its tables, has no room for. */
 export class UnstorableValue extends DatabaseError {}
 
+/** A table is not there: the database was dropped, or is being made anew. */
+export class MissingTable extends DatabaseError {}
+
 /** The database user may not do what was tried; says what. */
 export class PermissionDenied extends OperatorError {}
 

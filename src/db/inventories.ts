@@ -1,5 +1,6 @@
 import type { InventoryAmounts } from "../domain/inventory.ts";
 import { createdNow } from "./created-now.ts";
+import { UnstorableValue } from "./errors.ts";
 import { lockResourceClasses } from "./names.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -51,7 +52,7 @@ export async function insertInventories(
       [...inventories].map(([resourceClassId, inventory]) => ({
         resource_provider_id: providerId,
         resource_class_id: resourceClassId,
-        ...toColumns(inventory),
+        ...toColumns(tx, inventory),
         ...createdNow(tx),
       })),
     )
@@ -67,7 +68,7 @@ export async function updateInventory(
 ): Promise<boolean> {
   const result = await tx.query
     .updateTable("inventories")
-    .set({ ...toColumns(inventory), updated_at: tx.adapter.encodeDate(tx.now) })
+    .set({ ...toColumns(tx, inventory), updated_at: tx.adapter.encodeDate(tx.now) })
     .where("resource_provider_id", "=", providerId)
     .where("resource_class_id", "=", resourceClassId)
     .executeTakeFirst();
@@ -103,7 +104,12 @@ export async function isResourceClassInUse(
   return row !== undefined;
 }
 
-function toColumns(inventory: InventoryAmounts) {
+/** @throws UnstorableValue a ratio so small that the column would make none of it */
+function toColumns({ adapter }: WriteTransaction, inventory: InventoryAmounts) {
+  const { allocationRatio } = inventory;
+  if (allocationRatio !== 0 && adapter.roundRatio(allocationRatio) === 0) {
+    throw new UnstorableValue(`the allocation ratio ${allocationRatio} is too small`);
+  }
   return {
     total: inventory.total,
     reserved: inventory.reserved,

@@ -1,6 +1,10 @@
+import type { Selectable } from "kysely";
+
 import type { NamedRecord } from "../domain/provider-record.ts";
+import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { ReferenceViolation } from "./errors.ts";
+import type { Schema } from "./schema.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** Standard classes have the ids below, and stay; the engines' own counters know nothing of that. */
@@ -15,12 +19,22 @@ export async function listNames(
   table: NamedTableName,
 ): Promise<NamedRecord[]> {
   const rows = await tx.query.selectFrom(table).selectAll().orderBy("id").execute();
-  return rows.map((row) => ({
-    id: row.id,
-    name: row.name,
-    createdAt: tx.adapter.decodeDate(row.created_at),
-    updatedAt: tx.adapter.decodeDate(row.updated_at),
-  }));
+  return rows.map((row) => toNamedRecord(tx, row));
+}
+
+/** The names of classes that are not known otherwise, by id. */
+export async function nameResourceClasses(
+  tx: ReadTransaction,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, string>> {
+  const rows = await inChunks(ids, (chunk) =>
+    tx.query
+      .selectFrom("resource_classes as rc")
+      .select(["rc.id", "rc.name"])
+      .where("rc.id", "in", chunk)
+      .execute(),
+  );
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 export async function findName(
@@ -33,14 +47,19 @@ export async function findName(
     .selectAll()
     .where("name", "=", name)
     .executeTakeFirst();
-  return (
-    row && {
-      id: row.id,
-      name: row.name,
-      createdAt: tx.adapter.decodeDate(row.created_at),
-      updatedAt: tx.adapter.decodeDate(row.updated_at),
-    }
-  );
+  return row && toNamedRecord(tx, row);
+}
+
+export function toNamedRecord(
+  { adapter }: Pick<ReadTransaction, "adapter">,
+  row: Selectable<Schema[NamedTableName]>,
+): NamedRecord {
+  return {
+    id: row.id,
+    name: row.name,
+    createdAt: adapter.decodeDate(row.created_at),
+    updatedAt: adapter.decodeDate(row.updated_at),
+  };
 }
 
 /**

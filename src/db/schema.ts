@@ -25,6 +25,7 @@ export interface Schema {
   projects: ExternalTable;
   users: ExternalTable;
   stowage_changes: ChangesTable;
+  stowage_state: { name: string; value: string };
 }
 
 /** What the adapter has the driver take and give for a DATETIME. */

@@ -1,18 +1,53 @@
+import { sql } from "kysely";
+
+import type { NamedRecord } from "../domain/provider-record.ts";
+import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
+import { toNamedRecord } from "./names.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
-/** The ids of a provider's traits, ascending. */
-export async function listTraitIdsOfProvider(
+/** The traits of a provider, ascending by id, with their names of the same moment. */
+export async function listTraitsOfProvider(
   tx: ReadTransaction,
   providerId: number,
-): Promise<number[]> {
+): Promise<NamedRecord[]> {
   const rows = await tx.query
     .selectFrom("resource_provider_traits as rpt")
-    .select("rpt.trait_id")
+    .innerJoin("traits as t", "t.id", "rpt.trait_id")
+    .select(["t.id", "t.name", "t.created_at", "t.updated_at"])
     .where("rpt.resource_provider_id", "=", providerId)
     .orderBy("rpt.trait_id")
     .execute();
-  return rows.map((row) => row.trait_id);
+  return rows.map((row) => toNamedRecord(tx, row));
+}
+
+/** Which names are meant is up to the engine, as with Placement: to some, case does not matter. */
+export interface TraitNames {
+  readonly names?: readonly string[] | undefined;
+  readonly prefix?: string | undefined;
+}
+
+/** The traits of which the names are among those, and begin so, in the order of their ids. */
+export async function findTraits(
+  tx: ReadTransaction,
+  { names, prefix }: TraitNames,
+): Promise<NamedRecord[]> {
+  let query = tx.query.selectFrom("traits as t").selectAll("t");
+  if (prefix !== undefined) {
+    const pattern = prefix.replace(/[%_!]/g, "!$&");
+    query = query.where(sql<boolean>`t.name like ${`${pattern}%`} escape '!'`);
+  }
+  if (!names) return toRecords(await query.orderBy("t.id").execute());
+  const found = await inChunks([...new Set(names)], async (chunk) =>
+    toRecords(await query.where("t.name", "in", chunk).execute()),
+  );
+  // To an engine, two of the names may mean one trait.
+  const byId = new Map(found.map((trait) => [trait.id, trait]));
+  return [...byId.values()].sort((left, right) => left.id - right.id);
+
+  function toRecords(rows: Parameters<typeof toNamedRecord>[1][]): NamedRecord[] {
+    return rows.map((row) => toNamedRecord(tx, row));
+  }
 }
 
 export async function insertProviderTraits(

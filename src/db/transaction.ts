@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 
 import type { RequestContext } from "../domain/request-context.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import type { RecordedChange } from "./changes.ts";
+import type { CommitMark, RecordedChange } from "./changes.ts";
 import type { DeferredStatement } from "./adapters/session-transaction.ts";
 import type { Schema } from "./schema.ts";
 
@@ -54,9 +54,10 @@ export interface WriteTransaction extends ReadTransaction {
   /**
    * Runs a callback right after the commit, before any other transaction of this process begins
    * to write; never when the transaction rolls back, nor when others have begun before it was known
-   * that it was committed: then only the change feed tells. Callbacks run in order and must not throw.
+   * that it was committed: then only the change feed tells. Callbacks run in order and must not throw. Each
+   * is given the first row that the feed has of it, where the database is shared.
    */
-  afterCommit(callback: () => void): void;
+  afterCommit(callback: (mark: CommitMark | undefined) => void): void;
 }
 
 /** What the database needs to know about the request that a transaction belongs to. */

@@ -47,8 +47,19 @@ export class NameRegistry {
     return this.#idByName.get(name);
   }
 
+  has(id: number): boolean {
+    return this.#byId.has(id);
+  }
+
   nameOf(id: number): string | undefined {
     return this.#byId.get(id)?.name;
+  }
+
+  /** The name of what a provider of the read model has. */
+  getName(id: number): string {
+    const name = this.nameOf(id);
+    if (name === undefined) throw new Error(`nothing is known by the id ${id}`);
+    return name;
   }
 
   get(name: string): NamedRecord | undefined {

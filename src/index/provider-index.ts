@@ -30,6 +30,9 @@ const MAX_RETIRED_BYTES = 128 * 1024 * 1024;
 const ROW_BYTES = 100;
 const INVENTORY_BYTES = 56;
 
+/** So many rows are looked at in one piece to find those in use: 2 ms. */
+const MAX_ROWS_LOOKED_AT = 20_000;
+
 /** So many trees that no view sees any more are forgotten with each write. */
 const FREED_AT_ONCE = 4;
 
@@ -84,8 +87,12 @@ export class ProviderIndex {
   readonly #treesOfTrait = new Map<number, Bitset>();
   readonly #aggregateNumbers = new Map<string, number>();
   readonly #aggregateUuids: string[] = [];
+  /** Numbers of aggregates that no provider is in any more. */
+  readonly #freeAggregates: number[] = [];
   readonly #treesOfAggregate = new Map<number, Bitset>();
 
+  /** The row that was looked at last by `nextToCheck`. */
+  #checked = -1;
   #time = 0;
   readonly #openViews = new Set<IndexView>();
   #newestViewTime = NONE;
@@ -163,6 +170,33 @@ export class ProviderIndex {
   getById(id: number): ProviderRecord | undefined {
     const row = this.#rowOfId.get(id);
     return row === undefined ? undefined : this.read(row);
+  }
+
+  /**
+   * The ids of some providers of which there is something to be lost: of those in use first of all. The
+   * rows are looked at in turn, so many at most each time, so that each has its turn.
+   *
+   * @param count so many of those in use, and of others, at most
+   */
+  nextToCheck(count: number): number[] {
+    const used: number[] = [];
+    const others: number[] = [];
+    const most = Math.min(this.#rows, MAX_ROWS_LOOKED_AT);
+    for (let looked = 0; looked < most && used.length < count; looked++) {
+      this.#checked = (this.#checked + 1) % this.#rows;
+      const row = this.#checked;
+      const id = this.#id.get(row);
+      if (this.#rowOfId.get(id) !== row) continue;
+      if (this.#isUsed(row)) used.push(id);
+      else if (others.length < count) others.push(id);
+    }
+    return [...used, ...others];
+  }
+
+  #isUsed(row: number): boolean {
+    return this.classSets
+      .members(this.#classSet.get(row))
+      .some((classId) => this.#columns.get(classId)!.used(row) > 0);
   }
 
   /**
@@ -290,7 +324,7 @@ export class ProviderIndex {
     return this.#treesOfTrait.get(traitId);
   }
 
-  /** The number that stands for an aggregate in `aggregateSets`. */
+  /** The number that stands for an aggregate in `aggregateSets`, while a provider is in it. */
   aggregateNumber(uuid: string): number | undefined {
     return this.#aggregateNumbers.get(uuid);
   }
@@ -473,7 +507,8 @@ export class ProviderIndex {
   #ensureAggregate(uuid: string): number {
     let aggregate = this.#aggregateNumbers.get(uuid);
     if (aggregate === undefined) {
-      aggregate = this.#aggregateUuids.push(uuid) - 1;
+      aggregate = this.#freeAggregates.pop() ?? this.#aggregateUuids.length;
+      this.#aggregateUuids[aggregate] = uuid;
       this.#aggregateNumbers.set(uuid, aggregate);
     }
     return aggregate;
@@ -522,11 +557,30 @@ export class ProviderIndex {
   }
 
   #removeTraits(tree: number, ids: Iterable<number>): void {
-    for (const id of ids) this.#treesOfTrait.get(id)!.delete(tree);
+    for (const id of ids) {
+      const trees = this.#treesOfTrait.get(id);
+      trees?.delete(tree);
+      if (trees?.size === 0) this.#treesOfTrait.delete(id);
+    }
   }
 
   #removeAggregates(tree: number, aggregates: Iterable<number>): void {
-    for (const aggregate of aggregates) this.#treesOfAggregate.get(aggregate)!.delete(tree);
+    for (const aggregate of aggregates) {
+      const trees = this.#treesOfAggregate.get(aggregate);
+      trees?.delete(tree);
+      if (trees?.size === 0) this.#forgetAggregate(aggregate);
+    }
+  }
+
+  /**
+   * Its number may stand for another one from now on: none of the rows that a view still sees has it, and
+   * no view sees the rows that will.
+   */
+  #forgetAggregate(aggregate: number): void {
+    this.#treesOfAggregate.delete(aggregate);
+    this.#aggregateNumbers.delete(this.#aggregateUuids[aggregate]!);
+    this.#aggregateUuids[aggregate] = "";
+    this.#freeAggregates.push(aggregate);
   }
 
   #setsIn(tree: number, setOfRow: PagedIntegers): ReadonlySet<number> {

@@ -7,6 +7,7 @@ import type { Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
+import { classNamesFor } from "./class-names.ts";
 import type { Service } from "./service.ts";
 import { UNKNOWN_CONSUMER_TYPE } from "./usages.ts";
 
@@ -32,11 +33,12 @@ export function listConsumerAllocations(
     const allocations = await listAllocationsOfConsumer(tx, stored);
     const consumer =
       allocations.length > 0 ? (await findConsumers(tx, [stored])).get(stored) : undefined;
+    const nameOf = await classNamesFor(tx, index, allocations);
     const type = await findConsumerTypeName(tx, consumer?.consumerTypeId ?? null);
     return {
       allocations: allocations.map((allocation) => ({
         ...allocation,
-        resourceClass: nameOf(index, allocation),
+        resourceClass: nameOf(allocation.resourceClassId),
       })),
       consumer,
       consumerType: type ?? UNKNOWN_CONSUMER_TYPE,
@@ -56,11 +58,12 @@ export function listProviderAllocations(
   return service.read(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
     const allocations = await listAllocationsOfProvider(tx, provider.id);
+    const nameOf = await classNamesFor(tx, index, allocations);
     return {
       provider,
       allocations: allocations.map((allocation) => ({
         ...allocation,
-        resourceClass: nameOf(index, allocation),
+        resourceClass: nameOf(allocation.resourceClassId),
       })),
     };
   });
@@ -102,11 +105,4 @@ export function deleteAllocations(
       },
     ],
   });
-}
-
-function nameOf(
-  index: { readonly resourceClasses: { nameOf(id: number): string | undefined } },
-  { resourceClassId }: Allocation,
-): string {
-  return index.resourceClasses.nameOf(resourceClassId) ?? String(resourceClassId);
 }

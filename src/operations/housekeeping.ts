@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { deleteChangesBefore } from "../db/change-feed.ts";
+import { collectChanges } from "../db/change-feed.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import type { DatabaseContext } from "../db/transaction.ts";
 import type { Service } from "./service.ts";
@@ -16,7 +16,7 @@ const HOUSEKEEPING: DatabaseContext = {
 };
 
 /**
- * Every minute, deletes changes that are older than `[stowage] change_retention`, until `signal`
+ * Every minute, looks for changes that the feed does not tell of, and deletes changes that are older than `[stowage] change_retention`, until `signal`
  * is aborted. A failure is reported, and tried again the next time; that the database is away is
  * said elsewhere.
  */
@@ -27,6 +27,7 @@ export async function keepHouse(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
+      await service.checkIndex(HOUSEKEEPING);
       await deleteOldChanges(service, new Date());
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) report(error);
@@ -37,14 +38,16 @@ export async function keepHouse(
 
 /** Deletes the changes that have passed their retention; returns how many. */
 export async function deleteOldChanges(service: Service, now: Date): Promise<number> {
-  const limit = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
+  const time = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
+  // What this process has written, too, counts as read when the feed has told of it.
+  await service.freshIndex(HOUSEKEEPING);
   let total = 0;
   for (;;) {
     const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
     const deleted = await service.database.writer({ ...HOUSEKEEPING, deadlineMs }, (tx) =>
-      deleteChangesBefore(tx, limit, BATCH),
+      collectChanges(tx, { now, time, limit: BATCH }),
     );
+    if (deleted === 0) return total;
     total += deleted;
-    if (deleted < BATCH) return total;
   }
 }

@@ -21,6 +21,7 @@ import { capacityOf, type Inventory, type InventoryAmounts } from "../domain/inv
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
+import { classNamesFor } from "./class-names.ts";
 import { recordProvider } from "./resource-providers.ts";
 import type { Service } from "./service.ts";
 
@@ -45,10 +46,11 @@ export function listInventories(
   return service.read(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
     const stored = await listStoredInventories(tx, provider.id);
+    const nameOf = await classNamesFor(tx, index, stored);
     return {
       generation: provider.generation,
       inventories: new Map(
-        stored.map((inventory) => [classNameOf(index, inventory.resourceClassId), inventory]),
+        stored.map((inventory) => [nameOf(inventory.resourceClassId), inventory]),
       ),
     };
   });
@@ -207,8 +209,12 @@ async function removeInventories(
 ): Promise<number> {
   const inUse = await listAllocatedClassIds(tx, provider.id, classIds);
   if (inUse.length > 0) {
-    const names = inUse.map((classId) => classNameOf(index, classId));
-    throw new InventoryInUse(names, provider.uuid);
+    const nameOf = await classNamesFor(
+      tx,
+      index,
+      inUse.map((resourceClassId) => ({ resourceClassId })),
+    );
+    throw new InventoryInUse(inUse.map(nameOf), provider.uuid);
   }
   return deleteInventories(tx, provider.id, classIds);
 }
@@ -222,8 +228,4 @@ function classIdOf(index: ProviderIndex, name: string): number {
   const id = index.resourceClasses.idOf(name);
   if (id === undefined) throw new ResourceClassNotFound(name);
   return id;
-}
-
-function classNameOf(index: ProviderIndex, id: number): string {
-  return index.resourceClasses.nameOf(id) ?? String(id);
 }

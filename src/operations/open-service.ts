@@ -54,9 +54,12 @@ export async function openService(
       );
     }
     await database.writer(START, ensureStandardNames);
-    const service = await Service.start(config, database, () =>
-      options.logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
-    );
+    const service = await Service.start(config, database, {
+      onUnknownWriter: () =>
+        options.logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
+      onBreach: (breach) =>
+        options.logger?.warn(`The change feed ${breach}: everything was read anew`),
+    });
     const oddTrees = findOddTreesOfIndex(await service.freshIndex(START));
     for (const sentence of describeOddTrees(oddTrees)) options.logger?.warn(sentence);
     return service;

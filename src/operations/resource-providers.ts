@@ -23,7 +23,6 @@ import {
   ResourceProviderExists,
   ResourceProviderInUse,
 } from "../domain/errors.ts";
-import { isSameUuid } from "../domain/uuid.ts";
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
@@ -70,7 +69,13 @@ export async function listProviders(
     );
   }
   const ids = await findProviders(service, context, filter);
-  const providers = await service.read(context, (tx) => {
+  if (name !== undefined || uuid !== undefined) {
+    // What is the same name is up to the engine.
+    const wanted = new Set(ids);
+    const named = await service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
+    return named.filter(({ id }) => wanted.has(id));
+  }
+  return service.read(context, (tx) => {
     let start = 0;
     return inPages(() => {
       const page = ids.slice(start, start + PAGE_ROWS);
@@ -78,11 +83,6 @@ export async function listProviders(
       return page.length === 0 ? undefined : listProvidersById(tx, page);
     });
   });
-  return providers.filter(
-    (provider) =>
-      (name === undefined || provider.name === name) &&
-      (uuid === undefined || isSameUuid(provider.uuid, uuid)),
-  );
 }
 
 function listAllInPages(tx: ReadTransaction): Promise<ResourceProvider[]> {

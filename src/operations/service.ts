@@ -5,7 +5,7 @@ import { inTime } from "../db/in-time.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
-import { IndexKeeper } from "../read-model/index-keeper.ts";
+import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
 
 /** So often a write is done again because of what another process did at the same moment. */
 const MAX_SURPRISES = 3;
@@ -24,18 +24,13 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
   }
 
-  /**
-   * Builds the read model of a database whose schema is the newest.
-   *
-   * @param onUnknownWriter is called once when a program writes that does not write to the feed
-   */
+  /** Builds the read model of a database whose schema is the newest. */
   static async start(
     config: Config,
     database: Database,
-    onUnknownWriter?: () => void,
+    reports?: KeeperReports,
   ): Promise<Service> {
-    const retentionMs = config.stowage.changeRetention * 1000;
-    const keeper = new IndexKeeper(database, retentionMs, onUnknownWriter);
+    const keeper = new IndexKeeper(database, reports);
     await keeper.build();
     return new Service(config, database, keeper);
   }
@@ -48,6 +43,11 @@ export class Service {
   /** A consumer as the database spells its UUID, by the canonical spelling. */
   storedConsumer(uuid: string): string {
     return this.#keeper.storedConsumer(uuid);
+  }
+
+  /** To be called every minute: looks for changes that nobody has told of. */
+  checkIndex(context: DatabaseContext): Promise<void> {
+    return this.#keeper.check(context);
   }
 
   /** Runs a function that sees one consistent snapshot of the tables. */

@@ -1,11 +1,12 @@
-import { deleteName, findName, insertName, listNames } from "../db/names.ts";
+import { deleteName, findName, insertName } from "../db/names.ts";
 import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
 import {
   deleteProviderTraits,
+  findTraits,
   insertProviderTraits,
   isTraitInUse,
   listAssociatedTraitIds,
-  listTraitIdsOfProvider,
+  listTraitsOfProvider,
 } from "../db/traits.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import {
@@ -37,15 +38,9 @@ export function listTraits(
   { names, prefix, isAssociated }: TraitFilter,
 ): Promise<NamedRecord[]> {
   return service.read(context, async (tx) => {
-    const wanted = names && new Set(names);
     const associated = isAssociated === undefined ? undefined : await listAssociatedTraitIds(tx);
-    const traits = await listNames(tx, "traits");
-    return traits.filter(
-      (trait) =>
-        (!wanted || wanted.has(trait.name)) &&
-        (prefix === undefined || trait.name.startsWith(prefix)) &&
-        (!associated || associated.has(trait.id) === isAssociated),
-    );
+    const traits = await findTraits(tx, { names, prefix });
+    return traits.filter(({ id }) => !associated || associated.has(id) === isAssociated);
   });
 }
 
@@ -105,13 +100,10 @@ export function listProviderTraits(
   context: RequestContext,
   providerUuid: string,
 ): Promise<ProviderTraits> {
-  return service.read(context, async (tx, index) => {
+  return service.read(context, async (tx) => {
     const provider = await getProviderByUuid(tx, providerUuid);
-    const ids = new Set(await listTraitIdsOfProvider(tx, provider.id));
-    return {
-      generation: provider.generation,
-      traits: index.traits.list().filter((trait) => ids.has(trait.id)),
-    };
+    const traits = await listTraitsOfProvider(tx, provider.id);
+    return { generation: provider.generation, traits };
   });
 }
 
@@ -166,7 +158,7 @@ async function replaceTraits(
   providerId: number,
   traitIds: readonly number[],
 ): Promise<boolean> {
-  const present = new Set(await listTraitIdsOfProvider(tx, providerId));
+  const present = new Set((await listTraitsOfProvider(tx, providerId)).map(({ id }) => id));
   const wanted = new Set(traitIds);
   const added = wanted.difference(present);
   const removed = present.difference(wanted);

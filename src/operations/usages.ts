@@ -7,8 +7,11 @@ import {
   type UsageFilter,
 } from "../db/usages.ts";
 import { getProviderByUuid } from "../db/resource-providers.ts";
+import type { ReadTransaction } from "../db/transaction.ts";
+import type { Usage } from "../domain/allocation.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
+import { classNamesFor } from "./class-names.ts";
 import type { Service } from "./service.ts";
 
 /** Amounts in use by the name of the resource class. */
@@ -28,7 +31,7 @@ export function getProviderUsages(
   return service.read(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
     const usages = await listUsagesOfProvider(tx, provider.id);
-    return { generation: provider.generation, usages: byClass(index, usages) };
+    return { generation: provider.generation, usages: await byClass(tx, index, usages) };
   });
 }
 
@@ -44,7 +47,7 @@ export function getTotalUsages(
   owner: UsageOwner,
 ): Promise<UsageByClass> {
   return service.read(context, async (tx, index) =>
-    byClass(index, await listUsages(tx, { ...owner, consumerType: undefined })),
+    byClass(tx, index, await listUsages(tx, { ...owner, consumerType: undefined })),
   );
 }
 
@@ -71,30 +74,32 @@ export function getUsagesByConsumerType(
         ...owner,
         consumerType: consumerType === UNKNOWN_CONSUMER_TYPE ? null : undefined,
       };
-      const usages = byClass(index, await listUsages(tx, filter));
+      const usages = await byClass(tx, index, await listUsages(tx, filter));
       if (usages.size === 0) return new Map();
       return new Map([[consumerType, { consumerCount: await countConsumers(tx, filter), usages }]]);
     }
     const filter = { ...owner, consumerType };
     const counts = await countConsumersByType(tx, filter);
-    const byType = Map.groupBy(await listUsagesByType(tx, filter), (usage) => usage.consumerType);
+    const all = await listUsagesByType(tx, filter);
+    const nameOf = await classNamesFor(tx, index, all);
+    const byType = Map.groupBy(all, (usage) => usage.consumerType);
     return new Map(
       [...byType].map(([type, usages]) => [
         type ?? UNKNOWN_CONSUMER_TYPE,
-        { consumerCount: counts.get(type) ?? 0, usages: byClass(index, usages) },
+        { consumerCount: counts.get(type) ?? 0, usages: byName(usages, nameOf) },
       ]),
     );
   });
 }
 
-function byClass(
+async function byClass(
+  tx: ReadTransaction,
   index: ProviderIndex,
-  usages: readonly { readonly resourceClassId: number; readonly used: number }[],
-): UsageByClass {
-  return new Map(
-    usages.map(({ resourceClassId, used }) => [
-      index.resourceClasses.nameOf(resourceClassId) ?? String(resourceClassId),
-      used,
-    ]),
-  );
+  usages: readonly Usage[],
+): Promise<UsageByClass> {
+  return byName(usages, await classNamesFor(tx, index, usages));
+}
+
+function byName(usages: readonly Usage[], nameOf: (id: number) => string): UsageByClass {
+  return new Map(usages.map(({ resourceClassId, used }) => [nameOf(resourceClassId), used]));
 }

@@ -75,6 +75,14 @@ export class FeedPosition {
     this.#lastId = Math.max(this.#lastId, id);
   }
 
+  /** Whether each id up to one has been seen, or will never be. */
+  hasAllUpTo(id: number): boolean {
+    if (id <= this.#floor) return true;
+    let count = 0;
+    for (const seen of this.#seen.keys()) if (seen <= id) count += 1;
+    return count === id - this.#floor;
+  }
+
   /** What has not been seen up to an id, with all that is visible, will never be. */
   close(upTo: number): void {
     this.#closedUpTo = Math.max(this.#closedUpTo, upTo);
@@ -100,11 +108,15 @@ export class FeedPosition {
     }
   }
 
-  /** What it is time to close, if anything; once taken, it is not given again for a while. */
-  takeGaps(): FeedGaps | undefined {
+  /**
+   * What it is time to close, if anything; once taken, it is not given again for a while.
+   *
+   * @param forEntries how many entries have to wait behind gaps
+   */
+  takeGaps(forEntries = CLOSE_FOR_ENTRIES): FeedGaps | undefined {
     if (this.#watchedMs < this.#restUntilMs) return undefined;
     const gaps = this.#findOldGaps();
-    const isWorthwhile = gaps.missing.length > 0 && this.#seen.size >= CLOSE_FOR_ENTRIES;
+    const isWorthwhile = gaps.missing.length > 0 && this.#seen.size >= forEntries;
     if (!isWorthwhile && gaps.upTo - this.#closedUpTo < TELL_AFTER_IDS) return undefined;
     this.#patienceMs = SETTLE_MS * (1 + Math.random());
     this.#restUntilMs = this.#watchedMs + this.#patienceMs;

@@ -1,16 +1,24 @@
+import { isDeepStrictEqual } from "node:util";
+
 import {
   findSettledChangeId,
   listChangesAfter,
-  listFirstChangesAfter,
+  lookAtFeed,
+  readFeed,
   summarizeChangesAfter,
   type FeedEntry,
+  type FeedLook,
 } from "../db/change-feed.ts";
+import type { CommitMark, FeedGaps } from "../db/changes.ts";
 import { listConsumerSpellings } from "../db/consumers.ts";
 import type { Database } from "../db/database.ts";
-import { DatabaseUnavailable } from "../db/errors.ts";
+import { DatabaseUnavailable, MissingTable, SchemaMismatch } from "../db/errors.ts";
+import { readFeedState, type FeedState } from "../db/feed-state.ts";
 import { inTime } from "../db/in-time.ts";
+import { adopt } from "../db/migrations/migrate.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
+import { ensureStandardNames } from "../db/standard-names.ts";
 import type {
   Change,
   DatabaseContext,
@@ -19,6 +27,8 @@ import type {
 } from "../db/transaction.ts";
 import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
+import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";
+import { FeedContinuity, type FeedMark } from "./feed-continuity.ts";
 import { FeedPosition } from "./feed-position.ts";
 import { OwnChanges } from "./own-changes.ts";
 import { SharedQuestion } from "./shared-question.ts";
@@ -28,6 +38,9 @@ const BUILD_CHUNK = 1000;
 
 /** Up to so many entries of the feed are listed without counting them first. */
 const LISTED_AT_ONCE = 100;
+
+/** So many providers in use, and as many others, are compared each minute. */
+const SAMPLES = 100;
 
 /** Following the feed belongs to no request: one query serves all that wait. */
 const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectId: undefined };
@@ -40,10 +53,10 @@ const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectI
  */
 export class IndexKeeper {
   readonly #database: Database;
-  readonly #staleAfterMs: number;
+  readonly #reports: KeeperReports;
   #index = new ProviderIndex();
-  #position = new FeedPosition(0);
-  #caughtUpAtMs = 0;
+  #reading = beginReading(0, NO_FEED);
+  #builds = 0;
   /** No two run at once: the older one could put back what the newer one has brought up to date. */
   readonly #question = new SharedQuestion(() => this.#catchUp());
   #defect: Error | undefined;
@@ -55,19 +68,26 @@ export class IndexKeeper {
   #doubted = new Set<number>();
   /** How often the feed has told anything. */
   #news = 0;
-  #onUnknownWriter: (() => void) | undefined;
   #consumerSpellings: ReadonlyMap<string, string> = new Map();
   /** Whether a program has written that is not to. */
   #isOvertaken = false;
+  #hasUnknownWriter = false;
+  /** Providers among the doubted which there was no cause to doubt. */
+  #samples: ReadonlySet<number> = new Set();
+  /** After a breach, what caused it may still have gone on when everything was read. */
+  #isToBeReadAgain = false;
+  #hasToBuild = false;
+  /** Whether gaps were closed since the feed told of anything but that. */
+  #hasTold = false;
 
-  /**
-   * @param changeRetentionMs how long changes stay in the feed
-   * @param onUnknownWriter is called once when a program writes that does not write to the feed
-   */
-  constructor(database: Database, changeRetentionMs: number, onUnknownWriter?: () => void) {
+  constructor(database: Database, reports: KeeperReports = {}) {
     this.#database = database;
-    this.#onUnknownWriter = onUnknownWriter;
-    this.#staleAfterMs = changeRetentionMs / 2;
+    this.#reports = reports;
+  }
+
+  /** How often the read model was built: what was learnt before may be of another database. */
+  get builds(): number {
+    return this.#builds;
   }
 
   /** The read model as far as it is known here, for use inside a transaction that has to wait. */
@@ -86,15 +106,16 @@ export class IndexKeeper {
     this.#takeOver(await database.reader(FOLLOW, (tx) => readAll(tx, database.serversMet)));
   }
 
-  #takeOver({ index, consumerSpellings, serversMet, position }: ReadAll): void {
+  #takeOver({ index, consumerSpellings, serversMet, reading }: ReadAll): void {
     // What is still being written knows the read model of before: the feed will tell of it.
     this.#news += 1;
     this.#own.clear();
     this.#index = index;
     this.#consumerSpellings = consumerSpellings;
     this.#serversMet = serversMet;
-    this.#position = position;
-    this.#caughtUpAtMs = performance.now();
+    this.#reading = reading;
+    this.#builds += 1;
+    this.#hasToBuild = false;
   }
 
   /**
@@ -126,6 +147,27 @@ export class IndexKeeper {
     this.#reportUnknownWriter();
   }
 
+  /**
+   * To be called every minute: looks for what the feed does not tell of, because a table was emptied at
+   * once, or a backup is being restored table by table. What some providers have is compared.
+   */
+  async check(context: DatabaseContext): Promise<void> {
+    if (!this.#database.adapter.isShared) return;
+    if (this.#isToBeReadAgain) {
+      this.#isToBeReadAgain = false;
+      this.#hasToBuild = true;
+    }
+    this.#samples = new Set(this.#index.nextToCheck(SAMPLES));
+    this.doubt(this.#samples);
+    await this.fresh(context);
+    this.#samples = new Set();
+    if (this.#hasTold) return;
+    // So that nothing is taken for lost, when it is collected, that only waits behind a gap.
+    const gaps = this.#reading.position.takeGaps(1);
+    if (gaps) this.#hasTold = true;
+    this.#closeGaps(gaps);
+  }
+
   /** Begins nothing any more. */
   stop(): void {
     this.#isStopped = true;
@@ -142,6 +184,7 @@ export class IndexKeeper {
     const effects = await readEffects(
       tx,
       tx.recorded.map(({ change }) => change),
+      this.#index,
     );
     apply(effects);
   }
@@ -155,7 +198,8 @@ export class IndexKeeper {
   beginToFollow(tx: WriteTransaction): (apply: (index: ProviderIndex) => void) => void {
     const news = this.#news;
     return (apply) => {
-      tx.afterCommit(() => {
+      tx.afterCommit((mark) => {
+        if (mark) this.#reading.continuity.remember(toFeedMark(mark));
         if (this.#news !== news) return;
         apply(this.#index);
         if (this.#database.adapter.isShared) this.#own.add(tx.recorded);
@@ -171,65 +215,123 @@ export class IndexKeeper {
   async #catchUp(): Promise<void> {
     if (this.#isStopped) throw new DatabaseUnavailable("the service is being stopped");
     if (this.#isOvertaken) return this.#buildAlone();
+    const breach = await this.#follow().catch((error: unknown) => this.#adoptAnew(error));
+    if (breach !== undefined) await this.#beginAnew(breach);
+  }
+
+  /** @returns why the feed cannot be followed any more */
+  async #follow(): Promise<string | undefined> {
     const startedAtMs = performance.now();
-    // Changes that were never seen may be gone from the feed by now.
-    const isStale = startedAtMs - this.#caughtUpAtMs > this.#staleAfterMs;
-    if (isStale || this.#isOfLostServer) return this.build();
-    const position = this.#position;
-    this.#own.beginToLook();
-    if (this.#doubted.size > 0 || !(await this.#hasNothingToRead(position))) {
-      const isKnown = await this.#readNews(position);
-      if (!isKnown) return this.build();
+    if (this.#isOfLostServer || this.#hasToBuild) {
+      await this.build();
+      return undefined;
     }
+    const reading = this.#reading;
+    this.#own.beginToLook();
+    const hasNothingToRead = this.#doubted.size === 0 && (await this.#hasNothingToRead(reading));
+    const news = hasNothingToRead ? { isTold: true } : await this.#readNews(reading);
+    if (news.breach !== undefined) return news.breach;
     // It may have been another server that was asked.
-    if (this.#isOfLostServer) return this.build();
-    position.settle(startedAtMs);
-    this.#caughtUpAtMs = startedAtMs;
-    this.#closeGaps(position);
+    if (!news.isTold || this.#isOfLostServer) {
+      await this.build();
+      return undefined;
+    }
+    reading.position.settle(startedAtMs);
+    this.#closeGaps(reading.position.takeGaps());
+    return undefined;
+  }
+
+  /**
+   * A database that was dropped may have been made anew by a release that makes fewer tables.
+   *
+   * @throws DatabaseUnavailable it is not ready
+   */
+  async #adoptAnew(error: unknown): Promise<string> {
+    if (!(error instanceof MissingTable)) throw error;
+    try {
+      await adopt(this.#database);
+    } catch (failure) {
+      if (!(failure instanceof SchemaMismatch || failure instanceof MissingTable)) throw failure;
+      throw new DatabaseUnavailable(failure.message, { cause: failure });
+    }
+    return "was gone";
+  }
+
+  /** Nothing that was known is of use. */
+  async #beginAnew(breach: string): Promise<void> {
+    await this.build();
+    if (lacksStandardNames(this.#index)) {
+      await this.#database.writer(FOLLOW, ensureStandardNames);
+      await this.build();
+    }
+    this.#isToBeReadAgain = true;
+    this.#reports.onBreach?.(breach);
   }
 
   /** One statement, so that asking costs little when there is nothing new, which is mostly so. */
-  #hasNothingToRead(position: FeedPosition): Promise<boolean> {
+  #hasNothingToRead({ position, continuity }: FeedReading): Promise<boolean> {
+    const { newest } = continuity;
     return this.#database.readOnce(FOLLOW, async (tx) => {
-      if (position.count > LISTED_AT_ONCE) return isUpToDate(tx, position);
-      const { entries, isComplete } = await listFirstChangesAfter(tx, position.floor);
-      const unseen = entries.filter(({ id }) => !position.has(id));
-      if (!isComplete || !this.#own.takeAll(unseen)) return false;
-      remember(position, unseen);
+      if (position.count > LISTED_AT_ONCE) {
+        const seen = await summarizeChangesAfter(tx, position.floor, newest?.id ?? 0);
+        if (continuity.findBreach(seen, newest) !== undefined) return false;
+        const isUpToDate = seen.count === position.count && seen.lastId === position.lastId;
+        if (isUpToDate) continuity.accept(seen.state);
+        return isUpToDate;
+      }
+      const look = await lookAtFeed(tx, firstIdFor(position, newest));
+      if (!look.isComplete || findBreach(continuity, look, newest) !== undefined) return false;
+      const unseen = look.entries.filter(({ id }) => !position.has(id));
+      if (!this.#own.takeAll(unseen)) return false;
+      remember({ position, continuity }, unseen, look.state);
       return true;
     });
   }
 
-  /** @returns false when the feed does not tell what has changed */
-  #readNews(position: FeedPosition): Promise<boolean> {
+  #readNews(reading: FeedReading): Promise<News> {
+    const { position, continuity } = reading;
+    const { newest } = continuity;
     const doubted = this.#doubted;
     this.#doubted = new Set();
+    // What is committed here from now on may or may not be part of what will be read.
+    const before = new Map([...this.#samples].map((id) => [id, this.#index.getById(id)]));
     return this.#database
-      .reader(FOLLOW, async (tx) => {
-        const unseen = await listUnseenChanges(tx, position);
-        if (unseen.some(({ kind }) => kind === "everything")) return false;
+      .reader(FOLLOW, async (tx): Promise<News> => {
+        const look = await readFeed(tx, firstIdFor(position, newest));
+        const breach = findBreach(continuity, look, newest);
+        if (breach !== undefined) return { isTold: false, breach };
+        const unseen = look.entries.filter(({ id }) => !position.has(id));
+        if (unseen.some(({ kind }) => kind === "everything")) return { isTold: false };
         const fresh = unseen.filter((entry) => !this.#own.take(entry));
         const told = new Set(fresh.map(({ providerId }) => providerId));
         const untold = [...doubted.difference(told)].map(
           (providerId) => ({ kind: "provider", providerId }) as const,
         );
         if (fresh.length + untold.length === 0) {
-          remember(position, unseen);
-          return true;
+          remember(reading, unseen, look.state);
+          return { isTold: true };
         }
-        const apply = await readEffects(tx, [...fresh, ...untold]);
+        const apply = await readEffects(tx, [...fresh, ...untold], this.#index);
         const generations = untold.map(({ providerId }) => this.#generationOf(providerId));
+        const isSame = (id: number) => isDeepStrictEqual(before.get(id), this.#index.getById(id));
+        // What was changed here meanwhile is no sample.
+        const samples = untold
+          .map(({ providerId }) => providerId)
+          .filter((id) => before.has(id) && isSame(id));
         apply(this.#index);
+        if (!samples.every(isSame))
+          return { isTold: false, breach: "does not tell of all changes" };
+        if (fresh.some(({ settled }) => settled === undefined)) this.#hasTold = false;
         this.#own.forgetAdded();
-        remember(position, unseen);
+        remember(reading, unseen, look.state);
         this.#news += 1;
         // What this process has committed meanwhile may be newer than what was read, and is told later.
         const isAhead = untold.some(({ providerId }, i) => {
-          const [before, after] = [generations[i], this.#generationOf(providerId)];
-          return before !== undefined && (after === undefined || after > before);
+          const [known, found] = [generations[i], this.#generationOf(providerId)];
+          return known !== undefined && (found === undefined || found > known);
         });
         if (isAhead) this.#reportUnknownWriter();
-        return true;
+        return { isTold: true };
       })
       .catch((error: unknown) => {
         this.doubt(doubted);
@@ -241,9 +343,8 @@ export class IndexKeeper {
    * Nobody waits for it: that it is done is learnt from the feed. A failure that is a defect fails the
    * next answer.
    */
-  #closeGaps(position: FeedPosition): void {
+  #closeGaps(gaps: FeedGaps | undefined): void {
     if (this.#defect) throw this.#defect;
-    const gaps = position.takeGaps();
     if (!gaps) return;
     this.#database.closeGaps(gaps).catch((error: unknown) => {
       this.#defect = error instanceof Error ? error : new Error(String(error));
@@ -255,29 +356,69 @@ export class IndexKeeper {
   }
 
   #reportUnknownWriter(): void {
-    this.#onUnknownWriter?.();
-    this.#onUnknownWriter = undefined;
+    if (!this.#hasUnknownWriter) this.#reports.onUnknownWriter?.();
+    this.#hasUnknownWriter = true;
   }
 }
 
-function remember(position: FeedPosition, entries: readonly FeedEntry[]): void {
-  for (const { id, settled } of entries) {
-    position.add(id);
-    if (settled !== undefined) position.close(settled);
+/** What a keeper tells of what it meets. */
+export interface KeeperReports {
+  /** Once, when a program writes that does not write to the feed. */
+  readonly onUnknownWriter?: () => void;
+  /** That everything was read anew because the feed does not go with what was read: what it has. */
+  readonly onBreach?: (breach: string) => void;
+}
+
+/** How far the feed was read, and of which feed that was. */
+interface FeedReading {
+  readonly position: FeedPosition;
+  readonly continuity: FeedContinuity;
+}
+
+/** Whether the feed tells what has changed; if not, perhaps because it cannot be followed any more. */
+interface News {
+  readonly isTold: boolean;
+  readonly breach?: string;
+}
+
+const NO_FEED: FeedState = { epoch: undefined, collectedUpTo: 0, collections: 0 };
+
+function beginReading(floor: number, state: FeedState): FeedReading {
+  const position = new FeedPosition(floor);
+  return { position, continuity: new FeedContinuity(position, state) };
+}
+
+function remember(
+  { position, continuity }: FeedReading,
+  entries: readonly FeedEntry[],
+  state: FeedState,
+): void {
+  for (const entry of entries) {
+    position.add(entry.id);
+    if (entry.settled !== undefined) position.close(entry.settled);
+    continuity.remember(entry);
   }
+  continuity.accept(state);
 }
 
-async function isUpToDate(tx: ReadTransaction, position: FeedPosition): Promise<boolean> {
-  const { count, lastId } = await summarizeChangesAfter(tx, position.floor);
-  return count === position.count && lastId === position.lastId;
+/** From where the feed has to be looked at to tell whether it still is the same. */
+function firstIdFor({ floor }: FeedPosition, newest: FeedMark | undefined): number {
+  return Math.min(floor, newest?.id ?? Infinity);
 }
 
-async function listUnseenChanges(
-  tx: ReadTransaction,
-  position: FeedPosition,
-): Promise<FeedEntry[]> {
-  const entries = await listChangesAfter(tx, position.floor);
-  return entries.filter(({ id }) => !position.has(id));
+/** @param look all of the feed from there */
+function findBreach(
+  continuity: FeedContinuity,
+  { state, entries }: FeedLook,
+  newest: FeedMark | undefined,
+): string | undefined {
+  const found = entries.find(({ id }) => id === newest?.id);
+  return continuity.findBreach({ state, found, lastId: entries.at(-1)?.id ?? 0 }, newest);
+}
+
+function toFeedMark({ id, kind, subject, ...row }: CommitMark): FeedMark {
+  const providerId = row.resource_provider_id ?? null;
+  return { id, kind, subject, providerId, requestId: row.request_id };
 }
 
 /**
@@ -287,16 +428,28 @@ async function listUnseenChanges(
 async function readEffects(
   tx: ReadTransaction,
   changes: readonly Pick<Change | FeedEntry, "kind" | "providerId">[],
+  known: ProviderIndex,
 ): Promise<(index: ProviderIndex) => void> {
   const removed = new Set(changes.flatMap(({ providerId }) => providerId ?? []));
   const records: readonly ProviderRecord[] = await loadProviderRecords(tx, [...removed]);
   for (const { id } of records) removed.delete(id);
-  const names = changes.some(({ kind }) => NAME_KINDS.has(kind)) ? await readNames(tx) : undefined;
+  const haveNamesChanged =
+    changes.some(({ kind }) => NAME_KINDS.has(kind)) ||
+    records.some((record) => !hasNamesOf(known, record));
+  const names = haveNamesChanged ? await readNames(tx) : undefined;
   return (index) => {
     for (const id of removed) index.remove(id);
     for (const record of records) index.put(record);
     if (names) setNames(index, names);
   };
+}
+
+/** Whether all that a provider has is known by name: who makes names may not tell of it. */
+function hasNamesOf(index: ProviderIndex, { inventories, traitIds }: ProviderRecord): boolean {
+  return (
+    inventories.every(({ resourceClassId }) => index.resourceClasses.has(resourceClassId)) &&
+    traitIds.every((id) => index.traits.has(id))
+  );
 }
 
 /** Changes of what the read model knows by name. */
@@ -311,7 +464,7 @@ interface ReadAll {
   readonly index: ProviderIndex;
   readonly consumerSpellings: ReadonlyMap<string, string>;
   readonly serversMet: number;
-  readonly position: FeedPosition;
+  readonly reading: FeedReading;
 }
 
 /** @param serversMet before anything was read */
@@ -324,7 +477,7 @@ async function readAll(tx: ReadTransaction, serversMet: number): Promise<ReadAll
     for (const record of records) index.put(record);
   }
   const consumerSpellings = await listConsumerSpellings(tx);
-  return { index, consumerSpellings, serversMet, position: await readPosition(tx) };
+  return { index, consumerSpellings, serversMet, reading: await readAllOfFeed(tx) };
 }
 
 interface Names {
@@ -344,9 +497,18 @@ function setNames(index: ProviderIndex, { resourceClasses, traits }: Names): voi
   index.traits.replaceAll(traits);
 }
 
-async function readPosition(tx: ReadTransaction): Promise<FeedPosition> {
-  if (!tx.adapter.isShared) return new FeedPosition(0);
-  const position = new FeedPosition(await findSettledChangeId(tx));
-  remember(position, await listChangesAfter(tx, position.floor));
-  return position;
+/** A database that was made anew has none before a process starts on it. */
+function lacksStandardNames({ resourceClasses, traits }: ProviderIndex): boolean {
+  return (
+    STANDARD_RESOURCE_CLASSES.some((name) => resourceClasses.idOf(name) === undefined) ||
+    STANDARD_TRAITS.some((name) => traits.idOf(name) === undefined)
+  );
+}
+
+async function readAllOfFeed(tx: ReadTransaction): Promise<FeedReading> {
+  if (!tx.adapter.isShared) return beginReading(0, NO_FEED);
+  const state = await readFeedState(tx);
+  const reading = beginReading(await findSettledChangeId(tx), state);
+  remember(reading, await listChangesAfter(tx, reading.position.floor), state);
+  return reading;
 }

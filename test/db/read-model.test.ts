@@ -31,7 +31,7 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
     statements.length = 0;
     other = await openOtherProgram(place.connection);
     for (const statement of PROVIDER_IN_USE) await other.run(statement);
-    keeper = new IndexKeeper(database, 3_600_000);
+    keeper = new IndexKeeper(database);
     await keeper.build();
   });
 

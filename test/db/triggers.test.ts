@@ -32,6 +32,9 @@ describe.for(SERVER_ENGINES)("triggers on $name", (engine) => {
     await place.remove();
   });
 
+  // Only PostgreSQL tells of tables that are emptied at once.
+  const count = engine.name === "PostgreSQL" ? 28 : 21;
+  const installed = `${count} triggers are installed: what other programs write is seen at once.\n`;
   const install = () => run((output) => installDatabaseTriggers(config, output));
   const remove = () => run((output) => removeDatabaseTriggers(config, output));
 
@@ -53,10 +56,10 @@ describe.for(SERVER_ENGINES)("triggers on $name", (engine) => {
     const provider = INSERTS.provider;
     expect(await changesBy([provider(1, "u1")])).toEqual([]);
 
-    expect(await install()).toEqual([0, INSTALLED]);
+    expect(await install()).toEqual([0, installed]);
     expect(await changesBy([provider(2, "u2")])).toEqual([["provider", 2, "u2"]]);
 
-    expect(await remove()).toEqual([0, "21 triggers are removed.\n"]);
+    expect(await remove()).toEqual([0, `${count} triggers are removed.\n`]);
     expect(await changesBy([provider(3, "u3")])).toEqual([]);
   });
 
@@ -120,10 +123,10 @@ describe.for(SERVER_ENGINES)("triggers on $name", (engine) => {
 
   test("are installed again, and by several at once, without harm", async () => {
     expect(await Promise.all([install(), install()])).toEqual([
-      [0, INSTALLED],
-      [0, INSTALLED],
+      [0, installed],
+      [0, installed],
     ]);
-    expect(await install()).toEqual([0, INSTALLED]);
+    expect(await install()).toEqual([0, installed]);
     expect(await changesBy([INSERTS.provider(2, "u2")])).toEqual([["provider", 2, "u2"]]);
   });
 
@@ -142,7 +145,7 @@ describe.for(SERVER_ENGINES)("triggers on $name", (engine) => {
       await other.run(`DELETE FROM ${table}`);
     }
     expect(await other.run("SELECT uuid FROM resource_providers")).toEqual([{ uuid: "u1" }]);
-    expect(await remove()).toEqual([0, "21 triggers are removed.\n"]);
+    expect(await remove()).toEqual([0, `${count} triggers are removed.\n`]);
   });
 
   test("miss nothing of a transaction that was under way when they were installed", async () => {
@@ -193,8 +196,6 @@ test("triggers are not for SQLite, which belongs to one process", async () => {
   ]);
   await place.remove();
 });
-
-const INSTALLED = "21 triggers are installed: what other programs write is seen at once.\n";
 
 const INSERTS = {
   provider: (id: number, uuid: string) =>

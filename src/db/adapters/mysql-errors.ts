@@ -3,6 +3,7 @@ import {
   DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
+  MissingTable,
   PermissionDenied,
   ReferenceViolation,
   ServerUnfit,
@@ -15,6 +16,11 @@ import {
 
 const DUPLICATE_ENTRY = 1062;
 const REFERENCE_VIOLATIONS = new Set([1216, 1217, 1451, 1452]);
+
+const MISSING_TABLES = new Set([
+  1049, // unknown database: it is gone while the session is still there
+  1146, // no such table
+]);
 
 const LOCK_WAIT_TIMEOUT = 1205;
 
@@ -105,6 +111,7 @@ export function translateMysqlError(error: unknown, statement: string): unknown 
   if (errno === DUPLICATE_ENTRY) return new DuplicateEntry(constraintOf(message, statement), error);
   if (REFERENCE_VIOLATIONS.has(errno)) return new ReferenceViolation(message, { cause: error });
   if (UNSTORABLE.has(errno)) return new UnstorableValue(message, { cause: error });
+  if (MISSING_TABLES.has(errno)) return new MissingTable(message, { cause: error });
   if (DENIED.has(errno)) return new PermissionDenied(message, { cause: error });
   if (errno === NOT_IN_CLUSTER) return new ServerUnfit(message, { cause: error });
   if (errno === LOCK_WAIT_TIMEOUT && LOCKS_NO_ROW.test(statement)) {

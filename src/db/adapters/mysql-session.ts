@@ -238,4 +238,4 @@ function roundFloats(rows: mysql.RowDataPacket[], fields: mysql.FieldPacket[]): 
   }
 }
 
-const FLOAT_DIGITS = 6;
+export const FLOAT_DIGITS = 6;

@@ -16,6 +16,7 @@ const NO_SUCH_TABLE = 1146;
  * before it waits for its turn in the cluster, and the cluster stands still.
  */
 export const MYSQL_TRIGGERS: TriggerDialect = {
+  seesTruncation: false,
   list: sql`
     select trigger_name as name from information_schema.triggers
     where trigger_schema = database() and trigger_name like 'stowage\\_%'

@@ -15,7 +15,7 @@ import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
-import { MysqlSession } from "./mysql-session.ts";
+import { MysqlSession, FLOAT_DIGITS } from "./mysql-session.ts";
 import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
 import { serverPools } from "./server-pools.ts";
 import type { ServerPools } from "./server-pools.ts";
@@ -33,6 +33,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly insertedId = "first";
   readonly rowLock: RowLock = { clause: sql`for update`, isOfOneNode: true };
   readonly comparesTextLoosely = true;
+  readonly roundRatio = (ratio: number) => Number(Math.fround(ratio).toPrecision(FLOAT_DIGITS));
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;

@@ -2,6 +2,7 @@ import {
   DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
+  MissingTable,
   PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
@@ -12,6 +13,7 @@ import {
 
 const UNIQUE_VIOLATION = "23505";
 const FOREIGN_KEY_VIOLATION = "23503";
+const UNDEFINED_TABLE = "42P01";
 const INSUFFICIENT_PRIVILEGE = "42501";
 
 const CONFLICTS = new Set([
@@ -63,6 +65,7 @@ export function translatePostgresError(error: unknown): unknown {
   const { code, constraint = "", message } = error;
   if (code === UNIQUE_VIOLATION) return new DuplicateEntry(constraint, error);
   if (code === FOREIGN_KEY_VIOLATION) return new ReferenceViolation(message, { cause: error });
+  if (code === UNDEFINED_TABLE) return new MissingTable(message, { cause: error });
   if (code === INSUFFICIENT_PRIVILEGE) return new PermissionDenied(message, { cause: error });
   if (UNSTORABLE.has(code)) return new UnstorableValue(message, { cause: error });
   if (CONFLICTS.has(code)) return new TransactionConflict(message, { cause: error });

@@ -13,6 +13,7 @@ export const SESSION_MARK = "stowage.session";
  * as those of Stowage do.
  */
 export const POSTGRES_TRIGGERS: TriggerDialect = {
+  seesTruncation: true,
   list: sql`
     select t.tgname as name from pg_trigger as t
     join pg_class as c on c.oid = t.tgrelid
@@ -29,8 +30,13 @@ export const POSTGRES_TRIGGERS: TriggerDialect = {
        END IF;
        RETURN NULL;
      END $$`,
-    `CREATE CONSTRAINT TRIGGER ${trigger.name} AFTER ${trigger.event} ON ${trigger.table}
-     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    `${
+      // One for a whole statement cannot wait.
+      trigger.event === "truncate"
+        ? `CREATE TRIGGER ${trigger.name} AFTER TRUNCATE ON ${trigger.table} FOR EACH STATEMENT`
+        : `CREATE CONSTRAINT TRIGGER ${trigger.name} AFTER ${trigger.event} ON ${trigger.table}
+           DEFERRABLE INITIALLY DEFERRED FOR EACH ROW`
+    }
      WHEN (current_setting('${SESSION_MARK}', true) IS DISTINCT FROM 'on')
      EXECUTE FUNCTION ${trigger.name}()`,
   ],

@@ -33,6 +33,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   // As an update does: a reference to the row may still be made.
   readonly rowLock: RowLock = { clause: sql`for no key update`, isOfOneNode: false };
   readonly comparesTextLoosely = false;
+  readonly roundRatio = (ratio: number) => ratio;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))

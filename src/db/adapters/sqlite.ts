@@ -39,6 +39,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly rowsPerStatement = 1;
   readonly rowLock = undefined;
   readonly comparesTextLoosely = false;
+  readonly roundRatio = (ratio: number) => ratio;
   readonly tableList: TableList = sql`select name from sqlite_master where type = 'table'`;
   readonly partLists: readonly PartList[] = [
     sql`

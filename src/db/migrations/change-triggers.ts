@@ -14,7 +14,9 @@ export interface ChangeTrigger {
   readonly changes: readonly TriggeredChange[];
 }
 
-type TriggerEvent = "insert" | "update" | "delete";
+/** `truncate` empties a table without telling of its rows. */
+type TriggerEvent = RowEvent | "truncate";
+type RowEvent = "insert" | "update" | "delete";
 
 /** What is written of a change, as expressions over `OLD` and `NEW`. */
 interface TriggeredChange {
@@ -25,6 +27,8 @@ interface TriggeredChange {
 
 /** In what the engines' triggers differ. */
 export interface TriggerDialect {
+  /** Whether there are triggers for `truncate`. */
+  readonly seesTruncation: boolean;
   /** Lists the triggers of the database whose names begin as those of Stowage, under `name`. */
   readonly list: RawBuilder<{ readonly name: string }>;
   /** The statements that make a trigger, in place of one of the same name. */
@@ -55,8 +59,24 @@ const TRIGGERED = "trigger";
 
 const EVENTS = ["insert", "update", "delete"] as const;
 
+/** Those that an engine can have. */
+export function changeTriggers({ seesTruncation }: TriggerDialect): readonly ChangeTrigger[] {
+  if (!seesTruncation) return ROW_TRIGGERS;
+  const tables = new Set(ROW_TRIGGERS.map(({ table }) => table));
+  return [...ROW_TRIGGERS, ...[...tables].map(truncationTrigger)];
+}
+
+function truncationTrigger(table: string): ChangeTrigger {
+  return {
+    name: `stowage_${table}_truncate`,
+    table,
+    event: "truncate",
+    changes: [{ kind: "everything", providerId: "NULL", subject: `'${table}'` }],
+  };
+}
+
 /** The tables of the read model. No foreign key of theirs cascades, which MySQL would not tell of. */
-export const CHANGE_TRIGGERS: readonly ChangeTrigger[] = [
+const ROW_TRIGGERS: readonly ChangeTrigger[] = [
   ...partsOfProviders("allocations"),
   ...partsOfProviders("inventories"),
   ...partsOfProviders("resource_provider_aggregates"),
@@ -96,7 +116,7 @@ function names(table: string, kind: "resource_class" | "trait"): ChangeTrigger[]
 
 function triggersOn(
   table: string,
-  changesOf: (event: TriggerEvent, row: "OLD" | "NEW") => TriggeredChange[],
+  changesOf: (event: RowEvent, row: "OLD" | "NEW") => TriggeredChange[],
 ): ChangeTrigger[] {
   return EVENTS.map((event) => ({
     name: `stowage_${table}_${event}`,

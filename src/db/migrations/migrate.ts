@@ -1,10 +1,18 @@
 import type { Database } from "../database.ts";
+import { ensureFeedEpoch, forgetFeed, hasFeedEpoch } from "../feed-state.ts";
 import { DuplicateEntry, SchemaMismatch, TransactionConflict } from "../errors.ts";
 import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { additionsOf } from "./ddl.ts";
 import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
 import { tableNames } from "./schema-parts.ts";
-import { ALEMBIC_VERSION, CONSUMERS, PLACEMENT_TABLES, STOWAGE_TABLES } from "./tables.ts";
+import {
+  ALEMBIC_VERSION,
+  CONSUMERS,
+  PLACEMENT_TABLES,
+  STOWAGE_CHANGES,
+  STOWAGE_STATE,
+  STOWAGE_TABLES,
+} from "./tables.ts";
 import type { Table } from "./tables.ts";
 
 /**
@@ -25,7 +33,7 @@ export async function migrate(database: Database): Promise<void> {
     else if (tables.has("resource_providers") && !tables.has("alembic_version")) {
       throw unknownOrigin();
     } else await createSchema(tx);
-    await create(tx, STOWAGE_TABLES);
+    await createStowageTables(tx);
   });
 }
 
@@ -58,10 +66,10 @@ export async function ensureStowageTables(database: Database): Promise<void> {
   // Looks first, as a database may allow no change of its schema at other times than upgrades.
   const isComplete = await database.reader(CONTEXT, async (tx) => {
     const tables = await tableNames(tx);
-    return STOWAGE_TABLES.every(({ name }) => tables.has(name));
+    return STOWAGE_TABLES.every(({ name }) => tables.has(name)) && (await hasFeedEpoch(tx));
   });
   if (isComplete) return;
-  await changeSchema(database, (tx) => create(tx, STOWAGE_TABLES));
+  await changeSchema(database, createStowageTables);
 }
 
 /** The revision that the database is stamped with, as `db version` prints it. */
@@ -151,6 +159,17 @@ async function upgradeFrom(tx: WriteTransaction, revision: string): Promise<void
 async function createSchema(tx: WriteTransaction): Promise<void> {
   await create(tx, PLACEMENT_TABLES);
   await tx.query.insertInto("alembic_version").values({ version_num: HEAD }).execute();
+}
+
+/**
+ * A feed that is made gets an epoch of its own. The one before is forgotten first: where changes of the
+ * schema end the transaction, no feed has the epoch of another at any moment.
+ */
+async function createStowageTables(tx: WriteTransaction): Promise<void> {
+  const tables = await tableNames(tx);
+  if (tables.has(STOWAGE_STATE.name) && !tables.has(STOWAGE_CHANGES.name)) await forgetFeed(tx);
+  await create(tx, STOWAGE_TABLES);
+  await ensureFeedEpoch(tx);
 }
 
 /** Creates what is missing of the tables and their indexes. */

@@ -209,24 +209,33 @@ export const PLACEMENT_TABLES: readonly Table[] = [
   CONSUMERS,
 ];
 
+/** The change feed. */
+export const STOWAGE_CHANGES: Table = {
+  name: "stowage_changes",
+  columns: [
+    required("id", "bigId"),
+    required("created_at", "preciseDateTime"),
+    required("kind", 32),
+    optional("resource_provider_id", "integer"),
+    required("subject", 255),
+    required("request_id", 255),
+    optional("user_id", 255),
+    optional("project_id", 255),
+  ],
+  constraints: [primaryKey("id")],
+  indexes: [],
+};
+
+/** Single facts about the database, such as which feed it has. */
+export const STOWAGE_STATE: Table = {
+  name: "stowage_state",
+  columns: [required("name", 64), required("value", 255)],
+  constraints: [primaryKey("name")],
+  indexes: [],
+};
+
 /** What Stowage adds; upstream does not look at it. */
-export const STOWAGE_TABLES: readonly Table[] = [
-  {
-    name: "stowage_changes",
-    columns: [
-      required("id", "bigId"),
-      required("created_at", "preciseDateTime"),
-      required("kind", 32),
-      optional("resource_provider_id", "integer"),
-      required("subject", 255),
-      required("request_id", 255),
-      optional("user_id", 255),
-      optional("project_id", 255),
-    ],
-    constraints: [primaryKey("id")],
-    indexes: [],
-  },
-];
+export const STOWAGE_TABLES: readonly Table[] = [STOWAGE_STATE, STOWAGE_CHANGES];
 
 const TABLES_BY_NAME = new Map(
   [...PLACEMENT_TABLES, ...STOWAGE_TABLES].map((table) => [table.name, table]),

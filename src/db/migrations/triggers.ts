@@ -1,6 +1,6 @@
 import type { Database } from "../database.ts";
 import type { ReadTransaction } from "../transaction.ts";
-import { CHANGE_TRIGGERS, type TriggerDialect } from "./change-triggers.ts";
+import { changeTriggers, type TriggerDialect } from "./change-triggers.ts";
 import { adopt, changeSchema, CONTEXT } from "./migrate.ts";
 import { runAll } from "./revisions.ts";
 
@@ -19,13 +19,14 @@ export async function installTriggers(
   dialect: TriggerDialect,
 ): Promise<number> {
   await adopt(database);
-  for (const trigger of CHANGE_TRIGGERS) {
+  const triggers = changeTriggers(dialect);
+  for (const trigger of triggers) {
     await changeSchema(database, (tx) => runAll(tx, dialect.create(trigger)));
   }
   await database.writer(CONTEXT, async (tx) => {
     tx.recordChange({ kind: "everything", subject: "triggers" });
   });
-  return CHANGE_TRIGGERS.length;
+  return triggers.length;
 }
 
 /**
@@ -36,7 +37,7 @@ export async function installTriggers(
  */
 export async function removeTriggers(database: Database, dialect: TriggerDialect): Promise<number> {
   const present = await database.reader(CONTEXT, (tx) => listTriggers(tx, dialect));
-  const removed = CHANGE_TRIGGERS.filter(({ name }) => present.has(name));
+  const removed = changeTriggers(dialect).filter(({ name }) => present.has(name));
   for (const trigger of removed) {
     await changeSchema(database, (tx) => runAll(tx, [dialect.drop(trigger)]));
   }
