@@ -21,6 +21,13 @@ import {
   usedAccordingTo as usedOf,
 } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
+import {
+  findTreeProblems,
+  makeTree,
+  move,
+  PLACES_OF_PROVIDERS,
+  type PlacedRow,
+} from "../support/trees.ts";
 import { GaleraCluster } from "./cluster.ts";
 import { isUsable } from "./usable.ts";
 
@@ -95,6 +102,41 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       { used: string },
     ];
     expect(Number(used)).toBe(rounds);
+  });
+
+  test("never tie subtrees into a loop, and leave no new child behind", async () => {
+    let refused = 0;
+    for (let round = 1; round <= 30; round += 1) {
+      const uuid = (number: number) => providerUuid(100 * round + number);
+      const [root, x, y, xChild, yChild] = [uuid(1), uuid(2), uuid(3), uuid(4), uuid(5)];
+      await makeTree(replica(0).client, {
+        [root]: undefined,
+        [x]: root,
+        [y]: root,
+        [xChild]: x,
+        [yChild]: y,
+        [uuid(6)]: undefined,
+      });
+      const [left, right] = await Promise.all([
+        move(replica(0).client, x, yChild),
+        move(replica(1).client, y, xChild),
+      ]);
+      expect([200, 400]).toContain(left.status);
+      expect([200, 400]).toContain(right.status);
+      refused += [left, right].filter(({ status }) => status === 400).length;
+      const answers = await Promise.all([
+        replica(1).client.post("/resource_providers", {
+          uuid: uuid(7),
+          name: uuid(7),
+          parent_provider_uuid: yChild,
+        }),
+        move(replica(2).client, root, uuid(6)),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    }
+    expect(refused).toBe(30);
+    const rows = await cluster.node(0).query<PlacedRow>(PLACES_OF_PROVIDERS, database);
+    expect(findTreeProblems(rows)).toEqual([]);
   });
 
   test("give out exactly the units that are there, however many clients want them", async () => {
