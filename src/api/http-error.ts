@@ -1,21 +1,8 @@
 import { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
+import type { ErrorStatus } from "./statuses.ts";
 
-/** Status codes that a handler answers errors with, and the titles of their bodies. */
-export const ERROR_TITLES = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  406: "Not Acceptable",
-  409: "Conflict",
-  413: "Request Entity Too Large",
-  415: "Unsupported Media Type",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-} as const;
-
-export type ErrorStatus = keyof typeof ERROR_TITLES;
+/** Facts behind an error, as JSON, whose shape belongs to the code: told under `/stowage` only. */
+export type ErrorData = Readonly<Record<string, unknown>>;
 
 /** An error that the client is told about: thrown anywhere in `api`, rendered by the server. */
 export class HttpError extends Error {
@@ -25,23 +12,26 @@ export class HttpError extends Error {
   readonly code: ErrorCode;
   /** Further headers, such as `allow`. */
   readonly headers: Readonly<Record<string, string>>;
+  readonly data: ErrorData | undefined;
 
   constructor(
     status: ErrorStatus,
     detail: string,
-    { code = ERROR_CODES.undefined, headers = {} }: HttpErrorOptions = {},
+    { code = ERROR_CODES.undefined, headers = {}, data }: HttpErrorOptions = {},
   ) {
     super(detail);
     this.status = status;
     this.detail = detail;
     this.code = code;
     this.headers = headers;
+    this.data = data;
   }
 }
 
 export interface HttpErrorOptions {
   readonly code?: ErrorCode;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly data?: ErrorData;
 }
 
 export function badRequest(detail: string, code?: ErrorCode): HttpError {

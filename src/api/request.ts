@@ -27,6 +27,15 @@ export interface ApiRequest {
   /** Aborted when the client goes away before the answer is complete. */
   readonly signal: AbortSignal;
   /**
+   * For an answer that goes on until somebody ends it: aborted when its client goes away, its token ends or
+   * the service stops. The answer has to end then, with all that it has still to say.
+   *
+   * @throws HttpError 503 when too many are open
+   */
+  openStream(): AbortSignal;
+  /** Gives what is asked of the database from here on the time of a request that has just begun. */
+  renewDeadline(): void;
+  /**
    * Refuses the request with 403 unless policy allows the action, such as
    * `placement:resource_providers:list`. The target is the requester's own project and user unless
    * given.

@@ -4,19 +4,33 @@ import type { ApiResponse } from "./response.ts";
 
 export type Handler = (request: ApiRequest) => Promise<ApiResponse> | ApiResponse;
 
+/**
+ * How requests are read and errors are written. Placement's asks for the first microversion where a
+ * request names none, and tells codes since 1.23; our own means the newest, and tells codes and facts
+ * always.
+ */
+export type Dialect = "placement" | "stowage";
+
 /** One method of one path. */
 export interface Route {
   readonly handler: Handler;
+  /** Placement's unless given; the same for all methods of a path. */
+  readonly dialect?: Dialect;
+  /** Answers without a token, and does not look at one; the same for all methods of a path. */
+  readonly isPublic?: boolean;
   /** What the microversion must have for the method to exist. */
   readonly since?: Feature;
   /** The answer where it has not; 404 unless given. */
   readonly statusBefore?: 404 | 405;
-  /** The media type that the body must have: anything else is a 415. */
-  readonly consumes?: "application/json";
+  /** The media types of which the body must have one: anything else is a 415. */
+  readonly consumes?: readonly string[];
   /** The body may be about very many providers or consumers: a higher limit holds for it. */
   readonly takesMuch?: boolean;
-  /** The media type that the answer has: an `Accept` that excludes it is a 406. */
-  readonly produces?: "application/json";
+  /**
+   * The media types of which the answer has one, the handler's choice: an `Accept` that excludes them
+   * all is a 406.
+   */
+  readonly produces?: readonly string[];
 }
 
 /** A path template such as `/traits/{name}`, and its methods in the order that `Allow` lists. */

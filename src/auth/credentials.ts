@@ -20,6 +20,8 @@ export interface Credentials {
   readonly serviceProjectId: string | undefined;
   readonly serviceProjectDomainId: string | undefined;
   readonly serviceRoles: readonly string[];
+  /** When the token ends, in milliseconds since 1970; undefined for one that does not. */
+  readonly expiresAtMs?: number;
 }
 
 /** What is not known about somebody, to be spread below what is known. */

@@ -1,8 +1,5 @@
 /** What an `Accept` header lets through, by the rules of WebOb, whose answers clients are used to. */
 
-/** Every media type that the server writes. */
-export type MediaType = "application/json" | "text/html" | "text/plain";
-
 interface MediaRange {
   readonly type: string;
   readonly subtype: string;
@@ -11,7 +8,7 @@ interface MediaRange {
 }
 
 /** Those of the offers that are acceptable, the most welcome first, else in the order given. */
-export function acceptableOffers<Offer extends MediaType>(
+export function acceptableOffers<Offer extends string>(
   accept: string,
   offers: readonly Offer[],
 ): readonly Offer[] {
@@ -53,7 +50,7 @@ function parseRange(element: string): MediaRange | undefined {
 }
 
 /** The quality that the most specific range gives the offer; 0 without any. */
-function qualityOf(offer: MediaType, ranges: readonly MediaRange[]): number {
+function qualityOf(offer: string, ranges: readonly MediaRange[]): number {
   const [type, subtype] = offer.split("/");
   const find = (wantedType: string | undefined, wantedSubtype: string | undefined) =>
     ranges.findLast(

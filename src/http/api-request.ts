@@ -16,6 +16,7 @@ interface Parts {
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
   readonly signal: () => AbortSignal;
+  readonly openStream: () => AbortSignal;
 }
 
 /** A request as handlers see it. What few of them ask for is worked out when they do. */
@@ -27,6 +28,7 @@ export class HttpApiRequest implements ApiRequest {
   readonly microversion: Microversion;
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
+  readonly openStream: () => AbortSignal;
   readonly #exchange: Exchange;
   readonly #signal: () => AbortSignal;
   readonly #readBody: () => Promise<Uint8Array>;
@@ -47,6 +49,7 @@ export class HttpApiRequest implements ApiRequest {
     this.#context = parts.makeContext();
     this.service = parts.service;
     this.authorize = parts.authorize;
+    this.openStream = parts.openStream;
   }
 
   get context(): RequestContext {
@@ -55,9 +58,13 @@ export class HttpApiRequest implements ApiRequest {
 
   async readBody(): Promise<Uint8Array> {
     const body = await this.#readBody();
-    // How long the client took for it is not the database's fault: its time begins now.
-    this.#context = this.#makeContext();
+    // How long the client took for it is not the database's fault.
+    this.renewDeadline();
     return body;
+  }
+
+  renewDeadline(): void {
+    this.#context = this.#makeContext();
   }
 
   get origin(): string {

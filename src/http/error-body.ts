@@ -1,31 +1,16 @@
-import type { ErrorCode } from "../api/error-codes.ts";
-import { ERROR_TITLES } from "../api/http-error.ts";
 import {
   formatMicroversion,
   MAX_MICROVERSION,
   MIN_MICROVERSION,
   supports,
 } from "../api/microversions.ts";
-import { acceptableOffers, type MediaType } from "./accept.ts";
+import { STATUSES } from "../api/statuses.ts";
+import { acceptableOffers } from "./accept.ts";
 import { commonHeaders, type Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Problem } from "./problem.ts";
 
-/** Titles of the statuses that the server itself answers, besides those of the API. */
-const TITLES = {
-  ...ERROR_TITLES,
-  408: "Request Timeout",
-  421: "Misdirected Request",
-  431: "Request Header Fields Too Large",
-  501: "Not Implemented",
-} as const;
-
-/** An error that the client is told about: a handler's `HttpError`, or one of the transport. */
-export interface Problem {
-  readonly status: keyof typeof TITLES;
-  readonly detail: string;
-  readonly code: ErrorCode;
-  readonly headers: Readonly<Record<string, string>>;
-}
+type MediaType = "application/json" | "text/html" | "text/plain";
 
 /**
  * An error as WebOb writes it for upstream: JSON, HTML or plain text by `Accept`. Clients search
@@ -55,16 +40,18 @@ const WRITERS: Readonly<Record<MediaType, (error: Problem, exchange: Exchange) =
 };
 
 function writeJson(error: Problem, exchange: Exchange): string {
-  const { status, code } = error;
-  const { microversion, requestId } = exchange;
+  const { status, code, data } = error;
+  const { microversion, requestId, dialect } = exchange;
+  const isOurs = dialect === "stowage";
   return JSON.stringify({
     errors: [
       {
         status,
-        title: TITLES[status],
-        detail: plainText(error, exchange),
-        ...(microversion && supports({ microversion }, "errorCodes") && { code }),
+        title: STATUSES[status].title,
+        detail: isOurs ? ourText(error, exchange) : plainText(error, exchange),
+        ...((isOurs || (microversion && supports({ microversion }, "errorCodes"))) && { code }),
         request_id: requestId,
+        ...(isOurs && data && { data }),
         ...(status === 406 && !microversion && SUPPORTED_VERSIONS),
       },
     ],
@@ -78,11 +65,11 @@ const SUPPORTED_VERSIONS = {
 };
 
 function writePlain(error: Problem, exchange: Exchange): string {
-  return `${error.status} ${TITLES[error.status]}\n\n${plainText(error, exchange)}`;
+  return `${error.status} ${STATUSES[error.status].title}\n\n${plainText(error, exchange)}`;
 }
 
 function writeHtml(error: Problem, exchange: Exchange): string {
-  const status = `${error.status} ${TITLES[error.status]}`;
+  const status = `${error.status} ${STATUSES[error.status].title}`;
   const { explanation, end } = explain(error, exchange);
   const text = `${escapeHtml(explanation)}<br /><br />\n${escapeHtml(bounded(error.detail))}${end}`;
   return `<html>
@@ -107,6 +94,11 @@ function plainText(error: Problem, exchange: Exchange): string {
   return `${explanation}\n\n ${detail}${end.replaceAll("\n", " ")}`;
 }
 
+/** Under `/stowage`, where nobody expects WebOb's frame: the detail, or what the status says. */
+function ourText(error: Problem, exchange: Exchange): string {
+  return bounded(error.detail) || explain(error, exchange).explanation.trim();
+}
+
 /**
  * In characters, of which each may become six when it is escaped. Few texts of ours are longer; what
  * a client sent is not echoed without end.
@@ -124,50 +116,18 @@ interface Explanation {
   readonly end: "" | "\n\n";
 }
 
-/** WebOb's sentence for a status, which some clients show. */
-function explain({ status }: Problem, { head, accept }: Exchange): Explanation {
-  switch (status) {
-    case 405:
-      return {
-        explanation: `The method ${head.method} is not allowed for this resource. `,
-        end: "",
-      };
-    case 406:
-      return {
-        explanation:
-          "The resource could not be generated that was acceptable to your browser " +
-          `(content of type ${bounded(accept, MAX_HEADER)}. `,
-        end: "",
-      };
-    case 415: {
-      const type = head.headers["content-type"] ?? "None";
-      return {
-        explanation: `The request media type ${bounded(type, MAX_HEADER)} is not supported by this server. `,
-        end: "",
-      };
-    }
-    default:
-      return { explanation: EXPLANATIONS[status], end: "\n\n" };
-  }
+function explain({ status }: Problem, exchange: Exchange): Explanation {
+  const { explanation } = STATUSES[status];
+  if (!explanation.includes("{}")) return { explanation, end: "\n\n" };
+  const said = bounded(whatWasSaid(status, exchange), MAX_HEADER);
+  return { explanation: explanation.replace("{}", () => said), end: "" };
 }
 
-const EXPLANATIONS = {
-  400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-  401:
-    "This server could not verify that you are authorized to access the document you requested. " +
-    "Either you supplied the wrong credentials (e.g., bad password), or your browser does not " +
-    "understand how to supply the credentials required.",
-  403: "Access was denied to this resource.",
-  404: "The resource could not be found.",
-  409: "There was a conflict when trying to complete your request.",
-  408: "The server has waited too long for the request to be sent by the client.",
-  413: "The body of your request was too large for this server.",
-  421: "The request was sent to a server that does not answer for its host.",
-  431: "The request header fields were too large",
-  500: "The server has either erred or is incapable of performing the requested operation.",
-  501: "The server does not support what the request needs.",
-  503: "The server is currently unavailable. Please try again at a later time.",
-} as const;
+/** What the explanation of a status quotes. */
+function whatWasSaid(status: Problem["status"], { head, accept }: Exchange): string {
+  if (status === 405) return head.method;
+  return status === 406 ? accept : (head.headers["content-type"] ?? "None");
+}
 
 function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => HTML_ENTITIES[character] ?? character);

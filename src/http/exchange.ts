@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Microversion } from "../api/microversions.ts";
+import type { Dialect } from "../api/route.ts";
 import type { Effort } from "../domain/request-context.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import type { ClientView } from "./proxy-headers.ts";
@@ -38,6 +39,7 @@ export class Exchange {
   microversion: Microversion | undefined;
   /** The template of the path, once it is known to lead somewhere. */
   route: string | undefined;
+  dialect: Dialect = "placement";
 
   readonly #findFlaw: () => MessageFlaw | undefined;
 
@@ -57,10 +59,5 @@ export class Exchange {
     const mark = target.indexOf("?");
     this.rawPath = mark === -1 ? target : target.slice(0, mark);
     this.rawQuery = mark === -1 ? "" : target.slice(mark + 1);
-  }
-
-  /** The root needs no token: health checks and version discovery come without one. */
-  get isForRoot(): boolean {
-    return this.rawPath === "/" || this.rawPath === "";
   }
 }

@@ -17,7 +17,7 @@ import {
   SearchEffortExceeded,
   TooManySearches,
 } from "../domain/errors.ts";
-import type { Problem } from "./error-body.ts";
+import type { Problem } from "./problem.ts";
 import { MessageFlaw } from "./message-flaw.ts";
 
 type Rule = readonly [errorClass: abstract new (...values: never[]) => Error, answer: Translate];

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { ERROR_CODES } from "../api/error-codes.ts";
-import type { Problem } from "./error-body.ts";
+import type { Problem } from "./problem.ts";
 
 /** What makes an HTTP message unreadable: found by the parser, before any of our code runs. */
 export class MessageFlaw extends Error implements Problem {

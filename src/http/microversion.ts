@@ -6,6 +6,7 @@ import {
   MIN_MICROVERSION,
   type Microversion,
 } from "../api/microversions.ts";
+import type { Dialect } from "../api/route.ts";
 import { represent } from "../api/validation/python-text.ts";
 
 const VERSIONS: readonly Microversion[] = listMicroversions().map(({ minor }) =>
@@ -19,19 +20,26 @@ export function versionHeader({ minor }: Microversion): string {
   return VERSION_HEADERS[minor] ?? "";
 }
 
+/** What a request means that names no version. */
+const UNSAID: Readonly<Record<Dialect, Microversion>> = {
+  placement: MIN_MICROVERSION,
+  stowage: MAX_MICROVERSION,
+};
+
 /**
  * The version that a request speaks, from `OpenStack-API-Version: placement X.Y`, as the library
  * microversion_parse reads it: the header may name several services and be repeated, the last one
- * for placement counts; `latest` is the newest version; without a version it is the first one.
+ * for placement counts; `latest` is the newest version; without a version it is the first one, or the newest
+ * in our own dialect.
  *
  * @throws HttpError 400 for what is no version, 406 for one that is not supported
  */
-export function negotiate(header: string | string[] | undefined): Microversion {
-  if (header === undefined) return MIN_MICROVERSION;
+export function negotiate(header: string | string[] | undefined, dialect: Dialect): Microversion {
+  if (header === undefined) return UNSAID[dialect];
   const known = KNOWN_HEADERS.get(String(header));
   if (known) return known;
   const text = findVersionText(String(header));
-  if (text === undefined) return MIN_MICROVERSION;
+  if (text === undefined) return UNSAID[dialect];
   if (text === "latest") return MAX_MICROVERSION;
   const { major, minor } = parse(text);
   const version = major === 1 ? VERSIONS[minor] : undefined;

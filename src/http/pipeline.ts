@@ -24,6 +24,7 @@ import { negotiate } from "./microversion.ts";
 import { decodePercent } from "./percent-decoding.ts";
 import { logAnswer, loggedRequest } from "./request-log.ts";
 import type { RouteMatch, Router } from "./router.ts";
+import type { OpenStreams } from "./streams.ts";
 
 /** What every request needs. */
 export interface PipelineParts {
@@ -34,6 +35,7 @@ export interface PipelineParts {
   readonly policy: Policy;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly streams: OpenStreams;
 }
 
 /** Decides who may do what; the enforcer of policy rules is one. */
@@ -51,6 +53,8 @@ export interface RequestSource {
   readBody(maxSize: number): Promise<Uint8Array>;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal;
+  /** Aborted when the answer is at its end, complete or not. */
+  readonly closed: AbortSignal;
 }
 
 /** The way of every request from its head to its answer. */
@@ -89,12 +93,14 @@ export class Pipeline {
   async #process(exchange: Exchange, source: RequestSource): Promise<Answer> {
     const { head } = exchange;
     if (this.#isForThisMachine) checkHost(head.headers.host);
-    await this.#authenticate(exchange);
-    const microversion = negotiate(head.headers["openstack-api-version"]);
+    const match = this.#findPath(exchange);
+    if (!isPublic(match)) await this.#authenticate(exchange);
+    const microversion = negotiate(head.headers["openstack-api-version"], exchange.dialect);
     exchange.microversion = microversion;
     if (exchange.flaw) throw exchange.flaw;
     checkBodyHeaders(head.headers);
-    const { parameters, ...match } = this.#findPath(exchange);
+    if (!match) throw new HttpError(404, "");
+    const { parameters } = match;
     const route = findRoute(match, exchange, microversion);
     checkMediaTypes(route, exchange);
     const { small, largest } = bodySizesOf(this.#parts.config);
@@ -110,18 +116,20 @@ export class Pipeline {
   }
 
   async #authenticate(exchange: Exchange): Promise<void> {
-    if (exchange.isForRoot) return;
     const { head, client, rawPath } = exchange;
     const { mountPoint, remoteAddress: peer } = client;
     const target = { method: head.method, path: mountPoint + rawPath, peer };
     exchange.credentials = await this.#parts.authenticate(head.headers, target);
   }
 
-  #findPath(exchange: Exchange): RouteMatch {
+  /** Looked up first, and told of in its turn: the path decides how its request is read. */
+  #findPath(exchange: Exchange): RouteMatch | undefined {
+    const { router } = this.#parts;
     const path = decodePercent(exchange.rawPath);
-    const match = path === undefined ? undefined : this.#parts.router.find(path);
-    if (!match) throw new HttpError(404, "");
-    exchange.route = match.template;
+    if (path === undefined) return undefined;
+    const match = router.find(path);
+    exchange.route = match?.template;
+    exchange.dialect = router.dialectOf(path);
     return match;
   }
 
@@ -132,6 +140,15 @@ export class Pipeline {
       service: this.#parts.service,
       authorize: (action, target) => this.#authorize(parts.exchange, action, target),
       signal: () => source.signal,
+      openStream: () => this.#openStream(parts.exchange, source),
+    });
+  }
+
+  #openStream(exchange: Exchange, { closed }: RequestSource): AbortSignal {
+    return this.#parts.streams.open({
+      client: closed,
+      expiresAtMs: exchange.credentials?.expiresAtMs,
+      recheck: () => this.#authenticate(exchange),
     });
   }
 
@@ -188,11 +205,14 @@ interface RequestFacts {
   readonly source: RequestSource;
 }
 
-type PathMatch = Omit<RouteMatch, "parameters">;
+/** Health checks and version discovery come without a token. */
+function isPublic(match: RouteMatch | undefined): boolean {
+  return match !== undefined && match.methods.values().some((route) => route.isPublic);
+}
 
 /** The method of the path, if the version that the request speaks has it. */
 function findRoute(
-  { methods, allow }: PathMatch,
+  { methods, allow }: RouteMatch,
   { head }: Exchange,
   microversion: Microversion,
 ): Route {
@@ -210,13 +230,14 @@ function findRoute(
 function checkMediaTypes({ consumes, produces }: Route, { head, accept }: Exchange): void {
   if (consumes) {
     const type = mediaTypeOf(head.headers);
-    if (type.toLowerCase() !== consumes) {
-      const detail = `The media type ${type || "None"} is not supported, use ${consumes}`;
+    if (!consumes.includes(type.toLowerCase())) {
+      const detail = `The media type ${type || "None"} is not supported, use ${consumes.join(", ")}`;
       throw new HttpError(415, detail);
     }
   }
-  if (produces && accept !== produces && acceptableOffers(accept, [produces]).length === 0) {
-    throw new HttpError(406, `Only ${produces} is provided`);
+  if (!produces || !head.headers.accept || produces.includes(accept)) return;
+  if (acceptableOffers(head.headers.accept, produces).length === 0) {
+    throw new HttpError(406, `Only ${produces.join(", ")} is provided`);
   }
 }
 

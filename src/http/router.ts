@@ -1,4 +1,4 @@
-import type { Route, RouteTable } from "../api/route.ts";
+import type { Dialect, Route, RouteTable } from "../api/route.ts";
 
 /** What a path leads to: the methods that are there, and the path's parameters. */
 export interface RouteMatch {
@@ -16,9 +16,15 @@ export interface RouteMatch {
  */
 export class Router {
   readonly #root = new Node();
+  /** By the first segment of paths. */
+  readonly #dialects = new Map<string | undefined, Dialect>();
 
   constructor(routes: RouteTable) {
     for (const [template, methods] of Object.entries(routes)) {
+      const [first] = segmentsOf(template);
+      for (const { dialect } of Object.values(methods)) {
+        if (dialect !== undefined) this.#dialects.set(first, dialect);
+      }
       let node = this.#root;
       const names: string[] = [];
       for (const segment of segmentsOf(template)) {
@@ -36,6 +42,12 @@ export class Router {
         names,
       };
     }
+  }
+
+  /** Also of a path that leads nowhere, below the first segment of one that does. */
+  dialectOf(path: string): Dialect {
+    const [first] = segmentsOf(path);
+    return this.#dialects.get(first) ?? "placement";
   }
 
   find(path: string): RouteMatch | undefined {

@@ -26,6 +26,7 @@ import { readHead, writeAnswer } from "./raw-message.ts";
 import { loggedRequest } from "./request-log.ts";
 import { mountPointOf, requestTarget } from "./request-target.ts";
 import { Router } from "./router.ts";
+import { OpenStreams } from "./streams.ts";
 
 /** What the server serves, and where. */
 export interface ServerParts {
@@ -66,9 +67,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, logger, places = [configuredPlace(config)], checkAddress = () => {} } = parts;
   const metrics = parts.metrics ?? new Metrics();
   const router = new Router(parts.routes);
+  const streams = new OpenStreams();
   const makePipeline = (fresh: ReloadableParts) => {
     const authenticate = parts.authenticate ?? authenticatorFor(fresh.config, logger);
-    return new Pipeline({ ...parts, ...fresh, router, authenticate, metrics });
+    return new Pipeline({ ...parts, ...fresh, router, authenticate, metrics, streams });
   };
   const listener = new Listener(makePipeline(parts), config, logger);
   const sockets = await ListeningSockets.open(places, config, logger, {
@@ -86,6 +88,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     },
     async stop() {
       listener.isStopping = true;
+      streams.endAll();
       const outcome = await sockets.close(listener.config.stowage.shutdownTimeout * 1000);
       if (outcome === "cut off") logger.warn("Requests were cut off: they took too long to finish");
     },
@@ -345,10 +348,18 @@ class MessageSource implements RequestSource {
     else this.#response.once("close", abort);
     return controller.signal;
   }
+
+  get closed(): AbortSignal {
+    const controller = new AbortController();
+    if (this.#response.destroyed) controller.abort();
+    else this.#response.once("close", () => controller.abort());
+    return controller.signal;
+  }
 }
 
 /** Of a message that could not be read: there is no rest. */
 const NO_SOURCE: RequestSource = {
   readBody: () => Promise.resolve(new Uint8Array(0)),
   signal: new AbortController().signal,
+  closed: AbortSignal.abort(),
 };

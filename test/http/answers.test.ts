@@ -28,7 +28,7 @@ describe("every answer", () => {
     const location = "/\u{1f600}";
     const { url, log } = await serve(
       {},
-      { "/": { GET: { handler: () => ({ status: 201, location }) } } },
+      { "/": { GET: { isPublic: true, handler: () => ({ status: 201, location }) } } },
     );
     await expect(fetch(url)).rejects.toThrow();
     expect(log.join("")).toContain("An answer could not be written");

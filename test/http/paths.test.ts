@@ -171,7 +171,7 @@ describe("nothing that a client sends makes a parser fail, only refuse", () => {
     };
     fc.assert(
       fc.property(text, (value) => {
-        assertRefused(() => negotiate(`placement ${value}`));
+        assertRefused(() => negotiate(`placement ${value}`, "placement"));
         acceptableOffers(value, ["application/json"]);
         viewThroughProxy(direct, { forwarded: value, "x-forwarded-prefix": value });
         readHead(Buffer.from(value));

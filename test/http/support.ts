@@ -45,7 +45,7 @@ export async function serve(
     logger: createLogger(config.default, stream),
     policy: ADMINS_ONLY,
     // The routes here ask nothing of the service: what they do is their own.
-    service: {} as Service,
+    service: { config } as Service,
     places: [{ host: "127.0.0.1", port }],
   });
   onTestFinished(() => server.stop());
@@ -74,10 +74,15 @@ const THING_QUERY = defineSchema({
 
 /** A small API with each kind of route. */
 export const ROUTES: RouteTable = {
-  "/": { GET: { handler: () => json(200, { versions: [] }, { lastModified: new Date(0) }) } },
+  "/": {
+    GET: {
+      isPublic: true,
+      handler: () => json(200, { versions: [] }, { lastModified: new Date(0) }),
+    },
+  },
   "/things": {
     GET: {
-      produces: "application/json",
+      produces: ["application/json"],
       handler: (request) => {
         request.authorize("placement:things:list");
         validateQuery(THING_QUERY, request.query);
@@ -85,7 +90,7 @@ export const ROUTES: RouteTable = {
       },
     },
     POST: {
-      consumes: "application/json",
+      consumes: ["application/json"],
       handler: async (request) => {
         request.authorize("placement:things:create");
         const { name } = await readJson(request, THING);

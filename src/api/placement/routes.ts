@@ -45,9 +45,11 @@ import {
 } from "./traits/handlers.ts";
 import { getTotalUsages, getUsagesOfProvider } from "./usages/handlers.ts";
 
+const JSON_ONLY = ["application/json"];
+
 /** The front door: every path and method of the API with the function that answers it. */
 export const ROUTES: RouteTable = {
-  "/": { GET: answers(getRoot, "initial") },
+  "/": { GET: { ...answers(getRoot), isPublic: true } },
 
   "/resource_classes": {
     GET: shows(listResourceClasses, "resourceClasses"),
@@ -112,12 +114,12 @@ export const ROUTES: RouteTable = {
 
 /** A method that answers with a JSON document. */
 function shows(handler: Handler, since: Feature = "initial"): Route {
-  return { handler, since, produces: "application/json" };
+  return { handler, since, produces: JSON_ONLY };
 }
 
 /** A method that takes a JSON document. */
 function takes(handler: Handler, since: Feature = "initial"): Route {
-  return { handler, since, consumes: "application/json" };
+  return { handler, since, consumes: JSON_ONLY };
 }
 
 /** The same about many consumers or providers at once. */

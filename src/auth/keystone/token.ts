@@ -68,6 +68,7 @@ function credentialsOf(token: TokenBody["token"]): Credentials {
     systemScope: token.system?.all ? "all" : undefined,
     roles: Object.freeze((token.roles ?? []).map(({ name }) => name)),
     isAdminProject: token.is_admin_project ?? true,
+    expiresAtMs: Date.parse(token.expires_at),
   });
 }
 
