@@ -25,6 +25,24 @@ describe("ProviderIndex", () => {
     expect(index.getById(8)).toBeUndefined();
   });
 
+  test("forgets aggregates and traits that nobody has any more, and uses their numbers again", () => {
+    const index = emptyIndex();
+    index.put(provider(1, { aggregates: [uuid(500)], traitIds: [1] }));
+    const view = index.openView();
+    const first = index.aggregateNumber(uuid(500))!;
+    index.put(provider(1));
+    expect(index.aggregateNumber(uuid(500)), "a view still sees it").toBe(first);
+    view.close();
+    for (let number = 501; number < 1500; number += 1) {
+      index.put(provider(1, { aggregates: [uuid(number)] }));
+      expect(index.aggregateNumber(uuid(number))).toBeLessThan(3);
+    }
+    expect(index.aggregateNumber(uuid(500))).toBeUndefined();
+    expect(index.treesOfTrait(1)).toBeUndefined();
+    expect(index.findProviders(filter({ memberOf: [[uuid(1499)]] }))).toEqual([1]);
+    expect(index.findProviders(filter({ memberOf: [[uuid(500)]] }))).toEqual([]);
+  });
+
   test("replaces everything of a provider", () => {
     const index = emptyIndex();
     index.put(
