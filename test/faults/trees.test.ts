@@ -100,10 +100,10 @@ class TreeRun {
   async #playRound(): Promise<void> {
     const last = this.#requests + REQUESTS_PER_ROUND;
     const killed = this.#random.below(REPLICAS);
+    const killAt = last - 1 - this.#random.below(REQUESTS_PER_ROUND);
     const acting = Array.from({ length: REPLICAS * CLIENTS_PER_REPLICA }, async (_, client) => {
       while (this.#requests < last) await this.#act(client % REPLICAS);
     });
-    const killAt = this.#requests + this.#random.below(REQUESTS_PER_ROUND);
     const killing = (async () => {
       while (this.#requests < killAt) await sleep(5);
       await this.#replicas[killed]?.kill();
