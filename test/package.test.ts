@@ -75,7 +75,7 @@ test("the installed package serves the API and stops when it is told to", async 
 
 describe("without a Node that runs, it says what to do", () => {
   test("where there is none", async () => {
-    expect(await complaintOf(await makeLonely())).toMatch(/^stowage needs Node/);
+    expect(await complaintOf(await makeLonely())).toMatch(/^stowage: it needs Node/);
   });
 
   test("where the one that came with it lacks a library", async () => {

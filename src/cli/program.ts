@@ -38,7 +38,7 @@ export async function runProgram(
  */
 export function report(error: unknown, { problems }: Terminal): number {
   if (error instanceof CommanderError) return exitCodeOf(error);
-  problems.write(isForOperator(error) ? `stowage: ${error.message}\n` : `${inspect(error)}\n`);
+  problems.write(`stowage: ${isForOperator(error) ? error.message : inspect(error)}\n`);
   return 1;
 }
 

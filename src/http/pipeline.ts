@@ -1,5 +1,11 @@
 import { HttpError } from "../api/http-error.ts";
-import { supports, type Microversion } from "../api/microversions.ts";
+import {
+  formatMicroversion,
+  minorOf,
+  supports,
+  type Feature,
+  type Microversion,
+} from "../api/microversions.ts";
 import type { Route } from "../api/route.ts";
 import { NO_CREDENTIALS, type Credentials } from "../auth/credentials.ts";
 import type { PolicyDecision, PolicyTarget } from "../auth/policy/enforcer.ts";
@@ -213,18 +219,30 @@ function isPublic(match: RouteMatch | undefined): boolean {
 /** The method of the path, if the version that the request speaks has it. */
 function findRoute(
   { methods, allow }: RouteMatch,
-  { head }: Exchange,
+  exchange: Exchange,
   microversion: Microversion,
 ): Route {
+  const { head } = exchange;
   const route = methods.get(head.method);
   if (!route) {
     const detail = "The method specified is not allowed for this resource.";
     throw new HttpError(405, detail, { headers: { allow } });
   }
-  if (route.since && !supports({ microversion }, route.since)) {
-    throw new HttpError(route.statusBefore ?? 404, "");
+  const { since } = route;
+  if (since && !supports({ microversion }, since)) {
+    throw new HttpError(route.statusBefore ?? 404, cameLater(since, exchange, microversion));
   }
   return route;
+}
+
+/** Upstream says nothing, and whoever names no version wonders why a path of the manual is not there. */
+function cameLater(since: Feature, { head, route = "" }: Exchange, spoken: Microversion): string {
+  const said =
+    head.headers["openstack-api-version"] === undefined ? "names none, which means" : "speaks";
+  return (
+    `${head.method} ${route} came with microversion 1.${minorOf(since)}; ` +
+    `this request ${said} ${formatMicroversion(spoken)}.`
+  );
 }
 
 function checkMediaTypes({ consumes, produces }: Route, { head, accept }: Exchange): void {

@@ -6,7 +6,7 @@ import { decodePercent } from "./percent-decoding.ts";
 /**
  * The parameters of a query string, split at `&` and `;` as WebOb does.
  *
- * @throws HttpError 400 when something in it is not UTF-8, or there are too many
+ * @throws HttpError 400 when something in it is not UTF-8 or a NUL, or there are too many
  */
 export function parseQuery(text: string): QueryParameters {
   if (text === "") return NO_PARAMETERS;
@@ -57,7 +57,8 @@ function parsePair(part: string): Pair {
 function decode(text: string): string {
   const decoded = decodePercent(text.replaceAll("+", " "));
   if (decoded !== undefined) return decoded;
-  throw badRequest(
-    "Invalid query string parameters: 'utf-8' codec can't decode what is in the query string",
-  );
+  const reason = text.includes("%00")
+    ? "%00 stands for a NUL, which no name and no database holds"
+    : "'utf-8' codec can't decode what is in the query string";
+  throw badRequest(`Invalid query string parameters: ${reason}`);
 }

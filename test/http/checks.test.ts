@@ -51,6 +51,23 @@ describe("the order of checks", () => {
     expect(await status("GET", "/things", { accept: "text/plain", "x-roles": "none" })).toBe(406);
   });
 
+  test("tells since when there is a route that the version of the request lacks", async () => {
+    const { url } = await serve();
+    const detailOf = async (method: string, headers: Record<string, string>) =>
+      (await errorOf(await fetch(`${url}/things/a/parts/b`, { method, headers }))).detail;
+
+    expect(await detailOf("GET", speaking("1.5"))).toBe(
+      "The resource could not be found.\n\n " +
+        "GET /things/{name}/parts/{part} came with microversion 1.6; this request speaks 1.5.  ",
+    );
+    expect(await detailOf("GET", ADMIN)).toContain(
+      "came with microversion 1.6; this request names none, which means 1.0.",
+    );
+    expect(await detailOf("DELETE", speaking("1.0"))).toContain(
+      "DELETE /things/{name}/parts/{part} came with microversion 1.6;",
+    );
+  });
+
   test("ends with policy, then the query or the body", async () => {
     const { url } = await serve();
     const stranger = { "x-auth-token": "joe" };

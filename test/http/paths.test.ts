@@ -82,6 +82,18 @@ describe("a query string", () => {
     expect(await response.text()).toContain("Invalid query string parameters: 'utf-8' codec");
   });
 
+  test.for(["name=x%00", "name=%00", "%00=x"])(
+    "with a NUL is refused as that: %s",
+    async (query) => {
+      const { url } = await serve();
+      const response = await fetch(`${url}/things?${query}`, { headers: ADMIN });
+      expect(response.status).toBe(400);
+      const text = await response.text();
+      expect(text).toContain("Invalid query string parameters: %00 stands for a NUL");
+      expect(text).not.toContain("utf-8");
+    },
+  );
+
   test("is looked up by name", () => {
     const query = parseQuery("a=1&b=2&a=3");
     expect(query.get("a")).toBe("3");

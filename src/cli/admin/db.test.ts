@@ -90,7 +90,8 @@ describe("db online_data_migrations", () => {
   it.each(["0", "-1", "many", "1.5", ""])("does not take %j for a limit", async (limit) => {
     expect(await run((to) => runOnlineDataMigrations(config, limit, to))).toEqual([
       127,
-      "Must supply a positive value for max_count\n",
+      "",
+      "stowage: must supply a positive value for max_count\n",
     ]);
   });
 
@@ -107,10 +108,16 @@ describe("db online_data_migrations", () => {
     const database = new DatabaseSync(file);
     database.exec("ALTER TABLE resource_providers RENAME COLUMN root_provider_id TO root");
     database.close();
-    const [code, output] = await run((to) => runOnlineDataMigrations(config, undefined, to));
+    const outcome = await run((to) => runOnlineDataMigrations(config, undefined, to));
+    const [code, , problems = ""] = outcome;
     expect(code).toBe(2);
-    expect(output).toContain("Error attempting to run set_root_provider_ids");
-    expect(output).toContain("Some migrations failed unexpectedly. Check log for details.\n");
+    const lines = problems.trimEnd().split("\n");
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^stowage: error attempting to run set_root_provider_ids: /),
+    );
+    expect(lines.at(-1)).toBe(
+      "stowage: some migrations failed unexpectedly. Check log for details.",
+    );
   });
 });
 
@@ -167,15 +174,17 @@ describe("status upgrade check", () => {
     const connection = "postgresql://nobody@127.0.0.1:1/none";
     const placementDatabase = { ...config.placementDatabase, connection, maxRetries: 0 };
     loaded.config = { ...config, placementDatabase };
-    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
-    expect(code).toBe(255);
-    expect(output).toMatch(/^Error:\ncannot connect to PostgreSQL: .*ECONNREFUSED.*\n$/);
+    const [code, output, problems] = await run((to) => checkUpgrade(loaded, options, to));
+    expect([code, output]).toEqual([255, ""]);
+    expect(problems).toMatch(/^stowage: cannot connect to PostgreSQL: .*ECONNREFUSED.*\n$/);
   });
 
   it("ends with 255 where there are no tables, and says what to do", async () => {
-    const [code, output] = await run((to) => checkUpgrade(loaded, options, to));
-    expect(code).toBe(255);
-    expect(output).toBe('Error:\nthe database has no schema: run "stowage db sync"\n');
+    expect(await run((to) => checkUpgrade(loaded, options, to))).toEqual([
+      255,
+      "",
+      'stowage: the database has no schema: run "stowage db sync"\n',
+    ]);
   });
 });
 
@@ -195,9 +204,10 @@ function leaveBehind(count: { readonly providers: number; readonly consumers: nu
   database.close();
 }
 
-/** The exit code and what was printed. */
-async function run(command: Parameters<typeof atTerminal>[0]): Promise<[number, string]> {
+/** The exit code and what was printed; standard error only where it is used. */
+async function run(
+  command: Parameters<typeof atTerminal>[0],
+): Promise<[number, string, ...string[]]> {
   const [code, output, problems] = await atTerminal(command);
-  expect(problems).toBe("");
-  return [code, output];
+  return problems === "" ? [code, output] : [code, output, problems];
 }

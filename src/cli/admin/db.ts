@@ -1,5 +1,3 @@
-import type { Writable } from "node:stream";
-
 import type { Config } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
 import {
@@ -80,10 +78,10 @@ export async function runOnlineDataMigrations(
   maxCount: string | undefined,
   terminal: Terminal,
 ): Promise<number> {
-  const { output } = terminal;
+  const { output, problems } = terminal;
   const limit = maxCount === undefined ? undefined : Number(maxCount);
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
-    output.write("Must supply a positive value for max_count\n");
+    problems.write("stowage: must supply a positive value for max_count\n");
     return 127;
   }
   return withDatabase(config, terminal, async (database) => {
@@ -96,7 +94,7 @@ export async function runOnlineDataMigrations(
     const totals = new Map<string, MigratedBatch>();
     let batch: BatchOutcome;
     for (;;) {
-      batch = await runBatch(database, config, batchSize, output);
+      batch = await runBatch(database, config, batchSize, terminal);
       addTo(totals, batch);
       if (isLimited || batch.migrated === 0) break;
     }
@@ -104,7 +102,7 @@ export async function runOnlineDataMigrations(
     output.write(summary(totals));
     // Under a limit, what was done may be what a failing migration waited for.
     if (batch.hasFailed && !(isLimited && batch.migrated > 0)) {
-      output.write("Some migrations failed unexpectedly. Check log for details.\n");
+      problems.write("stowage: some migrations failed unexpectedly. Check log for details.\n");
       return 2;
     }
     return batch.migrated > 0 ? 1 : 0;
@@ -138,7 +136,7 @@ async function runBatch(
   database: Database,
   config: Config,
   batchSize: number,
-  output: Writable,
+  { output, problems }: Terminal,
 ): Promise<BatchOutcome> {
   const results = new Map<string, MigratedBatch>();
   let migrated = 0;
@@ -148,7 +146,7 @@ async function runBatch(
     try {
       result = await database.writer(CONTEXT, (tx) => run(tx, batchSize - migrated, config));
     } catch (error) {
-      output.write(`Error attempting to run ${name}: ${String(error)}\n`);
+      problems.write(`stowage: error attempting to run ${name}: ${String(error)}\n`);
       hasFailed = true;
     }
     if (result.found > 0) {

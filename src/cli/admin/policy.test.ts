@@ -51,7 +51,9 @@ describe("policy list", () => {
 
   test("tells apart what is wrong with the rules", () => {
     policyList(loaded({ "placement:traits:list": "@" }), output, problems);
-    expect(problems.text).toMatch(/^warning: policy allows everyone.*placement:traits:list\n$/);
+    expect(problems.text).toMatch(
+      /^stowage: warning: policy allows everyone.*placement:traits:list\n$/,
+    );
   });
 });
 

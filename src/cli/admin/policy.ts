@@ -92,7 +92,7 @@ export function policyCheck(
 }
 
 function loadPolicy(loaded: PolicyEnforcerRequest, problems: Writable): PolicyEnforcer {
-  return PolicyEnforcer.load(loaded, (warning) => problems.write(`warning: ${warning}\n`));
+  return PolicyEnforcer.load(loaded, (warning) => problems.write(`stowage: warning: ${warning}\n`));
 }
 
 function describeOrigin({ origin }: EffectiveRule): string {

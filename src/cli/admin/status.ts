@@ -43,7 +43,7 @@ export async function checkUpgrade(
     output.write(json ? formatJson(checks) : formatTable(checks));
     return Math.max(...checks.map(({ result }) => result));
   } catch (error) {
-    output.write(`Error:\n${describeError(error)}\n`);
+    terminal.problems.write(`stowage: ${describeError(error)}\n`);
     return 255;
   }
 }
