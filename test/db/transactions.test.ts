@@ -205,6 +205,20 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
     expect(await readChanges(database)).toMatchObject([{ subject: "CUSTOM_C" }]);
   });
 
+  it("sends what is deferred before all of several statements that are asked at once", async () => {
+    await database.writer(CONTEXT, async (tx) => {
+      deferTraits(tx, "CUSTOM_A");
+      deferTraits(tx, "CUSTOM_B");
+      const count = () =>
+        tx.query
+          .selectFrom("traits")
+          .select((eb) => eb.fn.countAll<number>().as("count"))
+          .executeTakeFirstOrThrow();
+      const found = await Promise.all([count(), count(), count()]);
+      expect(found.map((row) => Number(row.count))).toEqual([2, 2, 2]);
+    });
+  });
+
   it("undoes everything when something deferred fails, and says what it meant", async () => {
     const called: string[] = [];
     const writing = database.writer(CONTEXT, async (tx) => {

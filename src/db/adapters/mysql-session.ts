@@ -26,6 +26,8 @@ export class MysqlSession implements Session {
   readonly runsInTurn = true;
   server = "";
   readonly #connection: mysql.Connection;
+  /** Never rejects. */
+  #lastSeries: Promise<unknown> = Promise.resolve();
   #isBroken = false;
   /** How many statements are not answered yet. */
   #running = 0;
@@ -77,9 +79,14 @@ export class MysqlSession implements Session {
     }
   }
 
-  /** The protocol allows no statement before the one before it is answered. */
+  /**
+   * The protocol allows no statement before the one before it is answered. So a series that is asked for
+   * meanwhile waits for the whole of this one: what it is to see is written by then.
+   */
   runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    return runInTurn(this, statements);
+    const series = this.#lastSeries.then(() => runInTurn(this, statements));
+    this.#lastSeries = series;
+    return series;
   }
 
   /** All rows at once. */
