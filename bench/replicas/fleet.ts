@@ -1,5 +1,5 @@
 import type { Database } from "../../src/db/database.ts";
-import type { DatabaseContext } from "../../src/db/transaction.ts";
+import type { DatabaseContext } from "../../src/db/change.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "bench", userId: undefined, projectId: undefined };
 const AT_ONCE = 500;

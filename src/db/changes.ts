@@ -4,18 +4,8 @@ import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
 import { deferInsertion } from "./row-statements.ts";
 import type { DatabaseDate, NewChangeRow, Schema } from "./schema.ts";
-import type { Change, DatabaseContext, WriteTransaction } from "./transaction.ts";
-
-/** A change with the request that made it. */
-export interface RecordedChange {
-  readonly change: Change;
-  readonly by: DatabaseContext;
-}
-
-/** A row of the change feed that tells afterwards whether its transaction was committed. */
-export interface CommitMark extends NewChangeRow {
-  readonly id: number;
-}
+import type { CommitMark, RecordedChange } from "./change.ts";
+import type { WriteTransaction } from "./transaction.ts";
 
 /**
  * Writes what a transaction has recorded, in one statement if the engine's limits allow.

@@ -22,7 +22,8 @@ import { Database } from "./database.ts";
 import { insertMissing } from "./insert-missing.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { insertProvider } from "./resource-providers.ts";
-import type { DatabaseContext, WriteTransaction } from "./transaction.ts";
+import type { DatabaseContext } from "./change.ts";
+import type { WriteTransaction } from "./transaction.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 const CONSUMER = "c0000000-0000-4000-8000-000000000001";

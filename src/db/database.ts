@@ -12,7 +12,7 @@ import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import { Availability, type Access } from "./availability.ts";
 import { deleteNoChange, findAnyChangeId } from "./change-feed.ts";
 import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
-import type { CommitMark, FeedGaps, RecordedChange } from "./changes.ts";
+import type { FeedGaps } from "./changes.ts";
 import {
   CommitOutcomeUnknown,
   ConnectionLost,
@@ -24,11 +24,12 @@ import {
 } from "./errors.ts";
 import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
-import type { ConnectionOptions } from "./open-adapter.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import { PendingOutcomes } from "./pending-outcomes.ts";
 import { randomDelayMs } from "./random-delay.ts";
 import type { Schema } from "./schema.ts";
-import type { Change, DatabaseContext, ReadTransaction, WriteTransaction } from "./transaction.ts";
+import type { Change, DatabaseContext, RecordedChange, CommitMark } from "./change.ts";
+import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export interface DatabaseOptions extends ConnectionOptions {
   /** Where retries and rollbacks are counted. */

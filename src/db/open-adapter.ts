@@ -1,28 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Config } from "../config/config.ts";
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import { DatabaseMisconfigured, DatabaseUnavailable } from "./errors.ts";
-
-/** How connections are made and kept: options of `[placement_database]`, or their defaults. */
-export type ConnectionOptions = Partial<
-  Pick<
-    Config["placementDatabase"],
-    | "sqliteSynchronous"
-    | "mysqlSqlMode"
-    | "maxPoolSize"
-    | "maxOverflow"
-    | "poolTimeout"
-    | "connectionRecycleTime"
-    | "maxRetries"
-    | "retryInterval"
-  > &
-    Pick<Config["stowage"], "databaseTimeout">
-> & {
-  /** Is told of each new session with which run of which server it is, before the session is used. */
-  readonly onServer?: (server: string) => void;
-};
 
 /** Loads only the driver that is needed. */
 export async function openAdapter(

@@ -10,7 +10,7 @@ import {
   listProviders,
   type GenerationIncrement,
 } from "./resource-providers.ts";
-import type { DatabaseContext } from "./transaction.ts";
+import type { DatabaseContext } from "./change.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 /** More than one statement guards. */

@@ -1,8 +1,7 @@
 import type { Kysely } from "kysely";
 
-import type { RequestContext } from "../domain/request-context.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
-import type { CommitMark, RecordedChange } from "./changes.ts";
+import type { Change, CommitMark, DatabaseContext, RecordedChange } from "./change.ts";
 import type { DeferredStatement } from "./adapters/session-transaction.ts";
 import type { Schema } from "./schema.ts";
 
@@ -58,30 +57,4 @@ export interface WriteTransaction extends ReadTransaction {
    * is given the first row that the feed has of it, where the database is shared.
    */
   afterCommit(callback: (mark: CommitMark | undefined) => void): void;
-}
-
-/** What the database needs to know about the request that a transaction belongs to. */
-export type DatabaseContext = Pick<
-  RequestContext,
-  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
->;
-
-export type ChangeKind =
-  | "provider" // created, changed, or anything that belongs to it changed
-  | "provider_deleted"
-  | "consumer" // its allocations or attributes changed
-  | "consumer_deleted"
-  | "resource_class"
-  | "resource_class_deleted"
-  | "trait"
-  | "trait_deleted"
-  | "consumer_type"
-  | "everything"; // more than is known: read models are built anew
-
-export interface Change {
-  readonly kind: ChangeKind;
-  /** For the kinds of a provider. */
-  readonly providerId?: number;
-  /** The UUID of a provider or consumer, or a name. */
-  readonly subject: string;
 }

@@ -3,7 +3,7 @@ import type { Budget } from "../search/budget.ts";
 import { allocationsOf, mappingsOf } from "../search/candidate.ts";
 import { FoundCandidates } from "../search/found-candidates.ts";
 import { type CandidateSearch, searchCandidates } from "../search/search.ts";
-import type { DatabaseContext } from "../db/transaction.ts";
+import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
 import type { IndexView, ProviderIndex } from "../index/provider-index.ts";

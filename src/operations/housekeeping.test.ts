@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 import { defaultConfig } from "../config/config.ts";
 import { listChangesAfter } from "../db/change-feed.ts";
-import type { DatabaseContext } from "../db/transaction.ts";
+import type { DatabaseContext } from "../db/change.ts";
 import { deleteOldChanges, keepHouse } from "./housekeeping.ts";
 import { openService } from "./open-service.ts";
 

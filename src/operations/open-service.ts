@@ -4,7 +4,7 @@ import { Database, type DatabaseOptions } from "../db/database.ts";
 import { moveIdCounters } from "../db/migrations/id-counters.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
-import type { DatabaseContext } from "../db/transaction.ts";
+import type { DatabaseContext } from "../db/change.ts";
 import { describeOddTrees, findOddTreesOfIndex } from "./odd-trees.ts";
 import { Service } from "./service.ts";
 

@@ -9,7 +9,7 @@ import {
   type FeedEntry,
   type FeedLook,
 } from "../db/change-feed.ts";
-import type { CommitMark, FeedGaps } from "../db/changes.ts";
+import type { FeedGaps } from "../db/changes.ts";
 import { listConsumerSpellings } from "../db/consumers.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable, MissingTable, SchemaMismatch } from "../db/errors.ts";
@@ -19,12 +19,8 @@ import { adopt } from "../db/migrations/migrate.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
-import type {
-  Change,
-  DatabaseContext,
-  ReadTransaction,
-  WriteTransaction,
-} from "../db/transaction.ts";
+import type { Change, DatabaseContext, CommitMark } from "../db/change.ts";
+import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
 import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";

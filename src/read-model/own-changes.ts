@@ -1,5 +1,5 @@
 import type { FeedEntry } from "../db/change-feed.ts";
-import type { RecordedChange } from "../db/changes.ts";
+import type { RecordedChange } from "../db/change.ts";
 
 /**
  * Changes that this process has made and put into its read model, until the feed tells of them: then

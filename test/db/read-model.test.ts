@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import type { DatabaseContext } from "../../src/db/transaction.ts";
+import type { DatabaseContext } from "../../src/db/change.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import { IndexKeeper } from "../../src/read-model/index-keeper.ts";
 import type { TestDatabase } from "../support/engines.ts";

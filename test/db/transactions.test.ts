@@ -8,11 +8,8 @@ import { Database } from "../../src/db/database.ts";
 import { DatabaseBusy, DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import { deferForRows, deferInsertion } from "../../src/db/row-statements.ts";
-import type {
-  DatabaseContext,
-  ReadTransaction,
-  WriteTransaction,
-} from "../../src/db/transaction.ts";
+import type { DatabaseContext } from "../../src/db/change.ts";
+import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
 import { ENGINES, type Engine, type TestDatabase } from "../support/engines.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 

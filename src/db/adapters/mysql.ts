@@ -10,7 +10,7 @@ import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter, RowLock } from "../adapter.ts";
 import { TransactionConflict } from "../errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
-import type { ConnectionOptions } from "../open-adapter.ts";
+import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";

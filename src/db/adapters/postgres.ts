@@ -9,7 +9,7 @@ import type { Kysely } from "kysely";
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import type { DatabaseAdapter, RowLock } from "../adapter.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
-import type { ConnectionOptions } from "../open-adapter.ts";
+import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";

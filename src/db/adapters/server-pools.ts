@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { DatabaseMisconfigured, DatabaseUnavailable } from "../errors.ts";
 import { inTime } from "../in-time.ts";
-import type { ConnectionOptions } from "../open-adapter.ts";
+import type { ConnectionOptions } from "../connection-options.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session } from "./session.ts";
 import { isTlsFailure } from "./tls.ts";

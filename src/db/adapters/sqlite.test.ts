@@ -10,7 +10,8 @@ import { parseConnectionUrl } from "../../config/connection-url.ts";
 import { Database } from "../database.ts";
 import { DatabaseUnavailable } from "../errors.ts";
 import { migrate } from "../migrations/migrate.ts";
-import type { DatabaseContext, WriteTransaction } from "../transaction.ts";
+import type { DatabaseContext } from "../change.ts";
+import type { WriteTransaction } from "../transaction.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 

@@ -1,6 +1,6 @@
 import type { RawBuilder } from "kysely";
 
-import type { ChangeKind } from "../transaction.ts";
+import type { ChangeKind } from "../change.ts";
 
 /**
  * Makes the writes of other programs known to read models: writes a row of `stowage_changes` for each

@@ -1,5 +1,4 @@
-import type { SchemaPart } from "./schema-parts.ts";
-import type { Column, ColumnType, Constraint, Index, Table } from "./tables.ts";
+import type { Column, ColumnType, Constraint, Index, SchemaPart, Table } from "./tables.ts";
 
 /** In what the engines' statements about the schema differ. */
 export interface SchemaDialect {

@@ -1,7 +1,8 @@
 import type { Database } from "../database.ts";
 import { ensureFeedEpoch, forgetFeed, hasFeedEpoch } from "../feed-state.ts";
 import { DuplicateEntry, SchemaMismatch, TransactionConflict } from "../errors.ts";
-import type { DatabaseContext, ReadTransaction, WriteTransaction } from "../transaction.ts";
+import type { DatabaseContext } from "../change.ts";
+import type { ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { additionsOf } from "./ddl.ts";
 import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
 import { tableNames } from "./schema-parts.ts";

@@ -1,9 +1,5 @@
+import type { SchemaPart } from "./tables.ts";
 import type { ReadTransaction } from "../transaction.ts";
-
-/** How a part of the schema is called: `table users`, or `index users.users_name_idx`. */
-export type SchemaPart =
-  | `table ${string}`
-  | `${"column" | "index" | "foreign key"} ${string}.${string}`;
 
 /** What the schema has: all tables, columns and indexes, and foreign keys where they have names. */
 export async function schemaParts(tx: ReadTransaction): Promise<ReadonlySet<SchemaPart>> {

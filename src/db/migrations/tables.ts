@@ -45,6 +45,11 @@ export interface Index {
   readonly columns: readonly string[];
 }
 
+/** How a part of the schema is called: `table users`, or `index users.users_name_idx`. */
+export type SchemaPart =
+  | `table ${string}`
+  | `${"column" | "index" | "foreign key"} ${string}.${string}`;
+
 /** Holds the revision; made on its own where tables are stamped. */
 export const ALEMBIC_VERSION: Table = {
   name: "alembic_version",

@@ -1,0 +1,39 @@
+import type { RequestContext } from "../domain/request-context.ts";
+import type { NewChangeRow } from "./schema.ts";
+
+/** What the database needs to know about the request that a transaction belongs to. */
+export type DatabaseContext = Pick<
+  RequestContext,
+  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
+>;
+
+export type ChangeKind =
+  | "provider" // created, changed, or anything that belongs to it changed
+  | "provider_deleted"
+  | "consumer" // its allocations or attributes changed
+  | "consumer_deleted"
+  | "resource_class"
+  | "resource_class_deleted"
+  | "trait"
+  | "trait_deleted"
+  | "consumer_type"
+  | "everything"; // more than is known: read models are built anew
+
+export interface Change {
+  readonly kind: ChangeKind;
+  /** For the kinds of a provider. */
+  readonly providerId?: number;
+  /** The UUID of a provider or consumer, or a name. */
+  readonly subject: string;
+}
+
+/** A change with the request that made it. */
+export interface RecordedChange {
+  readonly change: Change;
+  readonly by: DatabaseContext;
+}
+
+/** A row of the change feed that tells afterwards whether its transaction was committed. */
+export interface CommitMark extends NewChangeRow {
+  readonly id: number;
+}
