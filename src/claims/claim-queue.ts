@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
-import { DatabaseUnavailable, OutcomePending, TransactionConflict } from "../db/errors.ts";
+import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import { randomDelayMs } from "../db/random-delay.ts";
 import type { Claim } from "../domain/claim.ts";
@@ -11,6 +11,8 @@ import {
   ConcurrentUpdateDetected,
   ConsumerExists,
   ResourceProviderConcurrentUpdateDetected,
+  DatabaseUnavailable,
+  TransactionConflict,
 } from "../domain/errors.ts";
 import {
   areOfNewConsumers,

@@ -1,12 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { Availability, type Access } from "./availability.ts";
-import {
-  DatabaseBusy,
-  DatabaseReadOnly,
-  DatabaseUnavailable,
-  TransactionConflict,
-} from "./errors.ts";
+import { DatabaseUnavailable, TransactionConflict } from "../domain/errors.ts";
+import { DatabaseBusy, DatabaseReadOnly } from "./errors.ts";
 
 const AWAY = "The database is away: gone; requests are answered with 503";
 

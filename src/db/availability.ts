@@ -1,5 +1,6 @@
 import type { Logger } from "../observability/logger.ts";
-import { DatabaseBusy, DatabaseReadOnly, DatabaseUnavailable } from "./errors.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
+import { DatabaseBusy, DatabaseReadOnly } from "./errors.ts";
 
 export type Access = "read" | "write";
 

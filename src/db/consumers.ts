@@ -6,12 +6,12 @@ import {
   ConsumerExists,
   ConsumerNotFound,
   ExternalIdentityTaken,
+  DuplicateEntry,
 } from "../domain/errors.ts";
 import { normalizeUuid } from "../domain/uuid.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
-import { DuplicateEntry } from "./errors.ts";
 import { insertMissing } from "./insert-missing.ts";
 import { deferForRows, deferInsertion } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";

@@ -11,17 +11,14 @@ import type { DeferredStatement, SessionTransaction } from "./adapters/session-t
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import { Availability, type Access } from "./availability.ts";
 import { deleteNoChange, findAnyChangeId } from "./change-feed.ts";
-import { closeGaps, insertChanges, wasCommitted } from "./changes.ts";
-import type { FeedGaps } from "./changes.ts";
+import { closeGaps, insertChanges, wasCommitted, type FeedGaps } from "./changes.ts";
 import {
   CommitOutcomeUnknown,
-  ConnectionLost,
-  DatabaseBusy,
   DatabaseUnavailable,
   DuplicateEntry,
-  OutcomePending,
   TransactionConflict,
-} from "./errors.ts";
+} from "../domain/errors.ts";
+import { ConnectionLost, DatabaseBusy, OutcomePending } from "./errors.ts";
 import { currentDeadlineMs, withDeadline } from "./in-time.ts";
 import { connectPatiently, openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./connection-options.ts";

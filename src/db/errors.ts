@@ -1,33 +1,7 @@
 import { OperatorError } from "../config/operator-error.ts";
+import { DatabaseError, DatabaseUnavailable, TransactionConflict } from "../domain/errors.ts";
 
-/** Failures of the database that the code above it reacts to. No driver's error type leaves `db`. */
-
-/** A failure that is a defect of the program where nobody reacts to it. */
-abstract class DatabaseError extends Error {
-  override get name(): string {
-    return this.constructor.name;
-  }
-}
-
-/** A row with the same key exists. */
-export class DuplicateEntry extends DatabaseError {
-  /**
-   * The name of the unique constraint, such as `uniq_resource_providers0name`, or
-   * `<table>_pkey` for a primary key.
-   */
-  readonly constraint: string;
-
-  constructor(constraint: string, cause: unknown) {
-    super(`duplicate entry for ${constraint}`, { cause });
-    this.constraint = constraint;
-  }
-}
-
-/** A foreign key would point nowhere. */
-export class ReferenceViolation extends DatabaseError {}
-
-/** A text or number that the engine, or the character set of its tables, has no room for. */
-export class UnstorableValue extends DatabaseError {}
+// Failures that `db` and those who work with it react to; what others meet is in `domain/errors.ts`.
 
 /** A table is not there: the database was dropped, or is being made anew. */
 export class MissingTable extends DatabaseError {}
@@ -35,14 +9,8 @@ export class MissingTable extends DatabaseError {}
 /** The database user may not do what was tried; says what. */
 export class PermissionDenied extends OperatorError {}
 
-/** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
-export class TransactionConflict extends OperatorError {}
-
 /** The connection broke before the commit, so nothing was written. */
 export class ConnectionLost extends TransactionConflict {}
-
-/** The database cannot be reached or does not take part: the request gets a 503. */
-export class DatabaseUnavailable extends OperatorError {}
 
 /**
  * No session can be had until somebody changes what is configured, here or on the server: a start does
@@ -58,9 +26,6 @@ export class DatabaseReadOnly extends ServerUnfit {}
 
 /** What others have locked, or write again and again, was not to be had in time. */
 export class DatabaseBusy extends DatabaseUnavailable {}
-
-/** A commit was not answered, or not clearly: what was to be written may be there or not. */
-export class CommitOutcomeUnknown extends DatabaseUnavailable {}
 
 /** The database's schema is not one that this program can work with; says what to do. */
 export class SchemaMismatch extends OperatorError {}

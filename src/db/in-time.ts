@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { DatabaseUnavailable } from "./errors.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
 
 // One limit for all that is done for a request: waiting for a connection, statements, repetitions.
 

@@ -1,4 +1,4 @@
-import { DuplicateEntry, TransactionConflict } from "./errors.ts";
+import { DuplicateEntry, TransactionConflict } from "../domain/errors.ts";
 
 /**
  * Inserts what the transaction has just found to be missing. If another process was first, the

@@ -1,6 +1,6 @@
 import type { InventoryAmounts } from "../domain/inventory.ts";
 import { createdNow } from "./created-now.ts";
-import { UnstorableValue } from "./errors.ts";
+import { UnstorableValue } from "../domain/errors.ts";
 import { lockResourceClasses } from "./names.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 

@@ -3,7 +3,7 @@ import type { Selectable } from "kysely";
 import type { NamedRecord } from "../domain/provider-record.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
-import { ReferenceViolation } from "./errors.ts";
+import { ReferenceViolation } from "../domain/errors.ts";
 import type { Schema } from "./schema.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 

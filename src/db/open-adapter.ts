@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseConnection } from "../config/connection-url.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
-import { DatabaseMisconfigured, DatabaseUnavailable } from "./errors.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
+import { DatabaseMisconfigured } from "./errors.ts";
 
 /** Loads only the driver that is needed. */
 export async function openAdapter(

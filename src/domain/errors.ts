@@ -1,3 +1,4 @@
+import { OperatorError } from "../config/operator-error.ts";
 import type { InventoryRefusal, Refusal } from "./refusal.ts";
 
 /**
@@ -294,3 +295,42 @@ export class TooManySearches extends PlacementError {
     super("Too many long searches for allocation candidates are under way.");
   }
 }
+
+// What a database may answer instead. No error of a driver leaves `db`; those that only `db` and who works
+// with it react to are in `db/errors.ts`.
+
+/** A failure that is a defect of the program where nobody reacts to it. */
+export abstract class DatabaseError extends Error {
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** A row with the same key exists. */
+export class DuplicateEntry extends DatabaseError {
+  /**
+   * The name of the unique constraint, such as `uniq_resource_providers0name`, or
+   * `<table>_pkey` for a primary key.
+   */
+  readonly constraint: string;
+
+  constructor(constraint: string, cause: unknown) {
+    super(`duplicate entry for ${constraint}`, { cause });
+    this.constraint = constraint;
+  }
+}
+
+/** A foreign key would point nowhere. */
+export class ReferenceViolation extends DatabaseError {}
+
+/** A text or number that the engine, or the character set of its tables, has no room for. */
+export class UnstorableValue extends DatabaseError {}
+
+/** Deadlock, lock time-out or serialization failure: repeating the transaction may succeed. */
+export class TransactionConflict extends OperatorError {}
+
+/** The database cannot be reached or does not take part: the request gets a 503. */
+export class DatabaseUnavailable extends OperatorError {}
+
+/** A commit was not answered, or not clearly: what was to be written may be there or not. */
+export class CommitOutcomeUnknown extends DatabaseUnavailable {}

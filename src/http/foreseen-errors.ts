@@ -8,8 +8,6 @@ import {
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
-} from "../db/errors.ts";
-import {
   CandidatesOutdated,
   ConcurrentUpdateDetected,
   Exists,

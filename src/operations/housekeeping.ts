@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { collectChanges } from "../db/change-feed.ts";
-import { DatabaseUnavailable } from "../db/errors.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { Service } from "./service.ts";
 

@@ -1,5 +1,4 @@
 import { listAllocatedClassIds } from "../db/allocations.ts";
-import { DuplicateEntry } from "../db/errors.ts";
 import {
   deleteInventories,
   insertInventories,
@@ -16,6 +15,7 @@ import {
   ProviderGenerationConflict,
   ResourceClassNotFound,
   ResourceProviderConcurrentUpdateDetected,
+  DuplicateEntry,
 } from "../domain/errors.ts";
 import { capacityOf, type Inventory, type InventoryAmounts } from "../domain/inventory.ts";
 import type { RequestContext } from "../domain/request-context.ts";

@@ -1,4 +1,3 @@
-import { DuplicateEntry } from "../db/errors.ts";
 import { isResourceClassInUse } from "../db/inventories.ts";
 import {
   deleteName,
@@ -16,6 +15,7 @@ import {
   ResourceClassExists,
   ResourceClassInUse,
   ResourceClassNotFound,
+  DuplicateEntry,
 } from "../domain/errors.ts";
 import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";

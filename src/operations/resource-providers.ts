@@ -1,7 +1,6 @@
 import { setImmediate as nextRound } from "node:timers/promises";
 
 import { hasAllocations } from "../db/allocations.ts";
-import { DuplicateEntry, ReferenceViolation, TransactionConflict } from "../db/errors.ts";
 import { lockProviders } from "../db/provider-trees.ts";
 import {
   deleteProvider as deleteProviderRows,
@@ -22,6 +21,9 @@ import {
   ObjectActionError,
   ResourceProviderExists,
   ResourceProviderInUse,
+  DuplicateEntry,
+  ReferenceViolation,
+  TransactionConflict,
 } from "../domain/errors.ts";
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { OutcomePending, ReferenceViolation, TransactionConflict } from "../db/errors.ts";
+import { ReferenceViolation, TransactionConflict } from "../domain/errors.ts";
+import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";

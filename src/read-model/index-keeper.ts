@@ -12,7 +12,8 @@ import {
 import type { FeedGaps } from "../db/changes.ts";
 import { listConsumerSpellings } from "../db/consumers.ts";
 import type { Database } from "../db/database.ts";
-import { DatabaseUnavailable, MissingTable, SchemaMismatch } from "../db/errors.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
+import { MissingTable, SchemaMismatch } from "../db/errors.ts";
 import { readFeedState, type FeedState } from "../db/feed-state.ts";
 import { inTime } from "../db/in-time.ts";
 import { adopt } from "../db/migrations/migrate.ts";

@@ -7,7 +7,7 @@ import {
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
-} from "../../src/db/errors.ts";
+} from "../../src/domain/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import type { Schema } from "../../src/db/schema.ts";
 import { ENGINES, type TestDatabase } from "../support/engines.ts";

@@ -5,10 +5,10 @@ import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database, type DatabaseOptions } from "../../src/db/database.ts";
 import {
   CommitOutcomeUnknown,
-  DatabaseMisconfigured,
   DatabaseUnavailable,
   UnstorableValue,
-} from "../../src/db/errors.ts";
+} from "../../src/domain/errors.ts";
+import { DatabaseMisconfigured } from "../../src/db/errors.ts";
 import { currentRevision, migrate } from "../../src/db/migrations/migrate.ts";
 import { ensureStandardNames } from "../../src/db/standard-names.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";

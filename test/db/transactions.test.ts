@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DatabaseBusy, DuplicateEntry, TransactionConflict } from "../../src/db/errors.ts";
+import { DuplicateEntry, TransactionConflict } from "../../src/domain/errors.ts";
+import { DatabaseBusy } from "../../src/db/errors.ts";
 import { migrate } from "../../src/db/migrations/migrate.ts";
 import { deferForRows, deferInsertion } from "../../src/db/row-statements.ts";
 import type { DatabaseContext } from "../../src/db/change.ts";

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
-import { DatabaseMisconfigured, DatabaseUnavailable } from "../../src/db/errors.ts";
+import { DatabaseUnavailable } from "../../src/domain/errors.ts";
+import { DatabaseMisconfigured } from "../../src/db/errors.ts";
 import { issueCertificate } from "../support/certificate.ts";
 import { makeFolder } from "../support/stowage.ts";
 import { PRIVATE_ENGINES, type PrivateServer } from "./private-servers.ts";

@@ -9,8 +9,6 @@ import {
   CommitOutcomeUnknown,
   DatabaseUnavailable,
   TransactionConflict,
-} from "../../src/db/errors.ts";
-import {
   ResourceClassExists,
   ResourceProviderConcurrentUpdateDetected,
   ResourceProviderNotFound,

@@ -1,15 +1,12 @@
 import {
   CommitOutcomeUnknown,
-  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
-  MissingTable,
-  PermissionDenied,
   ReferenceViolation,
-  ServerUnfit,
   TransactionConflict,
   UnstorableValue,
-} from "../errors.ts";
+} from "../../domain/errors.ts";
+import { DatabaseReadOnly, MissingTable, PermissionDenied, ServerUnfit } from "../errors.ts";
 
 // Numbers of https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
 // https://mariadb.com/kb/en/mariadb-error-code-reference/.

@@ -3,12 +3,12 @@ import {
   MysqlIntrospector,
   MysqlQueryCompiler,
   sql,
+  type Kysely,
 } from "kysely";
-import type { Kysely } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import type { DatabaseAdapter, RowLock } from "../adapter.ts";
-import { TransactionConflict } from "../errors.ts";
+import { TransactionConflict } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
@@ -17,8 +17,7 @@ import type { EngineParts } from "./bound-query.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
 import { MysqlSession, FLOAT_DIGITS } from "./mysql-session.ts";
 import { MYSQL_TRIGGERS } from "./mysql-triggers.ts";
-import { serverPools } from "./server-pools.ts";
-import type { ServerPools } from "./server-pools.ts";
+import { serverPools, type ServerPools } from "./server-pools.ts";
 import type { SessionRules } from "./session-transaction.ts";
 import { TransactionPool } from "./transaction-pool.ts";
 import type { PartList, TableList } from "./session.ts";

@@ -1,13 +1,11 @@
 import {
-  DatabaseReadOnly,
   DatabaseUnavailable,
   DuplicateEntry,
-  MissingTable,
-  PermissionDenied,
   ReferenceViolation,
   TransactionConflict,
   UnstorableValue,
-} from "../errors.ts";
+} from "../../domain/errors.ts";
+import { DatabaseReadOnly, MissingTable, PermissionDenied } from "../errors.ts";
 
 // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 

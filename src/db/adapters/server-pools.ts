@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { DatabaseMisconfigured, DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
+import { DatabaseMisconfigured } from "../errors.ts";
 import { inTime } from "../in-time.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import { SessionPool } from "./session-pool.ts";

@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
 import { inTime } from "../in-time.ts";
 import type { Session } from "./session.ts";
 

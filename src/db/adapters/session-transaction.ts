@@ -5,12 +5,8 @@ import type {
   QueryResult,
 } from "kysely";
 
-import {
-  CommitOutcomeUnknown,
-  ConnectionLost,
-  DatabaseUnavailable,
-  ServerUnfit,
-} from "../errors.ts";
+import { CommitOutcomeUnknown, DatabaseUnavailable } from "../../domain/errors.ts";
+import { ConnectionLost, ServerUnfit } from "../errors.ts";
 import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Schema } from "../schema.ts";
 import type { BindQuery } from "./bound-query.ts";

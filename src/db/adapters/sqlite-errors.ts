@@ -4,7 +4,7 @@ import {
   DuplicateEntry,
   ReferenceViolation,
   TransactionConflict,
-} from "../errors.ts";
+} from "../../domain/errors.ts";
 import { uniqueConstraintOn } from "../migrations/tables.ts";
 
 /** Result codes of SQLite, https://sqlite.org/rescode.html. */

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
-import { DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
 import { isLocked, translateOpenError } from "./sqlite-errors.ts";
 
 /**

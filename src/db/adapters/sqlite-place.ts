@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 
-import { DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
 
 /**
  * Whether the file that was opened still is the one by its name. Where another one was put there, what is

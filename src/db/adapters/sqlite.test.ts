@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { parseConnectionUrl } from "../../config/connection-url.ts";
 import { Database } from "../database.ts";
-import { DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
 import { migrate } from "../migrations/migrate.ts";
 import type { DatabaseContext } from "../change.ts";
 import type { WriteTransaction } from "../transaction.ts";

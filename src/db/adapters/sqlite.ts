@@ -3,12 +3,12 @@ import {
   SqliteAdapter as KyselySqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type Kysely,
 } from "kysely";
-import type { Kysely } from "kysely";
 
 import type { SqliteConnection } from "../../config/connection-url.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
-import { DatabaseUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { Schema } from "../schema.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
@@ -19,8 +19,7 @@ import { TransactionPool } from "./transaction-pool.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session, PartList, TableList } from "./session.ts";
 import { SqlitePlace } from "./sqlite-place.ts";
-import { LocalSqliteSession } from "./sqlite-session.ts";
-import type { SqliteOptions } from "./sqlite-session.ts";
+import { LocalSqliteSession, type SqliteOptions } from "./sqlite-session.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
 
 /**

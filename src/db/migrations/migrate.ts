@@ -1,6 +1,7 @@
 import type { Database } from "../database.ts";
 import { ensureFeedEpoch, forgetFeed, hasFeedEpoch } from "../feed-state.ts";
-import { DuplicateEntry, SchemaMismatch, TransactionConflict } from "../errors.ts";
+import { DuplicateEntry, TransactionConflict } from "../../domain/errors.ts";
+import { SchemaMismatch } from "../errors.ts";
 import type { DatabaseContext } from "../change.ts";
 import type { ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { additionsOf } from "./ddl.ts";
@@ -13,8 +14,8 @@ import {
   STOWAGE_CHANGES,
   STOWAGE_STATE,
   STOWAGE_TABLES,
+  type Table,
 } from "./tables.ts";
-import type { Table } from "./tables.ts";
 
 /**
  * Brings the schema to the newest revision: creates it in an empty database, upgrades an older
