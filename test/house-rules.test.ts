@@ -1,23 +1,14 @@
-import { existsSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { dirname, join } from "node:path";
 import type { ESTree } from "vite";
 import { describe, expect, test } from "vitest";
 
 import { ERROR_CODES } from "../src/api/error-codes.ts";
 import { ROUTES } from "../src/api/placement/routes.ts";
 import { ALL_OPTIONS, camelCase, optionLabel } from "../src/config/options.ts";
-import {
-  listFiles,
-  listModules,
-  readText,
-  ROOT,
-  SourceModule,
-  type SyntaxNode,
-} from "./source-files.ts";
+import { listFiles, listModules, readText, SourceModule, type SyntaxNode } from "./source-files.ts";
 
 const modules = listModules();
 const textFiles = listFiles().filter((path) => !/\.(sqlite|tgz|png|ico|woff2)/.test(path));
-const pages = textFiles.filter((path) => path.endsWith(".md"));
 
 describe("SQL", () => {
   test("is written in src/db only", () => {
@@ -93,13 +84,6 @@ describe("the lock file", () => {
 });
 
 describe("the documentation", () => {
-  test("links only to what is there", () => {
-    const broken = pages.flatMap((page) =>
-      linksOf(page).filter(({ target }) => !leadsSomewhere(page, target)),
-    );
-    expect(broken, "correct the link, or the heading that it names").toEqual([]);
-  });
-
   test("lists the error codes, each one and no others", () => {
     const listed = readText("docs/reference/errors.md").match(
       /(?<=`)(?:placement|stowage)\.[a-z_.]+[a-z_](?=`)/g,
@@ -180,36 +164,4 @@ function locateLines(path: string, pattern: RegExp): string[] {
     .flatMap((line, index) =>
       pattern.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 120)}`] : [],
     );
-}
-
-/** The links of a page to other files of the project, or to headings of its own. */
-function linksOf(page: string): { line: string; target: string }[] {
-  const isCode = /^(```|~~~)[^]*?^\1/gm;
-  const text = readText(page).replace(isCode, (code) => code.replace(/[^\n]/g, ""));
-  return text.split("\n").flatMap((line, index) =>
-    Array.from(line.matchAll(/\]\(([^)\s]+)\)/g), ([, target = ""]) => ({
-      line: `${page}:${index + 1}`,
-      target,
-    })).filter(({ target }) => !/^[a-z]+:/.test(target)),
-  );
-}
-
-function leadsSomewhere(page: string, target: string): boolean {
-  const [path = "", heading] = target.split("#");
-  const file = path === "" ? page : normalize(join(dirname(page), path));
-  if (!existsSync(join(ROOT, file))) return false;
-  return heading === undefined || headingsOf(file).has(heading);
-}
-
-/** The anchors that a page's headings get where it is shown. */
-function headingsOf(page: string): Set<string> {
-  const headings = readText(page).matchAll(/^#+ (.+)$/gm);
-  return new Set(
-    Array.from(headings, ([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
-        .replaceAll(" ", "-"),
-    ),
-  );
 }
