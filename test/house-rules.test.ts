@@ -3,7 +3,8 @@ import type { ESTree } from "vite";
 import { describe, expect, test } from "vitest";
 
 import { ERROR_CODES } from "../src/api/error-codes.ts";
-import { ROUTES } from "../src/api/placement/routes.ts";
+import { PLACEMENT_ROUTES } from "../src/api/placement/routes.ts";
+import { STOWAGE_ROUTES } from "../src/api/stowage/routes.ts";
 import { ALL_OPTIONS, camelCase, optionLabel } from "../src/config/options.ts";
 import { listFiles, listModules, readText, SourceModule, type SyntaxNode } from "./source-files.ts";
 
@@ -91,13 +92,16 @@ describe("the documentation", () => {
     expect(new Set(listed)).toEqual(new Set(Object.values(ERROR_CODES)));
   });
 
-  test("lists the methods of every path, and no others", () => {
-    const page = readText("docs/reference/compatibility.md");
+  test.each([
+    ["docs/reference/compatibility.md", PLACEMENT_ROUTES],
+    ["docs/reference/stowage-api.md", STOWAGE_ROUTES],
+  ])("lists the methods of every path, and no others, in %s", (file, routes) => {
+    const page = readText(file);
     const rows = page.matchAll(/^\| `(\/\S*)` \| ([^|]*) \|/gm);
     const listed = Array.from(rows, ([, path, methods = ""]) =>
       [path, ...(methods.match(/\b[A-Z]+\b/g) ?? []).toSorted()].join(" "),
     );
-    const served = Object.entries(ROUTES).map(([path, methods]) =>
+    const served = Object.entries(routes).map(([path, methods]) =>
       [path, ...Object.keys(methods).toSorted()].join(" "),
     );
     expect(listed.toSorted()).toEqual(served.toSorted());

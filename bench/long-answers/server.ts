@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
 
 import { pino } from "pino";
 
-import { ROUTES } from "../../src/api/placement/routes.ts";
+import { PLACEMENT_ROUTES } from "../../src/api/placement/routes.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
@@ -53,7 +53,7 @@ const config = defaultConfig({
 const server = await startServer({
   config,
   service: { config, freshIndex: () => Promise.resolve(index) } as unknown as Service,
-  routes: ROUTES,
+  routes: PLACEMENT_ROUTES,
   policy: { authorize: () => ({ isAllowed: true }) },
   logger: pino({ level: "silent" }),
 });

@@ -1,6 +1,7 @@
 import type { Feature } from "./microversions.ts";
 import type { ApiRequest } from "./request.ts";
 import type { ApiResponse } from "./response.ts";
+import type { SchemaDocument } from "./validation/schema.ts";
 
 export type Handler = (request: ApiRequest) => Promise<ApiResponse> | ApiResponse;
 
@@ -31,6 +32,19 @@ export interface Route {
    * all is a 406.
    */
   readonly produces?: readonly string[];
+  /** What it takes and gives; each method of our own tells. */
+  readonly description?: RouteDescription;
+}
+
+/** What a method takes and gives, for clients and for those who write them. */
+export interface RouteDescription {
+  readonly summary: string;
+  /** Of the query string, as an object of texts: anything else is a 400. */
+  readonly query: SchemaDocument;
+  /** Of the body, if it takes one. */
+  readonly body?: SchemaDocument;
+  /** What it answers, by status and media type; errors are alike everywhere. */
+  readonly answers: Readonly<Record<number, Readonly<Record<string, SchemaDocument>>>>;
 }
 
 /** A path template such as `/traits/{name}`, and its methods in the order that `Allow` lists. */

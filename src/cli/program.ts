@@ -1,9 +1,9 @@
-import { createRequire } from "node:module";
 import { inspect } from "node:util";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/config.ts";
 import { isForOperator } from "../config/operator-error.ts";
+import { VERSION } from "../config/version.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Terminal } from "./terminal.ts";
@@ -60,7 +60,7 @@ function describeProgram(
     .description(
       "Keeps count of what a fleet has and who has claimed it: OpenStack Placement's API.",
     )
-    .version(packageVersion(), "--version")
+    .version(VERSION, "--version")
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => output.write(text),
@@ -287,9 +287,4 @@ function wholeNumber(text: string, min: number, max: number): number {
 /** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */
 function exitCodeOf({ exitCode }: CommanderError): number {
   return exitCode === 0 ? 0 : 2;
-}
-
-function packageVersion(): string {
-  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
-  return version;
 }

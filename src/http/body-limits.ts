@@ -1,11 +1,8 @@
+import { bodySizesOf, type BodySizes } from "../api/body-sizes.ts";
 import type { Config } from "../config/config.ts";
 
 /** What bodies may be like, in bytes and milliseconds. */
-export interface BodyLimits {
-  /** Of a route that takes what concerns one provider or consumer. */
-  readonly small: number;
-  /** Of a route that takes what concerns many. */
-  readonly largest: number;
+export interface BodyLimits extends BodySizes {
   /** So much has to come in each window, or all that is left. */
   readonly bytesPerWindow: number;
   readonly windowMs: number;
@@ -25,11 +22,6 @@ export function bodyLimitsOf(config: Config, requestTimeout: number): BodyLimits
     bytesPerWindow: BYTES_PER_WINDOW,
     windowMs: requestTimeout > 0 ? Math.min(WINDOW_MS, requestTimeout * 1000) : WINDOW_MS,
   };
-}
-
-export function bodySizesOf({ stowage }: Config): Pick<BodyLimits, "small" | "largest"> {
-  const { maxBodySize, maxSmallBodySize } = stowage;
-  return { small: Math.min(maxSmallBodySize, maxBodySize), largest: maxBodySize };
 }
 
 /** Of the budget, large bodies leave this much to the small ones, which are the daily business. */

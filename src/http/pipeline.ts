@@ -1,3 +1,4 @@
+import { bodySizesOf } from "../api/body-sizes.ts";
 import { HttpError } from "../api/http-error.ts";
 import {
   formatMicroversion,
@@ -19,7 +20,6 @@ import { acceptableOffers } from "./accept.ts";
 import { finish, type Answer } from "./answer.ts";
 import { HttpApiRequest } from "./api-request.ts";
 import { checkBodyHeaders, ClientGone, mediaTypeOf } from "./body.ts";
-import { bodySizesOf } from "./body-limits.ts";
 import { renderChallenge } from "./challenge.ts";
 import { withCors } from "./cors.ts";
 import { renderError } from "./error-body.ts";

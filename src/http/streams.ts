@@ -1,7 +1,5 @@
 import { HttpError } from "../api/http-error.ts";
-
-/** So many answers that go on may be open at once in a process. */
-export const MAX_STREAMS = 256;
+import { MAX_STREAMS } from "../api/stream-limits.ts";
 
 /** So often whoever reads a stream is asked again who he is. */
 const RECHECK_MS = 60_000;

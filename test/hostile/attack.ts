@@ -1,4 +1,4 @@
-import { ROUTES } from "../../src/api/placement/routes.ts";
+import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import {
   HOSTILE_JSON,
   HOSTILE_KEYS,
@@ -31,8 +31,8 @@ export interface Target {
 }
 
 /** Every method of every path: what is added to the table is attacked without further ado. */
-export const TARGETS: readonly Target[] = Object.entries(ROUTES).flatMap(([template, methods]) =>
-  Object.keys(methods).map((method) => ({ method, template })),
+export const TARGETS: readonly Target[] = Object.entries(ALL_ROUTES).flatMap(
+  ([template, methods]) => Object.keys(methods).map((method) => ({ method, template })),
 );
 
 /** The methods that may come with a body. */

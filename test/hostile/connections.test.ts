@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 
-import { ROUTES } from "../../src/api/placement/routes.ts";
+import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import { empty } from "../../src/api/response.ts";
 import type { RouteTable } from "../../src/api/route.ts";
 import { closed, exchangeRaw, openSocket, serve, sleep } from "../http/support.ts";
@@ -92,7 +92,7 @@ describe("A body", () => {
   test.each(TARGETS_WITH_BODY.filter(takesDocument))(
     "is not read of whom policy refuses: $method $template",
     async ({ method, template }) => {
-      const { port } = await serve({}, ROUTES);
+      const { port } = await serve({}, ALL_ROUTES);
       const [answer] = await exchangeRaw(
         port,
         `${method} ${pathTo(template)} HTTP/1.1\r\nX-Auth-Token: nobody:lab\r\n` +
@@ -167,7 +167,7 @@ describe("A body", () => {
 });
 
 function takesDocument({ method, template }: { method: string; template: string }): boolean {
-  return ROUTES[template]?.[method]?.consumes !== undefined;
+  return ALL_ROUTES[template]?.[method]?.consumes !== undefined;
 }
 
 function upload(length: number, body: string, path = "/things/a"): string {

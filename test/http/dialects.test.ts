@@ -3,7 +3,8 @@ import { ERROR_CODES } from "../../src/api/error-codes.ts";
 import { HttpError } from "../../src/api/http-error.ts";
 import { json } from "../../src/api/response.ts";
 import type { Route, RouteTable } from "../../src/api/route.ts";
-import { OpenStreams, MAX_STREAMS } from "../../src/http/streams.ts";
+import { MAX_STREAMS } from "../../src/api/stream-limits.ts";
+import { OpenStreams } from "../../src/http/streams.ts";
 import { ADMIN, errorOf, serve, speaking } from "./support.ts";
 
 const refuse = () => {

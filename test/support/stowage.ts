@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 
-import { ROUTES } from "../../src/api/placement/routes.ts";
+import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import { PolicyEnforcer } from "../../src/auth/policy/enforcer.ts";
 import { defaultConfig, type ConfigOverrides } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";
@@ -63,7 +63,14 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
     mayMigrate: true,
     onStatement: (text) => statements.push(text),
   });
-  const server = await startServer({ config, service, routes: ROUTES, policy, logger, metrics });
+  const server = await startServer({
+    config,
+    service,
+    routes: ALL_ROUTES,
+    policy,
+    logger,
+    metrics,
+  });
   const client = new Client(server.url);
   return {
     client,

@@ -47,8 +47,8 @@ import { getTotalUsages, getUsagesOfProvider } from "./usages/handlers.ts";
 
 const JSON_ONLY = ["application/json"];
 
-/** The front door: every path and method of the API with the function that answers it. */
-export const ROUTES: RouteTable = {
+/** The front door: every path and method of Placement's API with the function that answers it. */
+export const PLACEMENT_ROUTES: RouteTable = {
   "/": { GET: { ...answers(getRoot), isPublic: true } },
 
   "/resource_classes": {

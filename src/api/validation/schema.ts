@@ -13,6 +13,7 @@ export type { SchemaDocument } from "./explain.ts";
  * `T` is what the schema admits; it is up to the writer of the schema that the two agree.
  */
 export interface Schema<T = unknown> {
+  readonly document: SchemaDocument;
   /** The value, which meets the schema, or else a 400 with upstream's text. */
   validate(value: unknown): T;
   /** The same for a query string, in which UUIDs must have their dashes where they belong. */
@@ -23,6 +24,7 @@ export function defineSchema<T = unknown>(document: SchemaDocument): Schema<T> {
   const body = lazily(() => compile<T>(document, BODY_FORMATS, "JSON does not validate"));
   const query = lazily(() => compile(document, QUERY_FORMATS, "Invalid query string parameters"));
   return {
+    document,
     validate: (value) => body()(value),
     validateQuery: ({ pairs }) => void query()(Object.fromEntries(pairs)),
   };

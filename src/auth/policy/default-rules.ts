@@ -35,7 +35,7 @@ const COMMON = {
 } as const;
 
 /** The rules that others refer to. */
-const BASE_RULES = [
+export const BASE_RULES = [
   base("admin_api", "role:admin", "An administrator."),
   base("service_api", "role:service", "Another service of the cloud.", {
     deprecatedRule: DEPRECATED_ADMIN,
@@ -59,8 +59,8 @@ const BASE_RULES = [
 
 const ADMIN_OR_SERVICE = "rule:admin_or_service_api";
 
-/** One rule per action of the API. */
-const ACTION_RULES = [
+/** One rule per action of Placement's API. */
+export const PLACEMENT_ACTIONS = [
   action("placement:resource_providers:list", "List resource providers.", [
     "GET /resource_providers",
   ]),
@@ -166,20 +166,8 @@ const ACTION_RULES = [
   ),
 ] as const;
 
-/** What the API asks for: `placement:resource_providers:list` and so on. */
-export type PolicyName = (typeof ACTION_RULES)[number]["name"];
-
 /** All rules of upstream, in its order. */
-export const DEFAULT_RULES: readonly DefaultRule[] = [...BASE_RULES, ...ACTION_RULES];
-
-/** The rules of {@link DEFAULT_RULES} that guard requests. */
-export const POLICIES: ReadonlyMap<PolicyName, DefaultRule<PolicyName>> = new Map(
-  ACTION_RULES.map((rule) => [rule.name, rule]),
-);
-
-export function isPolicyName(name: string): name is PolicyName {
-  return (POLICIES as ReadonlyMap<string, DefaultRule>).has(name);
-}
+export const DEFAULT_RULES: readonly DefaultRule[] = [...BASE_RULES, ...PLACEMENT_ACTIONS];
 
 function base(
   name: string,

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { defaultConfig, type ConfigOverrides } from "../../config/config.ts";
 import { NO_CREDENTIALS, type Credentials } from "../credentials.ts";
-import { POLICIES, type PolicyName } from "./default-rules.ts";
 import { PolicyEnforcer } from "./enforcer.ts";
 import { PolicyFileError } from "./policy-file-error.ts";
+import { POLICIES, type PolicyName } from "./rules.ts";
 
 const LIST: PolicyName = "placement:resource_providers:list";
 const RESHAPE: PolicyName = "placement:reshaper:reshape";

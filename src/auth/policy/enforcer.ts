@@ -1,10 +1,10 @@
 import { isAbsolute } from "node:path";
 import type { Config } from "../../config/config.ts";
 import { NO_CREDENTIALS, policyValues, type Credentials } from "../credentials.ts";
-import { POLICIES, type PolicyName } from "./default-rules.ts";
 import { evaluate, UndecidableRule } from "./evaluate.ts";
 import { PolicyFileError } from "./policy-file-error.ts";
 import { findPolicyFiles, readPolicyFiles } from "./policy-files.ts";
+import { POLICIES, type PolicyName } from "./rules.ts";
 import { ruleProblems, RuleSet, type FileRules } from "./rule-set.ts";
 import type { TargetValues } from "./template.ts";
 

@@ -1,10 +1,22 @@
-import { DEFAULT_RULES, type DefaultRule } from "./default-rules.ts";
+import { BASE_RULES, PLACEMENT_ACTIONS, type DefaultRule } from "./default-rules.ts";
+import { STOWAGE_RULES } from "./stowage-rules.ts";
 
 /** The reference page of all policy rules, in Markdown, written from the table of default rules. */
 export function policyReference(): string {
-  const base = DEFAULT_RULES.filter(({ operations }) => operations.length === 0);
-  const actions = DEFAULT_RULES.filter(({ operations }) => operations.length > 0);
-  return `${[INTRODUCTION, "## Rules of the API", ACTIONS, table(actions), "## Rules that others refer to", BASE, table(base), LANGUAGE].join("\n\n")}\n`;
+  const parts = [
+    INTRODUCTION,
+    "## Rules of the API",
+    ACTIONS,
+    table(PLACEMENT_ACTIONS),
+    "## Rules of what Placement does not have",
+    OURS,
+    table(STOWAGE_RULES),
+    "## Rules that others refer to",
+    BASE,
+    table(BASE_RULES),
+    LANGUAGE,
+  ];
+  return `${parts.join("\n\n")}\n`;
 }
 
 const INTRODUCTION = `\
@@ -13,7 +25,7 @@ const INTRODUCTION = `\
 # Policy
 
 Who may do what is said by rules, one for each action of the API: those of OpenStack Placement, with
-its names and defaults. A policy file overrides single rules; what it does not name keeps its
+its names and defaults, and \`stowage:…\` for what it does not have. A policy file overrides single rules; what it does not name keeps its
 default.
 
 - \`stowage policy list\` shows the rules in force, and where each is from.
@@ -55,6 +67,9 @@ A refusal is answered 403.`;
 const ACTIONS = `\
 \`%(project_id)s\` and \`%(user_id)s\` stand for the requester's own project and user; for
 \`placement:usages\`, \`%(project_id)s\` is the project that the query asks for, and there is no user.`;
+
+const OURS = `\
+Placement takes no notice of these, so one policy file can be shared with it.`;
 
 const BASE = "A policy file can override these too, which changes every rule that refers to them.";
 

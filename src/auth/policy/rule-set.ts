@@ -1,5 +1,6 @@
-import { DEFAULT_RULES, type DefaultRule } from "./default-rules.ts";
+import type { DefaultRule } from "./default-rules.ts";
 import { checksWithin, formatCheck, parseRule, type Check } from "./rule-language.ts";
+import { ALL_RULES } from "./rules.ts";
 
 /** A rule that an operator wrote. */
 export interface FileRule {
@@ -31,7 +32,7 @@ export class RuleSet {
 
   constructor(fileRules: FileRules, options: RuleOptions) {
     const rules = new Map<string, EffectiveRule>();
-    for (const rule of DEFAULT_RULES) {
+    for (const rule of ALL_RULES) {
       rules.set(rule.name, effectiveDefault(rule, fileRules, options));
     }
     for (const [name, { check, file }] of fileRules) rules.set(name, { check, origin: { file } });
@@ -101,7 +102,7 @@ export function ruleProblems(
 /** Every name that a rule may be asked under: by Placement, by another rule, or by oslo.policy. */
 function askedNames(ruleSet: RuleSet, { policyDefaultRule }: RuleOptions): ReadonlySet<string> {
   const names = new Set([policyDefaultRule]);
-  for (const { name, deprecatedRule } of DEFAULT_RULES) {
+  for (const { name, deprecatedRule } of ALL_RULES) {
     names.add(name);
     if (deprecatedRule) names.add(deprecatedRule.name);
   }

@@ -10,9 +10,10 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defaultConfig } from "../../config/config.ts";
 import { NO_CREDENTIALS, type Credentials } from "../credentials.ts";
-import { DEFAULT_RULES, POLICIES, type PolicyName } from "./default-rules.ts";
+import { DEFAULT_RULES } from "./default-rules.ts";
 import { PolicyEnforcer, type PolicyDecision, type PolicyTarget } from "./enforcer.ts";
 import type { RuleSource } from "./rule-language.ts";
+import { ALL_RULES, POLICIES, type PolicyName } from "./rules.ts";
 
 const PYTHON = "/usr/bin/python3";
 const hasOsloPolicy =
@@ -113,7 +114,7 @@ function loadEnforcer(
 
 function askOsloPolicy(cases: readonly Case[], files: readonly Files[]): Answer[][] {
   const data = {
-    defaults: DEFAULT_RULES.map(({ name, check, scopeTypes, deprecatedRule }) => ({
+    defaults: ALL_RULES.map(({ name, check, scopeTypes, deprecatedRule }) => ({
       name,
       check,
       scope_types: scopeTypes ?? null,

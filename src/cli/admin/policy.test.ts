@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { DEFAULT_RULES } from "../../auth/policy/default-rules.ts";
+import { ALL_RULES } from "../../auth/policy/rules.ts";
 import { defaultConfig } from "../../config/config.ts";
 import { policyCheck, policyList, policySample } from "./policy.ts";
 
@@ -39,7 +39,7 @@ describe("policy list", () => {
     const file = loaded({ "placement:traits:list": "role:reader", mine: "role:x" });
     expect(policyList(file, output, problems)).toBe(0);
     const rules = parse(output.text) as Record<string, string>;
-    expect(Object.keys(rules)).toHaveLength(DEFAULT_RULES.length + 1);
+    expect(Object.keys(rules)).toHaveLength(ALL_RULES.length + 1);
     expect(rules["placement:usages"]).toBe("rule:admin_or_project_reader_or_service_api");
     expect(rules["mine"]).toBe("role:x");
     expect(output.text).toContain(
@@ -61,7 +61,7 @@ test("policy sample has all defaults, commented out", () => {
   expect(policySample(output)).toBe(0);
   expect(parse(output.text)).toBeNull();
   const rules = parse(output.text.replaceAll(/^#"/gm, '"')) as Record<string, string>;
-  expect(rules).toEqual(Object.fromEntries(DEFAULT_RULES.map(({ name, check }) => [name, check])));
+  expect(rules).toEqual(Object.fromEntries(ALL_RULES.map(({ name, check }) => [name, check])));
 });
 
 describe("policy check", () => {

@@ -1,12 +1,6 @@
 import type { Writable } from "node:stream";
 import { NO_CREDENTIALS, type Credentials } from "../../auth/credentials.ts";
-import {
-  DEFAULT_RULES,
-  isPolicyName,
-  POLICIES,
-  type DefaultRule,
-  type PolicyName,
-} from "../../auth/policy/default-rules.ts";
+import type { DefaultRule } from "../../auth/policy/default-rules.ts";
 import {
   PolicyEnforcer,
   type PolicyEnforcerRequest,
@@ -14,6 +8,7 @@ import {
 } from "../../auth/policy/enforcer.ts";
 import { formatCheck } from "../../auth/policy/rule-language.ts";
 import type { EffectiveRule } from "../../auth/policy/rule-set.ts";
+import { ALL_RULES, isPolicyName, POLICIES, type PolicyName } from "../../auth/policy/rules.ts";
 
 // The commands of `stowage policy`. What is wrong with the rules goes to `problems`, so that
 // `output` can be read by a program.
@@ -41,7 +36,7 @@ export function policyList(
 
 /** `policy sample`: a policy file with all defaults, commented out. */
 export function policySample(output: Writable): number {
-  output.write(`${DEFAULT_RULES.map(sampleRule).join("\n\n")}\n`);
+  output.write(`${ALL_RULES.map(sampleRule).join("\n\n")}\n`);
   return 0;
 }
 

@@ -1,4 +1,4 @@
-import { ROUTES } from "../../api/placement/routes.ts";
+import { ALL_ROUTES } from "../../api/all-routes.ts";
 import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { parseConnectionUrl } from "../../config/connection-url.ts";
@@ -79,7 +79,7 @@ export class Replica implements Reloadable {
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
     try {
-      const parts = { config, service, routes: ROUTES, policy, logger, metrics };
+      const parts = { config, service, routes: ALL_ROUTES, policy, logger, metrics };
       beforeServing();
       const server = await startServer({
         ...parts,

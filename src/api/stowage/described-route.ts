@@ -1,0 +1,46 @@
+import type { PolicyName } from "../../auth/policy/rules.ts";
+import type { Handler, Route, RouteDescription } from "../route.ts";
+import { defineSchema, validateQuery, type SchemaDocument } from "../validation/schema.ts";
+
+/** A method of our own: what it takes and gives, who may ask, and who answers. */
+export interface DescribedRoute extends Omit<RouteDescription, "query"> {
+  /** No parameters unless given. */
+  readonly query?: SchemaDocument;
+  /**
+   * The rule that guards it; undefined where everybody may ask who has a token, or where the handler
+   * authorizes, because the target is in the query.
+   */
+  readonly guard: PolicyName | undefined;
+  readonly handler: Handler;
+}
+
+/**
+ * A method that is served as it is described: whom policy lets in gets a 400 for parameters that the
+ * description does not have, so that a typing error is noticed. Bodies are the handler's to validate, by the
+ * schema that is in the description.
+ */
+export function describedRoute({
+  guard,
+  handler,
+  query = NO_PARAMETERS,
+  ...description
+}: DescribedRoute): Route {
+  const schema = defineSchema(query);
+  return {
+    dialect: "stowage",
+    description: { ...description, query },
+    produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
+    ...(description.body && { consumes: ["application/json"] }),
+    handler(request) {
+      if (guard !== undefined) request.authorize(guard);
+      validateQuery(schema, request.query);
+      return handler(request);
+    },
+  };
+}
+
+const NO_PARAMETERS: SchemaDocument = {
+  type: "object",
+  properties: {},
+  additionalProperties: false,
+};

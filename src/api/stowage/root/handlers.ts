@@ -1,0 +1,37 @@
+import { bodySizesOf } from "../../body-sizes.ts";
+import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../microversions.ts";
+import { QUERY_LIMITS } from "../../query-limits.ts";
+import type { ApiRequest } from "../../request.ts";
+import { json, type ApiResponse } from "../../response.ts";
+import { MAX_STREAMS } from "../../stream-limits.ts";
+import { VERSION } from "../../../config/version.ts";
+
+export function describeService(
+  { context: { config } }: ApiRequest,
+  capabilities: readonly string[],
+): ApiResponse {
+  const { parameters, groups, resources, traits, aggregates, sameSubtrees } = QUERY_LIMITS;
+  const { small, largest } = bodySizesOf(config);
+  return json(200, {
+    name: "stowage",
+    version: VERSION,
+    microversions: {
+      min: formatMicroversion(MIN_MICROVERSION),
+      max: formatMicroversion(MAX_MICROVERSION),
+    },
+    capabilities,
+    limits: {
+      query: {
+        parameters: parameters.most,
+        groups: groups.most,
+        resources: resources.most,
+        traits: traits.most,
+        aggregates: aggregates.most,
+        same_subtrees: sameSubtrees.most,
+      },
+      body_bytes: small,
+      largest_body_bytes: largest,
+      streams: MAX_STREAMS,
+    },
+  });
+}

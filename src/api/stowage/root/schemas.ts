@@ -1,0 +1,41 @@
+import type { SchemaDocument } from "../../validation/schema.ts";
+
+const COUNT = { type: "integer", minimum: 0 };
+
+export const SERVICE: SchemaDocument = {
+  type: "object",
+  properties: {
+    name: { const: "stowage" },
+    version: { type: "string" },
+    microversions: {
+      type: "object",
+      properties: { min: { type: "string" }, max: { type: "string" } },
+      required: ["min", "max"],
+    },
+    capabilities: { type: "array", items: { type: "string" }, uniqueItems: true },
+    limits: {
+      type: "object",
+      description: "Beyond these a request is refused.",
+      properties: {
+        query: {
+          type: "object",
+          description: "Of each kind of part in one query.",
+          properties: {
+            parameters: COUNT,
+            groups: COUNT,
+            resources: COUNT,
+            traits: COUNT,
+            aggregates: COUNT,
+            same_subtrees: COUNT,
+          },
+          required: ["parameters", "groups", "resources", "traits", "aggregates", "same_subtrees"],
+        },
+        body_bytes: { ...COUNT, description: "Of a request about one provider or consumer." },
+        largest_body_bytes: { ...COUNT, description: "Of a request about many." },
+        streams: { ...COUNT, description: "Open at once in one process." },
+      },
+      required: ["query", "body_bytes", "largest_body_bytes", "streams"],
+    },
+  },
+  required: ["name", "version", "microversions", "capabilities", "limits"],
+};

@@ -1,0 +1,31 @@
+import type { RouteTable } from "../route.ts";
+import { describedRoute } from "./described-route.ts";
+import { describeService } from "./root/handlers.ts";
+import { SERVICE } from "./root/schemas.ts";
+
+/**
+ * Every path and method that Placement does not have. `/stowage/v1` changes by addition only: answers may
+ * gain members.
+ */
+export const STOWAGE_ROUTES: RouteTable = {
+  "/stowage/v1": {
+    GET: describedRoute({
+      summary: "What this service is, what it can do, and how much may be asked of it.",
+      guard: undefined,
+      answers: { 200: { "application/json": SERVICE } },
+      handler: (request) => describeService(request, capabilities()),
+    }),
+  },
+};
+
+/** What there is, by the paths that lead to it: `explain`, `providers`, `providers.history`. */
+function capabilities(): string[] {
+  const names = Object.keys(STOWAGE_ROUTES).map((path) =>
+    path
+      .replace(/^\/(stowage\/v1\/?)?/, "")
+      .split("/")
+      .filter((segment) => !segment.startsWith("{"))
+      .join("."),
+  );
+  return [...new Set(names)].filter((name) => name !== "").toSorted();
+}

@@ -1,0 +1,36 @@
+import type { DefaultRule } from "./default-rules.ts";
+
+const ADMIN_OR_SERVICE = "rule:admin_or_service_api";
+
+/** One rule per action of the API that is Stowage's own. Placement takes no notice of such names. */
+export const STOWAGE_RULES = [
+  action("stowage:explain", "Ask why candidates are few, or none.", [
+    "GET /stowage/v1/explain",
+    "POST /stowage/v1/explain",
+  ]),
+  action("stowage:providers:list", "Read all resource providers with all that they have.", [
+    "GET /stowage/v1/providers",
+  ]),
+  action("stowage:metrics", "Read the metrics of the service and of its providers.", [
+    "GET /metrics",
+    "GET /metrics/providers",
+  ]),
+] as const;
+
+function action<Name extends `stowage:${string}`>(
+  name: Name,
+  description: string,
+  operations: readonly string[],
+  rest: Partial<Pick<DefaultRule, "check" | "target">> = {},
+): DefaultRule<Name> {
+  return {
+    name,
+    check: ADMIN_OR_SERVICE,
+    description,
+    scopeTypes: ["project"],
+    operations,
+    target: "requester",
+    deprecatedRule: undefined,
+    ...rest,
+  };
+}

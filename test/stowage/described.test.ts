@@ -1,0 +1,87 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { ADMIN, errorOf } from "../http/support.ts";
+import { startHere, type LocalStowage } from "../support/stowage.ts";
+import { DESCRIBED_METHODS, expectAsDescribed } from "./described.ts";
+
+/** A request for each method of ours, by what the table of routes calls it. */
+const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?: unknown }>> = {
+  "GET /stowage/v1": { path: "/stowage/v1" },
+};
+
+let stowage: LocalStowage;
+beforeAll(async () => {
+  stowage = await startHere();
+});
+afterAll(() => stowage.stop());
+
+describe("each method of ours", () => {
+  test("has an example here, and each example its method", () => {
+    expect(Object.keys(EXAMPLES).toSorted()).toEqual(
+      DESCRIBED_METHODS.map(({ label }) => label).toSorted(),
+    );
+  });
+
+  test.each(DESCRIBED_METHODS)("$label says what it takes and gives", ({ method, route }) => {
+    expect(route.dialect).toBe("stowage");
+    expect(route.description?.summary).toMatch(/\.$/);
+    expect(Object.keys(route.description?.answers ?? {})).not.toEqual([]);
+    expect(route.consumes !== undefined).toBe(route.description?.body !== undefined);
+    if (method === "GET") expect(route.description?.body).toBeUndefined();
+  });
+
+  test.each(DESCRIBED_METHODS)("$label answers as it says", async (described) => {
+    const response = await ask(described.label);
+    expectAsDescribed(described, response, await response.json());
+  });
+
+  test.each(DESCRIBED_METHODS.filter(({ route }) => !route.isPublic))(
+    "$label refuses strangers, and parameters that it does not know",
+    async ({ label }) => {
+      expect((await ask(label, { headers: {} })).status).toBe(401);
+      const response = await ask(label, { query: "misspelt=1" });
+      expect(response.status).toBe(400);
+      expect(await errorOf(response)).toMatchObject({
+        code: "placement.undefined_code",
+        detail: expect.stringContaining("'misspelt' was unexpected"),
+      });
+    },
+  );
+
+  test.each(DESCRIBED_METHODS.filter(({ route }) => route.description?.body))(
+    "$label refuses members that it does not know",
+    async ({ label }) => {
+      const body = { ...(EXAMPLES[label]?.body as object), misspelt: 1 };
+      expect((await ask(label, { body })).status).toBe(400);
+    },
+  );
+});
+
+test("GET /stowage/v1 tells the version of the package, and what is served", async () => {
+  const response = await ask("GET /stowage/v1");
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  expect(await response.json()).toMatchObject({
+    name: "stowage",
+    version,
+    microversions: { min: "1.0", max: "1.39" },
+    limits: { streams: 256, query: { groups: 128 } },
+  });
+});
+
+function ask(
+  label: string,
+  {
+    headers = ADMIN,
+    query = "",
+    body = EXAMPLES[label]?.body,
+  }: { headers?: Record<string, string>; query?: string; body?: unknown } = {},
+): Promise<Response> {
+  const { path } = EXAMPLES[label]!;
+  const separator = path.includes("?") ? "&" : "?";
+  return fetch(stowage.client.url + path + (query && separator + query), {
+    method: label.split(" ")[0]!,
+    headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
