@@ -36,14 +36,14 @@ function loaded(rules: Record<string, string> = {}) {
 
 describe("policy list", () => {
   test("shows the rules in force as YAML, and where each is from", () => {
-    const file = loaded({ "placement:traits:list": "role:reader", mine: "role:x" });
+    const file = loaded({ "placement:traits:list": "rule:mine", mine: "role:x" });
     expect(policyList(file, output, problems)).toBe(0);
     const rules = parse(output.text) as Record<string, string>;
     expect(Object.keys(rules)).toHaveLength(ALL_RULES.length + 1);
     expect(rules["placement:usages"]).toBe("rule:admin_or_project_reader_or_service_api");
     expect(rules["mine"]).toBe("role:x");
     expect(output.text).toContain(
-      `"placement:traits:list": "role:reader"  # ${join(folder, "policy.yaml")}\n`,
+      `"placement:traits:list": "rule:mine"  # ${join(folder, "policy.yaml")}\n`,
     );
     expect(output.text).toContain('"service_api": "role:service"  # default\n');
     expect(problems.text).toBe("");
