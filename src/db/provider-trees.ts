@@ -75,7 +75,7 @@ export async function loadTreesOf(
 
 /** All providers that are not the roots of their trees as they should be, and the parents of these. */
 export async function loadNestedProviders(tx: ReadTransaction): Promise<Map<number, StoredPlace>> {
-  const nested = await selectPlaces(tx)
+  const rows = await selectPlaces(tx)
     .where((eb) =>
       eb.or([
         eb("rp.parent_provider_id", "is not", null),
@@ -84,29 +84,38 @@ export async function loadNestedProviders(tx: ReadTransaction): Promise<Map<numb
       ]),
     )
     .execute();
+  const nested = rows.map(placeFrom);
   const places = new Map(nested.map((place) => [place.id, place]));
   const parents = unasked(new Set(places.keys()), nested, ({ parentId }) => parentId);
   for (const parent of await listPlaces(tx, "id", parents)) places.set(parent.id, parent);
   return places;
 }
 
-function listPlaces(
+async function listPlaces(
   tx: ReadTransaction,
   column: "id" | "root_provider_id" | "parent_provider_id",
   values: readonly number[],
 ): Promise<StoredPlace[]> {
-  return inChunks(values, (chunk) => selectPlaces(tx).where(`rp.${column}`, "in", chunk).execute());
+  const rows = await inChunks(values, (chunk) =>
+    selectPlaces(tx).where(`rp.${column}`, "in", chunk).execute(),
+  );
+  return rows.map(placeFrom);
 }
 
 function selectPlaces(tx: ReadTransaction) {
   return tx.query
     .selectFrom("resource_providers as rp")
-    .select([
-      "rp.id",
-      "rp.uuid",
-      "rp.parent_provider_id as parentId",
-      "rp.root_provider_id as rootId",
-    ]);
+    .select(["rp.id", "rp.uuid", "rp.parent_provider_id", "rp.root_provider_id"]);
+}
+
+function placeFrom(row: {
+  readonly id: number;
+  readonly uuid: string;
+  readonly parent_provider_id: number | null;
+  readonly root_provider_id: number | null;
+}): StoredPlace {
+  const { id, uuid, parent_provider_id: parentId, root_provider_id: rootId } = row;
+  return { id, uuid, parentId, rootId };
 }
 
 /** The ids that are met for the first time. */

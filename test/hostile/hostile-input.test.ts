@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { QUERY_LIMITS } from "../../src/api/query-limits.ts";
 import { attackHeaders, attackPaths, attackQueries, TARGETS, type Attack } from "./attack.ts";
 import { SQLITE } from "../support/engines.ts";
 import { MARKER } from "./hostile-values.ts";
@@ -29,12 +30,12 @@ describe("does no harm", () => {
     await expectNoHarm(attackHeaders(route));
   });
 
-  test("with 500 request groups", async () => {
-    const groups = Array.from({ length: 500 }, (_, at) => `resources${at + 1}=VCPU:1`);
+  test.each([QUERY_LIMITS.groups.most, 500])("with %i request groups", async (length) => {
+    const groups = Array.from({ length }, (_, at) => `resources${at + 1}=VCPU:1`);
     for (const policy of ["none", "isolate"]) {
       const query = [...groups, `group_policy=${policy}`, "limit=10"].join("&");
       await expectNoHarm([
-        { label: "500 groups", method: "GET", path: `/allocation_candidates?${query}` },
+        { label: `${length} groups`, method: "GET", path: `/allocation_candidates?${query}` },
       ]);
     }
   });

@@ -14,8 +14,11 @@ export type Verdict = readonly string[];
 /** Everything that an error tells fits into this. */
 const MAX_ERROR_BYTES = 8 * 1024;
 
-/** Generous, because other tests run at the same time; a hang or a blow-up takes far longer. */
-const MAX_DURATION_MS = 5000;
+/**
+ * Of the processor, so that it makes no difference what else is running; a blow-up takes far more. What
+ * hangs runs into the limit of the test.
+ */
+const MAX_EFFORT_MS = 5000;
 
 /** The service under attack, watched from outside. */
 export class TargetService {
@@ -23,6 +26,7 @@ export class TargetService {
   readonly world: World;
   readonly #database: TestDatabase;
   readonly #watcher: DatabaseSync | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(stowage: LocalStowage, database: TestDatabase) {
     this.stowage = stowage;
@@ -51,56 +55,72 @@ export class TargetService {
     await this.#database.remove();
   }
 
-  /** Sends attacks one after the other; returns what is wrong. */
-  async attackAll(attacks: Iterable<Attack>): Promise<string[]> {
-    const harm: string[] = [];
-    for (const attack of attacks) {
-      const { status, verdict } = await this.attack(attack);
-      harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
-      if (status < 300 && attack.method === "DELETE") await this.world.restore();
-    }
-    return harm;
+  /** Sends attacks one after the other, mending what they have changed; returns what is wrong. */
+  attackAll(attacks: Iterable<Attack>): Promise<string[]> {
+    return this.#inTurn(async () => {
+      const harm: string[] = [];
+      for (const attack of attacks) {
+        const { status, verdict } = await this.#attack(attack);
+        harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
+        if (status < 300 && attack.method !== "GET") await this.world.restore();
+      }
+      return harm;
+    });
   }
 
   /**
    * Sends variants of a good document, which is made anew whenever one has been let through and
    * changed something; returns what is wrong.
    */
-  async attackFields(
+  attackFields(
     specimen: Specimen,
     variantsOf: (document: unknown) => Iterable<SpoiltDocument>,
   ): Promise<string[]> {
-    const harm: string[] = [];
-    const [method, path] = requestOf(specimen);
-    let variants = [...variantsOf(await specimen.body(this.world))];
-    for (let at = 0; at < variants.length; at += 1) {
-      const { label, write } = variants[at]!;
-      const attack = { label, method, path, version: specimen.version, body: write() };
-      const { status, verdict } = await this.attack(attack);
-      harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
-      if (status >= 300) continue;
-      await this.world.restore();
-      variants = [...variantsOf(await specimen.body(this.world))];
-    }
-    return harm;
+    return this.#inTurn(async () => {
+      const harm: string[] = [];
+      const [method, path] = requestOf(specimen);
+      let variants = [...variantsOf(await specimen.body(this.world))];
+      for (let at = 0; at < variants.length; at += 1) {
+        const { label, write } = variants[at]!;
+        const attack = { label, method, path, version: specimen.version, body: write() };
+        const { status, verdict } = await this.#attack(attack);
+        harm.push(...verdict.map((problem) => `${describeAttack(attack)}: ${problem}`));
+        if (status >= 300) continue;
+        await this.world.restore();
+        variants = [...variantsOf(await specimen.body(this.world))];
+      }
+      return harm;
+    });
+  }
+
+  /**
+   * A test that has run out of time goes on while the next one runs: what it writes would be taken for
+   * that one's.
+   */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 
   /** Sends the attack and judges all that can be seen of it. */
-  async attack(attack: Attack): Promise<{ readonly status: number; readonly verdict: Verdict }> {
+  async #attack(attack: Attack): Promise<{ readonly status: number; readonly verdict: Verdict }> {
     const { client, statements } = this.stowage;
     const before = this.#dataVersion();
     statements.length = 0;
-    const begun = performance.now();
+    // The service runs in this process.
+    const begun = process.cpuUsage();
     const { method, path, version = "1.39", headers = {}, body } = attack;
     const reply = await client.send(method, path, { version, headers, body });
-    const durationMs = performance.now() - begun;
+    const { user, system } = process.cpuUsage(begun);
+    const effortMs = (user + system) / 1000;
     const isRefused = reply.status >= 400 || method === "GET";
     const verdict = [
       ...judgeReply(reply, headers["accept"] === undefined),
       ...this.#judgeStatements(),
       ...(isRefused && this.#dataVersion() !== before ? ["refused, and the data changed"] : []),
       ...(isRefused ? judgeWrites(statements) : []),
-      ...(durationMs > MAX_DURATION_MS ? [`took ${Math.round(durationMs)} ms`] : []),
+      ...(effortMs > MAX_EFFORT_MS ? [`took ${Math.round(effortMs)} ms of the processor`] : []),
     ];
     return { status: reply.status, verdict };
   }
@@ -119,7 +139,7 @@ export class TargetService {
 
 /**
  * Nothing was written, or it was rolled back: also where the commit was sent along with a statement that
- * failed.
+ * failed. That a replica closes gaps in the change feed now and then is nobody's request.
  */
 function judgeWrites(statements: readonly string[]): Verdict {
   const begins = statements.flatMap((text, at) => (/^(begin|start) /i.test(text) ? [at] : []));
@@ -127,16 +147,23 @@ function judgeWrites(statements: readonly string[]): Verdict {
     const transaction = statements.slice(begin, begins[at]);
     const written = transaction.find((text) => /^(insert|update|delete) /i.test(text));
     const isCommitted = transaction.includes("commit") && !transaction.includes("rollback");
-    return written !== undefined && isCommitted ? [`refused, and committed: ${written}`] : [];
+    const isOfFeed = transaction.some((text) => CLOSES_GAPS.test(text));
+    return written !== undefined && isCommitted && !isOfFeed
+      ? [`refused, and committed: ${written}`]
+      : [];
   });
 }
+
+/** What ends each transaction that closes gaps, and none of a request: it names nobody. */
+const CLOSES_GAPS =
+  /^insert into .stowage_changes. \(.created_at., .kind., .subject., .request_id.\) /;
 
 /** A text or a number in a statement: it would have to be a bound value. */
 const CONSTANT = /'|(?<![\w"$])\d/;
 
 /** Names are those of tables, columns and aliases. */
 function hasPlainNames(text: string): boolean {
-  return Array.from(text.matchAll(/"([^"]*)"/g)).every(([, name = ""]) =>
+  return Array.from(text.matchAll(/["`]([^"`]*)["`]/g)).every(([, name = ""]) =>
     /^[a-z][a-z_0-9]*$/.test(name),
   );
 }
