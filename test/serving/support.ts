@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 
 import { ROOT } from "../source-files.ts";
-import { cleanEnvironment, makeFolder, writeConfig } from "../support/stowage.ts";
+import { cleanEnvironment, makeFolder, NOAUTH_WARNING, writeConfig } from "../support/stowage.ts";
 
 type Groups = Parameters<typeof writeConfig>[1];
 
@@ -92,8 +92,6 @@ export function serve({ folder }: Pick<Place, "folder">, options: ServeOptions =
   return { process: child, output, errors, noauthWarnings, ended, url };
 }
 
-const NOAUTH_WARNING = / WARNING stowage .*auth_strategy = noauth2: nobody is asked/;
-
 function readLines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
   if (stream) createInterface({ input: stream }).on("line", onLine);
 }
@@ -161,11 +159,12 @@ export async function beginRequest(url: string, providerName = "in flight") {
   const body = JSON.stringify({ name: providerName });
   socket.write(
     "POST /resource_providers HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: admin\r\n" +
-      "Content-Type: application/json\r\n" +
+      "Content-Type: application/json\r\nExpect: 100-continue\r\n" +
       `Content-Length: ${body.length}\r\n\r\n${body[0]}`,
   );
-  // Long enough for the server to have begun with it.
-  await sleep(300);
+  // By then, the server has begun with it.
+  await until(() => received === "HTTP/1.1 100 Continue\r\n\r\n");
+  received = "";
   const finish = async () => {
     socket.write(body.slice(1));
     await closed;

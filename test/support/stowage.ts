@@ -104,11 +104,14 @@ export function cleanEnvironment(configDir: string): NodeJS.ProcessEnv {
   };
 }
 
+/** What every service says at its start that asks nobody for a password. */
+export const NOAUTH_WARNING = / WARNING stowage .*auth_strategy = noauth2: nobody is asked/;
+
 /** The service as an operator runs it: a process of its own, started by `bin/stowage`. */
 export interface StowageProcess {
   readonly url: string;
   readonly process: ChildProcess;
-  /** What it wrote to standard error so far. */
+  /** What it wrote to standard error so far, but for the warning of `noauth2`. */
   readonly errors: readonly string[];
   /** Asks it to finish, and returns its exit code. */
   stop(): Promise<number | null>;
@@ -130,7 +133,9 @@ export async function startProcess(configDir: string, port = 0): Promise<Stowage
     { stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(configDir) },
   );
   const errors: string[] = [];
-  createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    if (!NOAUTH_WARNING.test(line)) errors.push(line);
+  });
   const exit = once(child, "exit") as Promise<[number | null]>;
   const url = await announcedUrl(child.stdout);
   if (url === undefined) throw new Error(`the service did not start:\n${errors.join("\n")}`);
