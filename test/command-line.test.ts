@@ -77,7 +77,6 @@ test("a command that waits for the database says so once, and why", async () => 
 
 test.each(SERVER_ENGINES.filter(({ name }) => name === "PostgreSQL"))(
   "a conflict that does not end while the schema is changed is told in one line",
-  { timeout: 60_000 },
   async (engine) => {
     const place = await engine.createDatabase();
     const database = await Database.open(parseConnectionUrl(place.connection));

@@ -18,7 +18,6 @@ const MANY = 500;
 
 describe.for(SERVER_ENGINES)(
   "on $name, while nobody can tell what became of a commit",
-  { timeout: 60_000 },
   (engine) => {
     let database: TestDatabase;
     let proxy: CommitProxy;

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await client.expectSuccess("PUT", `/resource_providers/${providerUuid(7)}/traits`, {
     body: { traits: ["CUSTOM_A"], resource_provider_generation: 0 },
   });
-}, 60_000);
+});
 
 afterAll(() => stowage.stop());
 

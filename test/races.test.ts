@@ -13,7 +13,7 @@ const ROUNDS = Number(process.env["STOWAGE_FAULT_ROUNDS"] ?? 10);
 
 const CONTEXT = { requestId: "req-audit", userId: undefined, projectId: undefined };
 
-describe.for(SERVER_ENGINES)("two replicas on one $name", { timeout: 60_000 }, (engine) => {
+describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
   let database: TestDatabase;
   let first: LocalStowage;
   let second: LocalStowage;

@@ -17,7 +17,7 @@ import {
 
 const CONTEXT = { requestId: "req-look", userId: undefined, projectId: undefined };
 
-describe.for(SERVER_ENGINES)("two replicas on one $name", { timeout: 60_000 }, (engine) => {
+describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
   let database: TestDatabase;
   let first: LocalStowage;
   let second: LocalStowage;

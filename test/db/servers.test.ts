@@ -310,7 +310,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
       expect(await readTraits(database)).toEqual(["attempt 2"]);
     });
 
-    it("is not made again while the server itself does not know", { timeout: 40_000 }, async () => {
+    it("is not made again while the server itself does not know", async () => {
       const database = await open({}, proxy.port);
       let attempts = 0;
       const writing = database.writer(CONTEXT, async (tx) => {

@@ -25,7 +25,7 @@ describe.for(PRIVATE_ENGINES)("on a $name that has lost what it had committed la
     await makeProvider(replica(0).client, PROVIDER, { VCPU: 10 });
     await server.keepCopy();
     for (const { client } of replicas) await client.expectSuccess("GET", "/resource_providers");
-  }, 60_000);
+  });
 
   afterEach(async () => {
     for (const each of replicas) await each.stop();

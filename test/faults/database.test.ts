@@ -34,7 +34,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
 
   beforeAll(async () => {
     server = await engine.start();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server?.remove();
@@ -50,7 +50,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
 
   const expectSurvival: Place["survive"] = (fault, options) => place.survive(fault, options);
 
-  test("a server that is killed, and comes back", { timeout: 60_000 }, async () => {
+  test("a server that is killed, and comes back", async () => {
     await expectSurvival(async () => {
       await server.kill();
       await wait(2000);
@@ -58,21 +58,17 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test.skipIf(isShort)(
-    "a server that is killed and back at once",
-    { timeout: 60_000 },
-    async () => {
-      await expectSurvival(
-        async () => {
-          await server.kill();
-          await server.start();
-        },
-        { isNoticed: false },
-      );
-    },
-  );
+  test.skipIf(isShort)("a server that is killed and back at once", async () => {
+    await expectSurvival(
+      async () => {
+        await server.kill();
+        await server.start();
+      },
+      { isNoticed: false },
+    );
+  });
 
-  test("a server that hangs, and goes on", { timeout: 60_000 }, async () => {
+  test("a server that hangs, and goes on", async () => {
     await expectSurvival(async () => {
       server.pause();
       await wait(2.5 * TIMEOUT_S * 1000);
@@ -80,7 +76,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a network that loses everything without a word", { timeout: 60_000 }, async () => {
+  test("a network that loses everything without a word", async () => {
     await expectSurvival(async ({ proxy }) => {
       proxy.fallSilent();
       await wait(2.5 * TIMEOUT_S * 1000);
@@ -88,22 +84,18 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test.skipIf(isShort)(
-    "a network that breaks for less than the limit",
-    { timeout: 60_000 },
-    async () => {
-      await expectSurvival(
-        async ({ proxy }) => {
-          proxy.fallSilent();
-          await wait(500);
-          proxy.speakAgain();
-        },
-        { isNoticed: false },
-      );
-    },
-  );
+  test.skipIf(isShort)("a network that breaks for less than the limit", async () => {
+    await expectSurvival(
+      async ({ proxy }) => {
+        proxy.fallSilent();
+        await wait(500);
+        proxy.speakAgain();
+      },
+      { isNoticed: false },
+    );
+  });
 
-  test.skipIf(isShort)("a slow network", { timeout: 60_000 }, async () => {
+  test.skipIf(isShort)("a slow network", async () => {
     const { answers } = await expectSurvival(
       async ({ proxy }) => {
         proxy.delayMs = 20;
@@ -117,7 +109,6 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
 
   test.each(["before", "after"] as const)(
     "connections that break in the middle of commits, %s the server has done it",
-    { timeout: 60_000 },
     async (moment) => {
       await expectSurvival(
         async ({ proxy }) => {
@@ -131,7 +122,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     },
   );
 
-  test.skipIf(isShort)("a server that takes no more connections", { timeout: 60_000 }, async () => {
+  test.skipIf(isShort)("a server that takes no more connections", async () => {
     await expectSurvival(async ({ proxy }) => {
       // All that the service has are lost at the same time.
       proxy.fallSilent();
@@ -142,7 +133,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test("a server that is read only for a while", { timeout: 60_000 }, async () => {
+  test("a server that is read only for a while", async () => {
     const { log } = await expectSurvival(async ({ client }) => {
       await server.setReadOnly(true);
       await wait(1000);
@@ -157,7 +148,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     ]);
   });
 
-  test("a row that someone else has locked", { timeout: 60_000 }, async () => {
+  test("a row that someone else has locked", async () => {
     await expectSurvival(async ({ owner, client }) => {
       await owner.query("begin");
       await owner.query(
@@ -169,7 +160,7 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test.skipIf(isShort)("a table that someone else has locked", { timeout: 60_000 }, async () => {
+  test.skipIf(isShort)("a table that someone else has locked", async () => {
     await expectSurvival(async ({ owner }) => {
       await owner.query(
         engine.name === "PostgreSQL"
@@ -181,72 +172,58 @@ describe.each(PRIVATE_ENGINES)("on $name", (engine) => {
     });
   });
 
-  test(
-    "a start waits for a server that is away, and says so once",
-    { timeout: 60_000 },
-    async () => {
-      await place.stowage.stop();
-      await server.kill();
-      const start = await place.startAgain({ max_retries: 100, retry_interval: 1 });
-      await until(() => start.errors.length > 0);
-      await wait(2500);
-      await server.start();
+  test("a start waits for a server that is away, and says so once", async () => {
+    await place.stowage.stop();
+    await server.kill();
+    const start = await place.startAgain({ max_retries: 100, retry_interval: 1 });
+    await until(() => start.errors.length > 0);
+    await wait(2500);
+    await server.start();
+    const client = new WatchingClient(await start.url());
+    expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+    client.close();
+    expect(start.errors.filter((line) => !line.includes("requestlog"))).toEqual([
+      expect.stringMatching(/ ERROR stowage .* The database is away: .*; the start waits for it$/),
+    ]);
+    start.process.kill("SIGTERM");
+    expect(await start.ended).toEqual([0, null]);
+  });
+
+  test.skipIf(isShort)("a start gives up in time, and may be stopped", async () => {
+    await place.stowage.stop();
+    server.pause();
+    try {
+      const hopeless = await place.startAgain({ max_retries: 0 });
+      expect(await hopeless.ended).toEqual([1, null]);
+      expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
+      const waiting = await place.startAgain({ max_retries: -1 });
+      await until(() => waiting.errors.length > 0);
+      waiting.process.kill("SIGTERM");
+      expect(await waiting.ended).toEqual([0, null]);
+    } finally {
+      server.resume();
+    }
+  });
+
+  test("a start on a server that is read only serves what can be read", async () => {
+    await place.stowage.stop();
+    await server.setReadOnly(true);
+    try {
+      const start = await place.startAgain({});
       const client = new WatchingClient(await start.url());
       expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
+      expect((await claimOne(client, 900_002)).status).toBe(503);
+      await server.setReadOnly(false);
+      await until(async () => (await claimOne(client, 900_003)).status === 204);
       client.close();
-      expect(start.errors.filter((line) => !line.includes("requestlog"))).toEqual([
-        expect.stringMatching(
-          / ERROR stowage .* The database is away: .*; the start waits for it$/,
-        ),
-      ]);
       start.process.kill("SIGTERM");
       expect(await start.ended).toEqual([0, null]);
-    },
-  );
+    } finally {
+      await server.setReadOnly(false);
+    }
+  });
 
-  test.skipIf(isShort)(
-    "a start gives up in time, and may be stopped",
-    { timeout: 60_000 },
-    async () => {
-      await place.stowage.stop();
-      server.pause();
-      try {
-        const hopeless = await place.startAgain({ max_retries: 0 });
-        expect(await hopeless.ended).toEqual([1, null]);
-        expect(hopeless.errors).toEqual([expect.stringMatching(/^stowage: cannot connect to /)]);
-        const waiting = await place.startAgain({ max_retries: -1 });
-        await until(() => waiting.errors.length > 0);
-        waiting.process.kill("SIGTERM");
-        expect(await waiting.ended).toEqual([0, null]);
-      } finally {
-        server.resume();
-      }
-    },
-  );
-
-  test(
-    "a start on a server that is read only serves what can be read",
-    { timeout: 60_000 },
-    async () => {
-      await place.stowage.stop();
-      await server.setReadOnly(true);
-      try {
-        const start = await place.startAgain({});
-        const client = new WatchingClient(await start.url());
-        expect((await client.get("/allocation_candidates?resources=VCPU:1")).status).toBe(200);
-        expect((await claimOne(client, 900_002)).status).toBe(503);
-        await server.setReadOnly(false);
-        await until(async () => (await claimOne(client, 900_003)).status === 204);
-        client.close();
-        start.process.kill("SIGTERM");
-        expect(await start.ended).toEqual([0, null]);
-      } finally {
-        await server.setReadOnly(false);
-      }
-    },
-  );
-
-  test("a stop while the server hangs ends in time", { timeout: 60_000 }, async () => {
+  test("a stop while the server hangs ends in time", async () => {
     const load = place.startLoad();
     await wait(QUIET_MS);
     server.pause();

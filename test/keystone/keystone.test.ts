@@ -19,7 +19,7 @@ if (!isKeystoneInstalled) {
 type KeystoneOverrides = NonNullable<ConfigOverrides["keystoneAuthtoken"]>;
 type Persona = keyof typeof PERSONAS;
 
-describe.skipIf(!isKeystoneInstalled)("with a real Keystone", { timeout: 60_000 }, () => {
+describe.skipIf(!isKeystoneInstalled)("with a real Keystone", () => {
   let keystone: RealKeystone;
   let cloud: Cloud;
   let tokens: Record<Persona, string>;

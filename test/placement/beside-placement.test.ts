@@ -21,7 +21,6 @@ const AGGREGATE = "99999999-0000-4000-8000-000000000001";
 
 describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
   "beside Placement on one $name",
-  { timeout: 60_000 },
   (engine) => {
     let database: TestDatabase;
     let placement: RealPlacement;
@@ -35,7 +34,7 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
       const first = await startHere(overrides);
       await atTerminal((to) => installDatabaseTriggers(defaultConfig(overrides), to));
       stowages = [first, await startHere(overrides)];
-    }, 60_000);
+    });
 
     afterAll(async () => {
       await Promise.all(stowages.map((stowage) => stowage.stop()));

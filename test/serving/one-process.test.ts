@@ -9,7 +9,7 @@ import { askAt, makePlace, serve } from "./support.ts";
 
 const run = promisify(execFile);
 
-describe("an SQLite file", { timeout: 60_000 }, () => {
+describe("an SQLite file", () => {
   test("is served from by one process at a time, whatever name it has", async () => {
     const place = await makePlace();
     const first = serve(place);

@@ -8,9 +8,8 @@ import { issueCertificate } from "../support/certificate.ts";
 import { ask, askAt, beginRequest, makePlace, serve, until } from "./support.ts";
 
 // Each of them starts a process, on a machine that may be busy.
-const PATIENCE = { timeout: 60_000 };
 
-describe("SIGTERM", PATIENCE, () => {
+describe("SIGTERM", () => {
   test("lets requests in flight finish, takes no others, and ends with 0", async () => {
     const served = serve(await makePlace());
     const url = await served.url();
@@ -40,7 +39,7 @@ describe("SIGTERM", PATIENCE, () => {
   });
 });
 
-describe("SIGHUP", PATIENCE, () => {
+describe("SIGHUP", () => {
   test("takes over what can be, and says what has to wait for a restart", async () => {
     const place = await makePlace();
     const served = serve(place);
@@ -128,7 +127,7 @@ describe("SIGHUP", PATIENCE, () => {
   });
 });
 
-describe("while the service starts", PATIENCE, () => {
+describe("while the service starts", () => {
   /** It waits for a database server that never answers. */
   async function serveInVain() {
     const silent = createServer().listen(0, "127.0.0.1");
@@ -157,7 +156,7 @@ describe("while the service starts", PATIENCE, () => {
   });
 });
 
-describe("a service that cannot start says why in one line and ends with 1", PATIENCE, () => {
+describe("a service that cannot start says why in one line and ends with 1", () => {
   test("the port is in use", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     onTestFinished(() => void other.close());

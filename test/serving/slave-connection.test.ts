@@ -7,7 +7,7 @@ import { askAt, makePlace, serve } from "./support.ts";
 
 const HOST = providerUuid(1);
 
-describe.each(SERVER_ENGINES)("slave_connection on $name", { timeout: 60_000 }, (engine) => {
+describe.each(SERVER_ENGINES)("slave_connection on $name", (engine) => {
   test("names a copy that lags: nothing is read from it, and the log says so", async () => {
     const [main, copy] = [await engine.createDatabase(), await engine.createDatabase()];
     onTestFinished(async () => {
