@@ -1,6 +1,5 @@
 import { TraitNotFound, ResourceClassNotFound } from "../domain/errors.ts";
-import type { SetPool } from "./set-pool.ts";
-import type { ProviderIndex } from "./provider-index.ts";
+import type { IndexReader, Sets } from "./reader.ts";
 
 /**
  * A condition on a set of a `SetPool`, evaluated once for each set that occurs.
@@ -9,10 +8,10 @@ import type { ProviderIndex } from "./provider-index.ts";
  */
 export class SetCondition {
   readonly #answers: boolean[] = [];
-  readonly #pool: SetPool;
+  readonly #pool: Sets;
   readonly #isMetBy: (members: Int32Array) => boolean;
 
-  constructor(pool: SetPool, isMetBy: (members: Int32Array) => boolean) {
+  constructor(pool: Sets, isMetBy: (members: Int32Array) => boolean) {
     this.#pool = pool;
     this.#isMetBy = isMetBy;
   }
@@ -49,14 +48,14 @@ export function hasAnyOfEachAndNone(
 const NO_SETS: readonly number[] = [];
 
 /** @throws ResourceClassNotFound */
-export function resourceClassId(index: ProviderIndex, name: string): number {
+export function resourceClassId(index: IndexReader, name: string): number {
   const id = index.resourceClasses.idOf(name);
   if (id === undefined) throw new ResourceClassNotFound(name);
   return id;
 }
 
 /** @throws TraitNotFound */
-export function traitIds(index: ProviderIndex, names: Iterable<string>): ReadonlySet<number> {
+export function traitIds(index: IndexReader, names: Iterable<string>): ReadonlySet<number> {
   const ids = new Set<number>();
   for (const name of names) {
     const id = index.traits.idOf(name);
@@ -67,10 +66,7 @@ export function traitIds(index: ProviderIndex, names: Iterable<string>): Readonl
 }
 
 /** The numbers of the aggregates that any provider has ever been in; the others have no members. */
-export function aggregateNumbers(
-  index: ProviderIndex,
-  uuids: Iterable<string>,
-): ReadonlySet<number> {
+export function aggregateNumbers(index: IndexReader, uuids: Iterable<string>): ReadonlySet<number> {
   const numbers = new Set<number>();
   for (const uuid of uuids) {
     const number = index.aggregateNumber(uuid);

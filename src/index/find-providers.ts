@@ -6,7 +6,7 @@ import {
   SetCondition,
   traitIds,
 } from "./conditions.ts";
-import type { ProviderIndex } from "./provider-index.ts";
+import type { IndexReader } from "./reader.ts";
 import { type AnyOf, TreeScan } from "./tree-scan.ts";
 
 /** So many providers, or chunks of sets of trees, are looked at between two pauses: some 0.2 ms. */
@@ -19,7 +19,7 @@ const STEPS = 1024;
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
 export function* searchProviders(
-  index: ProviderIndex,
+  index: IndexReader,
   time: number,
   filter: ProviderFilter,
 ): Generator<void, number[]> {

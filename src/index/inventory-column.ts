@@ -1,6 +1,6 @@
 import { capacityOf } from "../domain/inventory.ts";
 import type { InventoryRecord } from "../domain/provider-record.ts";
-import { Bitset } from "./bitset.ts";
+import type { Bitset } from "./bitset.ts";
 import { inPage, PagedIntegers, PagedNumbers } from "./paged-array.ts";
 
 const PAGE_ROWS = 1024;
@@ -21,7 +21,7 @@ const MAX_UNIT = 3;
 export class InventoryColumn {
   readonly resourceClassId: number;
   /** The trees in which at least one provider has inventory of the class. */
-  readonly trees = new Bitset();
+  readonly trees: Bitset;
 
   readonly #entryOfRow: (Int32Array | undefined)[] = [];
   readonly #freeEntries: number[] = [];
@@ -41,8 +41,9 @@ export class InventoryColumn {
     this.#capacity,
   ];
 
-  constructor(resourceClassId: number) {
+  constructor(resourceClassId: number, trees: Bitset) {
     this.resourceClassId = resourceClassId;
+    this.trees = trees;
   }
 
   has(row: number): boolean {

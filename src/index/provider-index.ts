@@ -1,31 +1,17 @@
-import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
-import type { ProviderSummary } from "../domain/provider-summary.ts";
 import type { ProviderPlace } from "../domain/provider-tree.ts";
-import { Bitset } from "./bitset.ts";
+import type { Bitset } from "./bitset.ts";
 import { ChangeJournal } from "./change-journal.ts";
-import { searchProviders } from "./find-providers.ts";
 import { InventoryColumn } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
 import { PagedIntegers } from "./paged-array.ts";
+import type { IndexReader, IndexView } from "./reader.ts";
+import { RetiredTrees } from "./retired-trees.ts";
 import { RowsByUuid } from "./rows-by-uuid.ts";
-import { SetPool } from "./set-pool.ts";
+import type { SetPool } from "./set-pool.ts";
+import { TreeSets } from "./tree-sets.ts";
 import { NONE, TreeTable } from "./tree-table.ts";
 
-/** The trees of the index as they were when the view was opened. */
-export interface IndexView {
-  readonly time: number;
-  /** False once it was closed, by its user or by the index: what it saw may be gone. */
-  readonly isOpen: boolean;
-  /** Lets the index forget what only this view still needs. May be called more than once. */
-  close(): void;
-}
-
-/**
- * So much is kept for views at most. With more, the oldest view is closed: it belongs to an answer
- * that is read so slowly that half a million hosts have changed meanwhile.
- */
-const MAX_RETIRED_BYTES = 128 * 1024 * 1024;
 /** What a row takes, and each of its inventories. */
 const ROW_BYTES = 100;
 const INVENTORY_BYTES = 56;
@@ -48,13 +34,12 @@ const FREED_AT_ONCE = 4;
  * view that sees them is closed. Without open views everything is changed in place. Nothing here
  * takes time or memory in one piece that grows with the number of providers: everybody would wait.
  */
-export class ProviderIndex {
+export class ProviderIndex implements IndexReader {
   readonly resourceClasses = new NameRegistry();
   readonly traits = new NameRegistry();
   readonly trees = new TreeTable();
-  readonly classSets = new SetPool();
-  readonly traitSets = new SetPool();
-  readonly aggregateSets = new SetPool();
+  readonly traitSets: SetPool;
+  readonly aggregateSets: SetPool;
   /** Each change of a tree or of a provider in it. */
   readonly journal = new ChangeJournal();
 
@@ -68,39 +53,29 @@ export class ProviderIndex {
   readonly #generation = new PagedIntegers();
   readonly #parentId = new PagedIntegers();
   readonly #tree = new PagedIntegers();
-  readonly #classSet = new PagedIntegers();
-  readonly #traitSet = new PagedIntegers();
-  readonly #aggregateSet = new PagedIntegers();
   readonly #changes = new PagedIntegers();
-  readonly #arrays = [
-    this.#id,
-    this.#generation,
-    this.#parentId,
-    this.#tree,
-    this.#classSet,
-    this.#traitSet,
-    this.#aggregateSet,
-    this.#changes,
-  ];
+  readonly #arrays = [this.#id, this.#generation, this.#parentId, this.#tree, this.#changes];
+  readonly #classes = new TreeSets(this.trees);
+  readonly #traits = new TreeSets(this.trees, () => {});
+  readonly #aggregates = new TreeSets(this.trees, (number) => this.#forgetAggregate(number));
+  readonly #sets = [this.#classes, this.#traits, this.#aggregates];
 
   readonly #columns = new Map<number, InventoryColumn>();
-  readonly #treesOfTrait = new Map<number, Bitset>();
   readonly #aggregateNumbers = new Map<string, number>();
   readonly #aggregateUuids: string[] = [];
   /** Numbers of aggregates that no provider is in any more. */
   readonly #freeAggregates: number[] = [];
-  readonly #treesOfAggregate = new Map<number, Bitset>();
 
   /** The row that was looked at last by `nextToCheck`. */
   #checked = -1;
   #time = 0;
-  readonly #openViews = new Set<IndexView>();
-  #newestViewTime = NONE;
-  readonly #maxRetiredBytes: number;
-  #retiredBytes = 0;
+  readonly #retired: RetiredTrees;
 
-  constructor(maxRetiredBytes = MAX_RETIRED_BYTES) {
-    this.#maxRetiredBytes = maxRetiredBytes;
+  /** @param maxRetiredBytes how much may be kept for views; a limit of its own without */
+  constructor(maxRetiredBytes?: number) {
+    this.#retired = new RetiredTrees(this.trees, maxRetiredBytes);
+    this.traitSets = this.#traits.pool;
+    this.aggregateSets = this.#aggregates.pool;
   }
 
   /** How many providers there are. */
@@ -194,22 +169,7 @@ export class ProviderIndex {
   }
 
   #isUsed(row: number): boolean {
-    return this.classSets
-      .members(this.#classSet.get(row))
-      .some((classId) => this.#columns.get(classId)!.used(row) > 0);
-  }
-
-  /**
-   * The ids of the present providers that meet a filter, ascending.
-   *
-   * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
-   */
-  findProviders(filter: ProviderFilter): number[] {
-    const search = searchProviders(this, this.#time, filter);
-    for (;;) {
-      const step = search.next();
-      if (step.done) return step.value;
-    }
+    return this.#classes.members(row).some((id) => this.#columns.get(id)!.used(row) > 0);
   }
 
   /** Removes all providers. Resource classes and traits stay. */
@@ -219,16 +179,7 @@ export class ProviderIndex {
 
   /** Keeps the trees as they are now readable until the view is closed. */
   openView(): IndexView {
-    const openViews = this.#openViews;
-    const view: IndexView = {
-      time: this.#time,
-      get isOpen() {
-        return openViews.has(view);
-      },
-      close: () => this.#closeView(view),
-    };
-    openViews.add(view);
-    this.#newestViewTime = view.time;
+    const view = this.#retired.openView(this.#time, () => this.#freeRetiredTrees());
     this.#time += 1;
     return view;
   }
@@ -270,20 +221,25 @@ export class ProviderIndex {
     return this.#uuid[row]!;
   }
 
+  nameOf(row: number): string {
+    return this.#name[row]!;
+  }
+
   treeOf(row: number): number {
     return this.#tree.get(row);
   }
 
-  classSetOf(row: number): number {
-    return this.#classSet.get(row);
-  }
-
   traitSetOf(row: number): number {
-    return this.#traitSet.get(row);
+    return this.#traits.setOf(row);
   }
 
   aggregateSetOf(row: number): number {
-    return this.#aggregateSet.get(row);
+    return this.#aggregates.setOf(row);
+  }
+
+  /** Ids of the classes of which a row has inventory, ascending. */
+  classesOf(row: number): Int32Array {
+    return this.#classes.members(row);
   }
 
   /** Increases whenever anything about the row changes, even to another provider. */
@@ -321,7 +277,7 @@ export class ProviderIndex {
 
   /** The trees in which some provider has the trait. */
   treesOfTrait(traitId: number): Bitset | undefined {
-    return this.#treesOfTrait.get(traitId);
+    return this.#traits.find(traitId);
   }
 
   /** The number that stands for an aggregate in `aggregateSets`, while a provider is in it. */
@@ -331,7 +287,7 @@ export class ProviderIndex {
 
   /** The trees in which some provider belongs to the aggregate. */
   treesOfAggregate(aggregate: number): Bitset | undefined {
-    return this.#treesOfAggregate.get(aggregate);
+    return this.#aggregates.find(aggregate);
   }
 
   /** Builds the record of a row. */
@@ -343,44 +299,15 @@ export class ProviderIndex {
       generation: this.#generation.get(row),
       parentId: this.#parentId.get(row) === NONE ? null : this.#parentId.get(row),
       rootId: this.trees.rootId(this.#tree.get(row)),
-      inventories: [...this.classSets.members(this.#classSet.get(row))].map((resourceClassId) =>
+      inventories: [...this.#classes.members(row)].map((resourceClassId) =>
         this.#columns.get(resourceClassId)!.read(row),
       ),
-      traitIds: [...this.traitSets.members(this.#traitSet.get(row))],
+      traitIds: [...this.#traits.members(row)],
       aggregates: Array.from(
-        this.aggregateSets.members(this.#aggregateSet.get(row)),
+        this.#aggregates.members(row),
         (aggregate) => this.#aggregateUuids[aggregate]!,
       ).sort(),
     };
-  }
-
-  summarize(row: number): ProviderSummary {
-    const parent = this.parentOf(row);
-    const root = this.rootOf(this.#tree.get(row));
-    return {
-      uuid: this.#uuid[row]!,
-      parentUuid: parent === NONE ? null : this.#uuid[parent]!,
-      rootUuid: this.#uuid[root === NONE ? row : root]!,
-      resources: [...this.classSets.members(this.#classSet.get(row))].flatMap((id) => {
-        const column = this.#columns.get(id)!;
-        const resourceClass = this.resourceClasses.nameOf(id);
-        // Names that an open view still refers to may be gone by now.
-        if (resourceClass === undefined) return [];
-        return [{ resourceClass, capacity: column.capacity(row), used: column.used(row) }];
-      }),
-      traits: [...this.traitSets.members(this.#traitSet.get(row))].flatMap(
-        (id) => this.traits.nameOf(id) ?? [],
-      ),
-    };
-  }
-
-  firstRowOf(tree: number): number {
-    return this.trees.firstRow(tree);
-  }
-
-  /** The next row of the same tree; after the last comes the first. */
-  nextRowOf(row: number): number {
-    return this.trees.nextRow(row);
   }
 
   // Rows.
@@ -395,9 +322,7 @@ export class ProviderIndex {
     for (const array of this.#arrays) array.reach(row);
     this.#id.set(row, id);
     this.#uuid[row] = "";
-    this.#classSet.set(row, 0);
-    this.#traitSet.set(row, 0);
-    this.#aggregateSet.set(row, 0);
+    for (const sets of this.#sets) sets.begin(row);
     this.#rowOfId.set(id, row);
     return row;
   }
@@ -453,52 +378,32 @@ export class ProviderIndex {
     contents: Pick<ProviderRecord, "inventories" | "traitIds" | "aggregates">,
     previousTree: number,
   ): void {
-    const classSet = this.classSets.acquire(
-      contents.inventories.map(({ resourceClassId }) => resourceClassId),
-    );
-    const traitSet = this.traitSets.acquire(contents.traitIds);
-    const aggregateSet = this.aggregateSets.acquire(
-      contents.aggregates.map((uuid) => this.#ensureAggregate(uuid)).sort((a, b) => a - b),
-    );
-    const previousClassSet = this.#classSet.get(row);
-    const previousTraitSet = this.#traitSet.get(row);
-    const previousAggregateSet = this.#aggregateSet.get(row);
-    for (const resourceClassId of this.classSets.members(previousClassSet)) {
-      if (!this.classSets.has(classSet, resourceClassId)) {
-        this.#columns.get(resourceClassId)!.delete(row);
-      }
-    }
+    const previousClasses = this.#classes.members(row);
+    const classes = contents.inventories.map(({ resourceClassId }) => resourceClassId);
+    for (const id of previousClasses) if (!classes.includes(id)) this.#columns.get(id)!.delete(row);
     for (const inventory of contents.inventories) {
       this.#ensureColumn(inventory.resourceClassId).write(row, inventory);
     }
-    this.#classSet.set(row, classSet);
-    this.#traitSet.set(row, traitSet);
-    this.#aggregateSet.set(row, aggregateSet);
-    this.#addToTreeSets(row);
-    if (previousTree !== NONE) {
-      const hasLeft = previousTree !== this.#tree.get(row) || contents === EMPTY;
-      if (hasLeft || previousClassSet !== classSet) {
-        this.#dropClasses(previousTree, previousClassSet);
-      }
-      if (hasLeft || previousTraitSet !== traitSet) {
-        this.#dropTraits(previousTree, previousTraitSet);
-      }
-      if (hasLeft || previousAggregateSet !== aggregateSet) {
-        this.#dropAggregates(previousTree, previousAggregateSet);
-      }
-      if (this.trees.firstRow(previousTree) === NONE) this.trees.free(previousTree);
+    const aggregates = contents.aggregates.map((uuid) => this.#ensureAggregate(uuid));
+    const tree = this.#tree.get(row);
+    const hasLeft = previousTree !== tree || contents === EMPTY;
+    const where = { tree, previousTree, hasLeft };
+    this.#classes.replace(row, classes, where);
+    this.#traits.replace(row, contents.traitIds, where);
+    this.#aggregates.replace(
+      row,
+      aggregates.sort((a, b) => a - b),
+      where,
+    );
+    if (previousTree !== NONE && this.trees.firstRow(previousTree) === NONE) {
+      this.trees.free(previousTree);
     }
-    this.classSets.release(previousClassSet);
-    this.traitSets.release(previousTraitSet);
-    this.aggregateSets.release(previousAggregateSet);
   }
-
-  // Sets of trees.
 
   #ensureColumn(resourceClassId: number): InventoryColumn {
     let column = this.#columns.get(resourceClassId);
     if (column === undefined) {
-      column = new InventoryColumn(resourceClassId);
+      column = new InventoryColumn(resourceClassId, this.#classes.ensure(resourceClassId));
       this.#columns.set(resourceClassId, column);
     }
     return column;
@@ -514,86 +419,14 @@ export class ProviderIndex {
     return aggregate;
   }
 
-  #addToTreeSets(row: number): void {
-    const tree = this.#tree.get(row);
-    this.#addClasses(tree, this.#classSet.get(row));
-    this.#addTraits(tree, this.#traitSet.get(row));
-    this.#addAggregates(tree, this.#aggregateSet.get(row));
-  }
-
-  #addClasses(tree: number, set: number): void {
-    for (const id of this.classSets.members(set)) this.#columns.get(id)!.trees.add(tree);
-  }
-
-  #addTraits(tree: number, set: number): void {
-    for (const id of this.traitSets.members(set)) ensureBitset(this.#treesOfTrait, id).add(tree);
-  }
-
-  #addAggregates(tree: number, set: number): void {
-    for (const aggregate of this.aggregateSets.members(set)) {
-      ensureBitset(this.#treesOfAggregate, aggregate).add(tree);
-    }
-  }
-
-  // Each of these takes a tree out of the sets of trees of what no row of the tree has any more.
-
-  #dropClasses(tree: number, previousSet: number): void {
-    const sets = this.#setsIn(tree, this.#classSet);
-    this.#removeClasses(tree, missingMembers(this.classSets, previousSet, sets));
-  }
-
-  #dropTraits(tree: number, previousSet: number): void {
-    const sets = this.#setsIn(tree, this.#traitSet);
-    this.#removeTraits(tree, missingMembers(this.traitSets, previousSet, sets));
-  }
-
-  #dropAggregates(tree: number, previousSet: number): void {
-    const sets = this.#setsIn(tree, this.#aggregateSet);
-    this.#removeAggregates(tree, missingMembers(this.aggregateSets, previousSet, sets));
-  }
-
-  #removeClasses(tree: number, ids: Iterable<number>): void {
-    for (const id of ids) this.#columns.get(id)!.trees.delete(tree);
-  }
-
-  #removeTraits(tree: number, ids: Iterable<number>): void {
-    for (const id of ids) {
-      const trees = this.#treesOfTrait.get(id);
-      trees?.delete(tree);
-      if (trees?.size === 0) this.#treesOfTrait.delete(id);
-    }
-  }
-
-  #removeAggregates(tree: number, aggregates: Iterable<number>): void {
-    for (const aggregate of aggregates) {
-      const trees = this.#treesOfAggregate.get(aggregate);
-      trees?.delete(tree);
-      if (trees?.size === 0) this.#forgetAggregate(aggregate);
-    }
-  }
-
-  /**
-   * Its number may stand for another one from now on: none of the rows that a view still sees has it, and
-   * no view sees the rows that will.
-   */
+  /** Its number may stand for another one from now on. */
   #forgetAggregate(aggregate: number): void {
-    this.#treesOfAggregate.delete(aggregate);
     this.#aggregateNumbers.delete(this.#aggregateUuids[aggregate]!);
     this.#aggregateUuids[aggregate] = "";
     this.#freeAggregates.push(aggregate);
   }
 
-  #setsIn(tree: number, setOfRow: PagedIntegers): ReadonlySet<number> {
-    return new Set(this.trees.rows(tree).map((row) => setOfRow.get(row)));
-  }
-
   // Views.
-
-  #closeView(view: IndexView): void {
-    if (!this.#openViews.delete(view)) return;
-    this.#newestViewTime = Math.max(NONE, ...Array.from(this.#openViews, ({ time }) => time));
-    this.#freeRetiredTrees();
-  }
 
   /** The present row of a provider, in a tree that may be changed in place. */
   #writableRow(id: number): number | undefined {
@@ -613,17 +446,14 @@ export class ProviderIndex {
   /** Moves the present to a copy of the tree when an open view sees the tree. */
   #ensureWritable(tree: number): void {
     this.#freeRetiredTrees();
-    if (this.trees.createdAt(tree) > this.#newestViewTime) return;
+    if (!this.#retired.isSeen(tree)) return;
     const rows = this.trees.rows(tree);
-    this.trees.retire(tree, this.#time);
+    this.#retired.add(tree, this.#time, this.#sizeOf(rows));
     this.journal.note(tree);
-    this.#retiredBytes += this.#sizeOf(rows);
     const copy = this.trees.create(this.trees.rootId(tree), this.#time);
     for (const row of rows) this.#copyRow(row, copy);
-    for (const set of this.#setsIn(copy, this.#classSet)) this.#addClasses(copy, set);
-    for (const set of this.#setsIn(copy, this.#traitSet)) this.#addTraits(copy, set);
-    for (const set of this.#setsIn(copy, this.#aggregateSet)) this.#addAggregates(copy, set);
-    if (this.#retiredBytes > this.#maxRetiredBytes) this.#oldestView?.close();
+    for (const sets of this.#sets) sets.addTree(copy);
+    this.#retired.limit();
   }
 
   /** The names go to the copy: only the rows of the present are found by id and UUID. */
@@ -636,10 +466,8 @@ export class ProviderIndex {
     this.#rowOfUuid.move(uuid, row, copy);
     this.#generation.set(copy, this.#generation.get(row));
     this.#parentId.set(copy, this.#parentId.get(row));
-    this.#classSet.set(copy, this.classSets.retain(this.#classSet.get(row)));
-    this.#traitSet.set(copy, this.traitSets.retain(this.#traitSet.get(row)));
-    this.#aggregateSet.set(copy, this.aggregateSets.retain(this.#aggregateSet.get(row)));
-    for (const resourceClassId of this.classSets.members(this.#classSet.get(row))) {
+    for (const sets of this.#sets) sets.copy(row, copy);
+    for (const resourceClassId of this.#classes.members(row)) {
       this.#columns.get(resourceClassId)!.copy(row, copy);
     }
     this.#tree.set(copy, tree);
@@ -652,68 +480,32 @@ export class ProviderIndex {
    * leave a million behind: some are forgotten with each write, faster than others can follow.
    */
   #freeRetiredTrees(): void {
-    const oldestTime = this.#oldestView?.time ?? Infinity;
     for (let freed = 0; freed < FREED_AT_ONCE; freed++) {
-      const tree = this.trees.firstRetired;
-      if (tree === NONE || this.trees.retiredAt(tree) > oldestTime) return;
+      const tree = this.#retired.unseen;
+      if (tree === NONE) return;
       this.#freeTree(tree);
     }
   }
 
-  get #oldestView(): IndexView | undefined {
-    // They are in the order in which they were opened.
-    return this.#openViews.values().next().value;
-  }
-
   #freeTree(tree: number): void {
-    const { classSets, traitSets, aggregateSets } = this;
-    for (const set of this.#setsIn(tree, this.#classSet)) {
-      this.#removeClasses(tree, classSets.members(set));
-    }
-    for (const set of this.#setsIn(tree, this.#traitSet)) {
-      this.#removeTraits(tree, traitSets.members(set));
-    }
-    for (const set of this.#setsIn(tree, this.#aggregateSet)) {
-      this.#removeAggregates(tree, aggregateSets.members(set));
-    }
+    for (const sets of this.#sets) sets.removeTree(tree);
     const rows = this.trees.rows(tree);
-    this.#retiredBytes -= this.#sizeOf(rows);
+    const bytes = this.#sizeOf(rows);
     for (const row of rows) {
-      for (const id of classSets.members(this.#classSet.get(row))) {
-        this.#columns.get(id)!.delete(row);
-      }
-      classSets.release(this.#classSet.get(row));
-      traitSets.release(this.#traitSet.get(row));
-      aggregateSets.release(this.#aggregateSet.get(row));
+      for (const id of this.#classes.members(row)) this.#columns.get(id)!.delete(row);
+      for (const sets of this.#sets) sets.release(row);
       this.#giveBack(row);
     }
-    this.trees.free(tree);
+    this.#retired.free(tree, bytes);
   }
 
   #sizeOf(rows: readonly number[]): number {
     let size = rows.length * ROW_BYTES;
     for (const row of rows) {
-      size += this.classSets.members(this.#classSet.get(row)).length * INVENTORY_BYTES;
+      size += this.#classes.members(row).length * INVENTORY_BYTES;
     }
     return size;
   }
 }
 
 const EMPTY = { inventories: [], traitIds: [], aggregates: [] } as const;
-
-/** The members of a set that none of the other sets has. */
-function missingMembers(pool: SetPool, set: number, others: ReadonlySet<number>): number[] {
-  if (others.has(set)) return [];
-  return [...pool.members(set)].filter((member) => {
-    return !others.values().some((other) => pool.has(other, member));
-  });
-}
-
-function ensureBitset(bitsets: Map<number, Bitset>, key: number): Bitset {
-  let bitset = bitsets.get(key);
-  if (bitset === undefined) {
-    bitset = new Bitset();
-    bitsets.set(key, bitset);
-  }
-  return bitset;
-}

@@ -1,10 +1,11 @@
-import { type Bitset, CHUNK_BITS, CHUNK_WORDS } from "./bitset.ts";
+import { CHUNK_BITS, CHUNK_WORDS } from "./bitset.ts";
+import type { TreesWith } from "./reader.ts";
 
 /** To look through a chunk of so many sets takes about as long as to look at a provider. */
 const SETS_BY_STEP = 8;
 
 /** Sets of trees of which a tree must be in at least one. */
-export type AnyOf = readonly (Bitset | undefined)[];
+export type AnyOf = readonly (TreesWith | undefined)[];
 
 /**
  * The numbers of the trees that are in one of each of several sets of trees, ascending, 32 at a

@@ -35,11 +35,6 @@ export class TreeTable {
     return this.#treeOfRootId.get(rootId);
   }
 
-  /** The numbers of all present trees. */
-  current(): Iterable<number> {
-    return this.#treeOfRootId.values();
-  }
-
   create(rootId: number, time: number): number {
     const tree = this.#free.pop() ?? this.#count++;
     for (const array of this.#arrays) {

@@ -6,28 +6,20 @@ import { type CandidateSearch, searchCandidates } from "../search/search.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
-import type { IndexView, ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader, IndexView } from "../index/reader.ts";
+import { summarize } from "../index/summarize.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
 
+export { summarize };
 export type { FoundCandidates };
 
 /**
  * The rows of the read model that candidates consist of. A row stands for the same provider as long
  * as the listing is used without waiting, or held.
  */
-export type ProviderRows = Pick<
-  ProviderIndex,
-  | "uuidOf"
-  | "treeOf"
-  | "firstRowOf"
-  | "nextRowOf"
-  | "changesOf"
-  | "summarize"
-  | "endOfRows"
-  | "resourceClasses"
->;
+export type ProviderRows = IndexReader;
 
 /**
  * Searches for allocation candidates among all providers as they are now.
@@ -53,14 +45,14 @@ export async function listAllocationCandidates(
 /** Candidates one after the other, found on demand. */
 export class CandidateListing {
   readonly providers: ProviderRows;
-  readonly #index: ProviderIndex;
+  readonly #index: IndexReader;
   readonly #search: CandidateSearch;
   readonly #maxEffort: number;
   #effort = 0;
   #view: IndexView | undefined;
 
   /** @param maxEffort how many providers may be looked at before the search is given up */
-  constructor(index: ProviderIndex, search: CandidateSearch, maxEffort = Infinity) {
+  constructor(index: IndexReader, search: CandidateSearch, maxEffort = Infinity) {
     this.#maxEffort = maxEffort;
     this.providers = index;
     this.#index = index;

@@ -1,6 +1,7 @@
 import { AnchorProviders } from "./anchor-providers.ts";
 import type { Budget } from "./budget.ts";
 import { type Constraint, constraintsFor } from "./constraints.ts";
+import type { SearchNotes } from "./failed-shapes.ts";
 import type { SearchPlan } from "./search-plan.ts";
 
 export type Progress = "found" | "paused" | "done";
@@ -24,6 +25,7 @@ export class AnchorSearch {
   readonly rows: number[];
 
   readonly #providers: AnchorProviders;
+  readonly #notes: SearchNotes;
   readonly #options: readonly number[][];
   readonly #constraints: readonly Constraint[];
   /** Per depth: the option to look at next, and the one chosen. */
@@ -49,39 +51,43 @@ export class AnchorSearch {
    * The search of an anchor; undefined when it is plain that there is nothing to find. Stops, and is to be
    * gone on with, each time the budget is used up.
    *
+   * @param notes of the search that this is a part of
    * @param random makes the order random
    * @param isSampled draws candidates from all over the anchor, at the price of keeping them
    */
   static *open(
     plan: SearchPlan,
     anchor: { readonly tree: number; readonly root: number },
+    notes: SearchNotes,
     budget: Budget,
     random: (() => number) | undefined,
     isSampled: boolean,
   ): Generator<void, AnchorSearch | undefined, Budget> {
     const providers = yield* AnchorProviders.of(plan, anchor.tree, anchor.root, budget);
-    if (providers === undefined || plan.failedShapes.includes(providers)) return undefined;
+    if (providers === undefined || notes.failedShapes.includes(providers)) return undefined;
     const constraints: Constraint[] = [];
     for (const constraint of constraintsFor(providers)) {
       if (!constraint.canHold()) {
-        plan.failedShapes.add(providers);
+        notes.failedShapes.add(providers);
         return undefined;
       }
       constraints.push(constraint);
       if (providers.rows.length > MANY_ROWS) yield;
     }
-    return new AnchorSearch(providers, constraints, random, isSampled);
+    return new AnchorSearch(providers, constraints, notes, random, isSampled);
   }
 
   private constructor(
     providers: AnchorProviders,
     constraints: readonly Constraint[],
+    notes: SearchNotes,
     random: (() => number) | undefined,
     isSampled: boolean,
   ) {
     const count = providers.order.length;
     this.tree = providers.tree;
     this.#providers = providers;
+    this.#notes = notes;
     this.#constraints = constraints;
     this.#options = providers.options.map((options) => [...options]);
     this.rows = Array.from<number>({ length: count }).fill(-1);
@@ -195,7 +201,7 @@ export class AnchorSearch {
   // Dead ends.
 
   #noteDeadEnd(depth: number, budget: Budget): void {
-    const { memory } = this.#providers.plan;
+    const { memory } = this.#notes;
     const state = this.#stateAt(depth, budget);
     if (state.length > memory.left || this.#deadEnds.has(state)) return;
     this.#deadEnds.add(state);
@@ -205,11 +211,10 @@ export class AnchorSearch {
 
   /** When all is tried. */
   #forget(): void {
-    const { plan } = this.#providers;
     this.#deadEnds.clear();
-    plan.memory.left += this.#noted;
+    this.#notes.memory.left += this.#noted;
     this.#noted = 0;
-    if (this.#found === 0) plan.failedShapes.add(this.#providers);
+    if (this.#found === 0) this.#notes.failedShapes.add(this.#providers);
   }
 
   /** What the choices so far leave for those still to be made. */

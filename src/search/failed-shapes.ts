@@ -7,9 +7,21 @@ const LOOKUPS_PER_HIT = 8;
 /** Of what is larger, the description would take as long as the search. */
 const MAX_NUMBERS = 8192;
 
+/**
+ * So many characters the notes of one search may have altogether, of dead ends and of shapes that fail.
+ * What they save grows with their number, and hardly with more than some thousands.
+ */
+const MAX_NOTE_CHARACTERS = 4 * 1024 * 1024;
+
 /** How many characters the notes of a search may still take, which bounds its memory. */
 export interface NoteMemory {
   left: number;
+}
+
+/** What one search has learned, and need not try again in its next tree (memoization). */
+export class SearchNotes {
+  readonly memory: NoteMemory = { left: MAX_NOTE_CHARACTERS };
+  readonly failedShapes = new FailedShapes(this.memory);
 }
 
 /**
@@ -17,7 +29,7 @@ export interface NoteMemory {
  * its shape alone: who can be chosen for what, how these lie, and what room they have. In a fleet of ten
  * thousand equal hosts, of which each could meet every group and none all of them, one is searched.
  */
-export class FailedShapes {
+class FailedShapes {
   readonly #memory: NoteMemory;
   readonly #shapes = new Set<string>();
   #lookups = 0;

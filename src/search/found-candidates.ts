@@ -1,4 +1,4 @@
-import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
 import type { CandidateSearch } from "./search.ts";
 
@@ -20,7 +20,7 @@ interface FoundInTree {
  * Only for searches in which each tree yields its candidates by itself, in the order of the trees.
  */
 export class FoundCandidates {
-  readonly #index: ProviderIndex;
+  readonly #index: IndexReader;
   readonly #trees = new Map<number, FoundInTree>();
   readonly #bound: number;
   readonly #wasHopeless: boolean;

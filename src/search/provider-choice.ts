@@ -6,8 +6,8 @@ import {
   SetCondition,
   traitIds,
 } from "../index/conditions.ts";
-import type { InventoryColumn } from "../index/inventory-column.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
+
+import type { IndexReader, Inventories } from "../index/reader.ts";
 import type { AnyOf } from "../index/tree-scan.ts";
 
 /** An amount of a resource class. */
@@ -16,7 +16,7 @@ export interface Need {
   readonly resourceClassId: number;
   readonly amount: number;
   /** Undefined when no provider has ever had inventory of the class. */
-  readonly column: InventoryColumn | undefined;
+  readonly column: Inventories | undefined;
 }
 
 const NOTHING: ReadonlySet<number> = new Set();
@@ -56,12 +56,12 @@ export class GroupConditions {
   readonly hasForbiddenTraits: SetCondition;
   readonly isMember: SetCondition;
   readonly isForbiddenMember: SetCondition;
-  readonly #index: ProviderIndex;
+  readonly #index: IndexReader;
   readonly #admitsTraits: SetCondition;
   readonly #admitsAggregates: SetCondition;
 
   /** @throws ResourceClassNotFound, TraitNotFound */
-  constructor(index: ProviderIndex, group: RequestGroup) {
+  constructor(index: IndexReader, group: RequestGroup) {
     this.#index = index;
     this.group = group;
     this.needs = Array.from(group.resources, ([resourceClass, amount]) => {
@@ -121,7 +121,7 @@ export class GranularChoice implements ProviderChoice {
   readonly conditions: readonly AnyOf[];
   readonly #group: GroupConditions;
 
-  constructor(index: ProviderIndex, group: GroupConditions) {
+  constructor(index: IndexReader, group: GroupConditions) {
     this.suffix = group.group.suffix;
     this.needs = group.needs;
     this.inTree = group.inTree;
@@ -169,10 +169,10 @@ export class UnsuffixedChoice implements ProviderChoice {
   readonly needs: readonly [Need];
   readonly inTree: number | undefined;
   readonly conditions: readonly AnyOf[];
-  readonly #index: ProviderIndex;
+  readonly #index: IndexReader;
   readonly #group: GroupConditions;
 
-  constructor(index: ProviderIndex, group: GroupConditions, need: Need) {
+  constructor(index: IndexReader, group: GroupConditions, need: Need) {
     this.needs = [need];
     this.inTree = group.inTree;
     this.conditions = [

@@ -1,11 +1,10 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { Bitset } from "../index/bitset.ts";
 import { hasAnyOfEachAndNone, SetCondition, traitIds } from "../index/conditions.ts";
-import type { InventoryColumn } from "../index/inventory-column.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
+
+import type { IndexReader, Inventories } from "../index/reader.ts";
 import { type AnyOf, TreeScan } from "../index/tree-scan.ts";
 import type { Budget } from "./budget.ts";
-import { FailedShapes, type NoteMemory } from "./failed-shapes.ts";
 import {
   GranularChoice,
   GroupConditions,
@@ -17,15 +16,9 @@ import { SharingProviders } from "./sharing-providers.ts";
 /** So many candidates of sharing providers alone are noted, to tell that they have been found. */
 const MAX_SHARED_CANDIDATES = 20_000;
 
-/**
- * So many characters the notes of one search may have altogether, of dead ends and of shapes that fail.
- * What they save grows with their number, and hardly with more than some thousands.
- */
-const MAX_NOTE_CHARACTERS = 4 * 1024 * 1024;
-
 /** A resource class that more than one choice takes from, so that amounts add up. */
 export interface ContestedClass {
-  readonly column: InventoryColumn;
+  readonly column: Inventories;
   readonly total: number;
 }
 
@@ -36,15 +29,13 @@ export interface ContestedClass {
  * Every candidate has an anchor, the tree that all of its providers belong to or are shared with.
  */
 export class SearchPlan {
-  readonly index: ProviderIndex;
+  readonly index: IndexReader;
   /** The time of the view that is searched. */
   readonly time: number;
   readonly query: CandidateQuery;
   readonly choices: readonly ProviderChoice[];
   /** Per choice, the first one that asks for the same. */
   readonly alike: readonly number[];
-  readonly memory: NoteMemory = { left: MAX_NOTE_CHARACTERS };
-  readonly failedShapes = new FailedShapes(this.memory);
   /** Required traits of the unsuffixed group, which its providers must have together. */
   readonly collectiveTraits: readonly ReadonlySet<number>[];
   readonly contestedClasses: readonly ContestedClass[];
@@ -62,7 +53,7 @@ export class SearchPlan {
   readonly #sharedCandidates = new Set<string>();
 
   /** @throws ResourceClassNotFound, TraitNotFound */
-  constructor(index: ProviderIndex, time: number, query: CandidateQuery) {
+  constructor(index: IndexReader, time: number, query: CandidateQuery) {
     this.index = index;
     this.time = time;
     this.query = query;

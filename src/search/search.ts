@@ -1,8 +1,9 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader } from "../index/reader.ts";
 import { AnchorSearch, type Progress } from "./anchor-search.ts";
 import type { Budget } from "./budget.ts";
 import { DrawnTrees, type TreeSource } from "./drawn-trees.ts";
+import { SearchNotes } from "./failed-shapes.ts";
 import { SearchPlan } from "./search-plan.ts";
 
 export interface SearchOptions {
@@ -29,7 +30,7 @@ const MAX_OPEN_ANCHORS = { withLimit: 1024, withoutLimit: 128 };
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
 export function searchCandidates(
-  index: ProviderIndex,
+  index: IndexReader,
   time: number,
   query: CandidateQuery,
   options: SearchOptions,
@@ -45,6 +46,7 @@ export function searchCandidates(
  */
 export class CandidateSearch {
   readonly plan: SearchPlan;
+  readonly #notes = new SearchNotes();
   readonly #random: (() => number) | undefined;
   readonly #isDepthFirst: boolean;
   readonly #bound: number;
@@ -168,7 +170,14 @@ export class CandidateSearch {
         continue;
       }
       const isSampled = this.#bound < Infinity;
-      this.#opening = AnchorSearch.open(plan, { tree, root }, budget, this.#random, isSampled);
+      this.#opening = AnchorSearch.open(
+        plan,
+        { tree, root },
+        this.#notes,
+        budget,
+        this.#random,
+        isSampled,
+      );
       const anchor = this.#goOnOpening(budget);
       if (anchor !== undefined) return anchor;
       if (this.#opening !== undefined) return undefined;

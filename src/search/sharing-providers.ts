@@ -1,5 +1,4 @@
-import type { Bitset } from "../index/bitset.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader, TreesWith } from "../index/reader.ts";
 import { TreeScan } from "../index/tree-scan.ts";
 import type { ProviderChoice } from "./provider-choice.ts";
 
@@ -13,13 +12,13 @@ const NO_ROWS: readonly number[] = [];
 
 /** The sharing providers that fit at least one choice of a query, and the trees they serve. */
 export class SharingProviders {
-  readonly #index: ProviderIndex;
+  readonly #index: IndexReader;
   /** Per choice, the rows that fit it. */
   readonly #rowsOfChoice: readonly ReadonlySet<number>[];
   readonly #rowsOfAggregate = new Map<number, number[]>();
   readonly #rowsOfAggregateSet: (readonly number[])[] = [];
 
-  constructor(index: ProviderIndex, time: number, choices: readonly ProviderChoice[]) {
+  constructor(index: IndexReader, time: number, choices: readonly ProviderChoice[]) {
     this.#index = index;
     const rows = sharingRows(index, time);
     this.#rowsOfChoice = choices.map(
@@ -50,7 +49,7 @@ export class SharingProviders {
   }
 
   /** The trees for which some sharing provider fits a choice; undefined for too many to tell. */
-  treesServed(choice: number): readonly (Bitset | undefined)[] | undefined {
+  treesServed(choice: number): readonly (TreesWith | undefined)[] | undefined {
     const aggregates = new Set<number>();
     for (const row of this.#rowsOfChoice[choice]!) {
       for (const aggregate of this.#aggregatesOf(row)) aggregates.add(aggregate);
@@ -60,7 +59,7 @@ export class SharingProviders {
   }
 
   /** The trees that a sharing provider serves. */
-  treesSharedWith(row: number): (Bitset | undefined)[] {
+  treesSharedWith(row: number): (TreesWith | undefined)[] {
     return Array.from(this.#aggregatesOf(row), (it) => this.#index.treesOfAggregate(it));
   }
 
@@ -96,7 +95,7 @@ export class SharingProviders {
   }
 }
 
-function sharingRows(index: ProviderIndex, time: number): number[] {
+function sharingRows(index: IndexReader, time: number): number[] {
   const traitId = index.traits.idOf(SHARES_VIA_AGGREGATE);
   if (traitId === undefined) return [];
   const rows: number[] = [];

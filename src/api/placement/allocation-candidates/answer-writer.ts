@@ -195,9 +195,9 @@ export class AnswerWriter {
       this.#summarized += 1;
       return number;
     }
-    const first = providers.firstRowOf(number);
+    const first = providers.trees.firstRow(number);
     const row = this.#nextRow ?? first;
-    const next = providers.nextRowOf(row);
+    const next = providers.trees.nextRow(row);
     this.#nextRow = next === first ? undefined : next;
     if (next === first) this.#summarized += 1;
     return row;

@@ -1,5 +1,5 @@
 import type { ProviderSummary } from "../../../domain/provider-summary.ts";
-import type { ProviderRows } from "../../../operations/allocation-candidates.ts";
+import { type ProviderRows, summarize } from "../../../operations/allocation-candidates.ts";
 import { viewOf } from "./byte-writer.ts";
 
 /** What of a provider is told: more in newer versions. */
@@ -120,7 +120,7 @@ export class SummaryCache {
 
   /** The text of a row, made anew. */
   textOf(row: number): string {
-    const summary = this.#providers.summarize(row);
+    const summary = summarize(this.#providers, row);
     return `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
   }
 
