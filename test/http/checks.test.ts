@@ -243,6 +243,14 @@ describe("the media types", () => {
     ["application/json;q=0", 406],
     ["text/plain, application/*;q=0.5", 200],
     ["not a media range", 200],
+    ['text/plain;a="b,c"', 406],
+    ['text/plain;a="b,c", application/json', 200],
+    [String.raw`text/plain;a="\",application/json,\""`, 406],
+    ['application/json;q=0.5;a="b,c";d', 200],
+    ["application/json;a=b", 406],
+    ["*/*;a=b", 200],
+    ["text/plain;a, application/json;q=0", 200],
+    ["application/json, application/json;q=0", 200],
   ])("for Accept: %s is %i", async (accept, status) => {
     const { url } = await serve();
     const response = await fetch(`${url}/things`, { headers: { ...ADMIN, accept } });
