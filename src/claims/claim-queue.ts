@@ -10,6 +10,7 @@ import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
   ConsumerExists,
+  PlacementError,
   ResourceProviderConcurrentUpdateDetected,
   DatabaseUnavailable,
   TransactionConflict,
@@ -61,8 +62,22 @@ export class ClaimQueue {
    *
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
-  submit(claim: Claim): Promise<void> {
-    return new Promise((accept, refuse) => this.#enqueue({ claim, accept, refuse }));
+  async submit(claim: Claim): Promise<void> {
+    const startedAtMs = performance.now();
+    try {
+      await new Promise<void>((accept, refuse) => this.#enqueue({ claim, accept, refuse }));
+    } catch (error) {
+      this.#count(error instanceof PlacementError ? "refused" : "failed", startedAtMs);
+      throw error;
+    }
+    this.#count("accepted", startedAtMs);
+  }
+
+  #count(outcome: "accepted" | "refused" | "failed", startedAtMs: number): void {
+    const { metrics } = this.#database;
+    metrics.increment("stowage_claims_total", { outcome });
+    const seconds = (performance.now() - startedAtMs) / 1000;
+    metrics.observe("stowage_claim_duration_seconds", {}, seconds);
   }
 
   #enqueue(waiting: WaitingClaim): void {
@@ -203,7 +218,10 @@ export class ClaimQueue {
           },
           letOthersWrite,
         );
-        if (outcomes) return outcomes;
+        if (outcomes) {
+          this.#database.metrics.observe("stowage_claim_batch_size", {}, claims.length);
+          return outcomes;
+        }
       } catch (error) {
         if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
           throw error;

@@ -45,6 +45,11 @@ export class Availability {
     this.#logger.info(`The database is back after ${seconds} s`);
   }
 
+  /** Whether what reads, or what writes, has failed and not succeeded since. */
+  isAway(access: Access): boolean {
+    return this.#failing.has(access);
+  }
+
   /** @param tookMs how long it took to fail */
   failed(access: Access, error: unknown, tookMs: number): void {
     if (!(error instanceof DatabaseUnavailable) || this.#isStopped) return;

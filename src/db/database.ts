@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Kysely } from "kysely";
 
 import type { DatabaseConnection } from "../config/connection-url.ts";
-import type { Metrics } from "../observability/metrics.ts";
+import { Metrics } from "../observability/metrics.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { DeferredStatement, SessionTransaction } from "./adapters/session-transaction.ts";
@@ -29,8 +29,8 @@ import type { Change, DatabaseContext, RecordedChange, CommitMark } from "./chan
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export interface DatabaseOptions extends ConnectionOptions {
-  /** Where retries and rollbacks are counted. */
-  readonly metrics?: Pick<Metrics, "increment">;
+  /** Where transactions are counted; what else is built on the database counts there as well. */
+  readonly metrics?: Metrics;
   /** Where it is said that the database is away, and that it is back. */
   readonly logger?: Pick<Logger, "error" | "info" | "warn">;
   /** Is told, and not the log, when the start waits for the database. */
@@ -59,9 +59,9 @@ const PROBE_TIMEOUT_MS = 2000;
  */
 export class Database {
   readonly adapter: DatabaseAdapter;
+  readonly metrics: Metrics;
   readonly #readers: TransactionPool;
   readonly #writers: TransactionPool;
-  readonly #metrics: DatabaseOptions["metrics"];
   readonly #availability: Availability | undefined;
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
   readonly #servers: ReadonlySet<string>;
@@ -74,12 +74,13 @@ export class Database {
     options: DatabaseOptions,
   ) {
     this.#servers = servers;
-    const { onStatement, metrics, logger } = options;
+    const { onStatement, metrics = new Metrics(), logger } = options;
     this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
-    this.#metrics = metrics;
+    this.metrics = metrics;
     this.#readers = adapter.createPool("read", onStatement);
     this.#writers = adapter.createPool("write", onStatement);
+    this.#beWatched();
   }
 
   /** @throws {DatabaseUnavailable} when there is nothing at the other end. */
@@ -294,6 +295,20 @@ export class Database {
     });
   }
 
+  #beWatched(): void {
+    const { metrics } = this;
+    metrics.watch("stowage_database_up", {}, () => Number(!this.#availability?.isAway("read")));
+    metrics.watch("stowage_database_writable", {}, () =>
+      Number(!this.#availability?.isAway("write")),
+    );
+    for (const state of ["idle", "busy", "waiting"] as const) {
+      metrics.watch("stowage_database_connections", { state }, () => {
+        const pools = new Set([this.#readers.sessions, this.#writers.sessions]);
+        return pools.values().reduce((sum, { usage }) => sum + usage[state], 0);
+      });
+    }
+  }
+
   /** Runs a transaction, again and again if need be, and takes note of what becomes of it. */
   async #repeatOnConflict<Result>(
     access: Access,
@@ -308,13 +323,22 @@ export class Database {
         this.#attempt(access, context, attempt),
       );
       this.#availability?.succeeded(access);
+      this.#observe(access, "done", startedAtMs);
       return result;
     } catch (error) {
       if (error instanceof OutcomePending) throw error;
       if (access === "write") this.#count("rollbacks", context);
       this.#availability?.failed(access, error, performance.now() - startedAtMs);
+      this.#observe(access, "failed", startedAtMs);
       throw error;
     }
+  }
+
+  #observe(kind: Access, outcome: "done" | "failed", startedAtMs: number): void {
+    const labels = { kind, outcome };
+    const seconds = (performance.now() - startedAtMs) / 1000;
+    this.metrics.increment("stowage_database_transactions_total", labels);
+    this.metrics.observe("stowage_database_transaction_duration_seconds", labels, seconds);
   }
 
   async #attempt<Result>(
@@ -347,7 +371,7 @@ export class Database {
   }
 
   #count(what: "retries" | "rollbacks", { effort }: DatabaseContext): void {
-    this.#metrics?.increment(COUNTED[what], {});
+    this.metrics.increment(COUNTED[what], {});
     if (effort) effort[what] += 1;
   }
 

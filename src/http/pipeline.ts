@@ -1,3 +1,4 @@
+import { METHODS } from "node:http";
 import { bodySizesOf } from "../api/body-sizes.ts";
 import { HttpError } from "../api/http-error.ts";
 import {
@@ -262,9 +263,13 @@ function checkMediaTypes({ consumes, produces }: Route, { head, accept }: Exchan
 /** Stands for all paths that lead nowhere: clients can make up any number of them. */
 const NO_ROUTE = "none";
 
+/** What the parser takes for a method; of a message that it cannot read, it may be anything. */
+const METHODS_KNOWN: ReadonlySet<string> = new Set(METHODS);
+const OTHER = "other";
+
 function count({ status }: Answer, exchange: Exchange, metrics: Metrics): void {
   const { head, route = NO_ROUTE, startedAtMs } = exchange;
-  const labels = { method: head.method, route };
+  const labels = { method: METHODS_KNOWN.has(head.method) ? head.method : OTHER, route };
   const seconds = (performance.now() - startedAtMs) / 1000;
   metrics.increment("stowage_http_requests_total", { ...labels, status: String(status) });
   metrics.observe("stowage_http_request_duration_seconds", labels, seconds);

@@ -73,6 +73,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     return new Pipeline({ ...parts, ...fresh, router, authenticate, metrics, streams });
   };
   const listener = new Listener(makePipeline(parts), config, logger);
+  metrics.watch("stowage_http_requests_in_flight", {}, () => listener.inFlight);
+  metrics.watch("stowage_http_streams", {}, () => streams.size);
   const sockets = await ListeningSockets.open(places, config, logger, {
     attach: (server) => listener.attach(server),
     check: checkAddress,
@@ -105,6 +107,8 @@ function authenticatorFor({ api, keystoneAuthtoken }: Config, logger: Logger): A
 class Listener {
   /** Every answer closes its connection. */
   isStopping = false;
+  /** Requests whose answer is not complete. */
+  inFlight = 0;
   readonly #logger: Logger;
   #pipeline: Pipeline;
   #config: Config;
@@ -154,10 +158,12 @@ class Listener {
     const { socket, method = "", url = "", headers } = message;
     const connection = connectionOf(socket);
     connection.inFlight++;
+    this.inFlight++;
     const body = new BodyReader(message, this.#limits, this.#budget);
     connection.body = body;
     response.once("close", () => {
       connection.inFlight--;
+      this.inFlight--;
       body.release();
     });
     const head = this.#headOf(method, url, headers);

@@ -83,6 +83,15 @@ export class ProviderIndex implements IndexReader {
     return this.#rowOfId.size;
   }
 
+  get viewsOpen(): number {
+    return this.#retired.viewsOpen;
+  }
+
+  /** The memory of what only views still see, or what is not given back yet. */
+  get retiredBytes(): number {
+    return this.#retired.bytes;
+  }
+
   /** Inserts a provider, or replaces all that is known of the one with the same id. */
   put(record: ProviderRecord): void {
     const known = this.#writableRow(record.id);

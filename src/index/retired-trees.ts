@@ -21,6 +21,15 @@ export class RetiredTrees {
     this.#maxBytes = maxBytes;
   }
 
+  get viewsOpen(): number {
+    return this.#views.size;
+  }
+
+  /** The memory of what is kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** @param onClose is called when there may be trees to forget */
   openView(time: number, onClose: () => void): IndexView {
     const views = this.#views;

@@ -30,6 +30,11 @@ export class TreeTable {
     return this.#count;
   }
 
+  /** How many trees are of the present. */
+  get size(): number {
+    return this.#treeOfRootId.size;
+  }
+
   /** The present tree of a root; undefined when there is none. */
   find(rootId: number): number | undefined {
     return this.#treeOfRootId.get(rootId);

@@ -1,18 +1,44 @@
-import { Counter, Histogram, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  type MetricObjectWithValues,
+  type MetricValueWithName,
+  type RegistryContentType,
+} from "prom-client";
 
+import { EventLoopDelay } from "./event-loop-delay.ts";
 import {
   SERIES,
   type CounterName,
+  type GaugeName,
   type HistogramName,
   type LabelsOf,
   type Series,
   type SeriesName,
 } from "./series.ts";
 
+type Labels = Readonly<Record<string, string>>;
+
 /** One combination of labels of one metric. */
 interface Child {
   add(value: number): void;
 }
+
+/** A gauge is read when somebody scrapes. */
+interface Watched {
+  readonly labels: Labels;
+  readonly read: () => number | undefined;
+}
+
+/** All metrics of a process at one moment, as plain data. */
+export type CollectedMetrics = readonly MetricObjectWithValues<MetricValueWithName<string>>[];
+
+/** How metrics are written: as Prometheus always did, or as its successor has it. */
+export type ExpositionFormat = "prometheus" | "openmetrics";
 
 /**
  * What the service counts and measures, for the life of the process: a facade, so that nothing else
@@ -20,17 +46,29 @@ interface Child {
  */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #makers: ReadonlyMap<SeriesName, (labels: Readonly<Record<string, string>>) => Child>;
+  readonly #makers = new Map<SeriesName, (labels: Labels) => Child>();
+  readonly #watched = new Map<string, Watched[]>();
   /** Looked up with each answer: the library would sort and join the labels each time. */
   readonly #children = new Map<string, Child>();
 
   constructor() {
-    this.#makers = new Map(
-      Object.entries(SERIES).map(([name, series]) => [
-        name as SeriesName,
-        this.#register(name, series),
-      ]),
-    );
+    for (const [name, series] of Object.entries(SERIES)) {
+      if (series.type === "gauge") this.#registerGauge(name, series);
+      else this.#makers.set(name as SeriesName, this.#register(name, series));
+    }
+  }
+
+  /** With what the process itself can tell: its memory, processor time, event loop. */
+  static ofProcess(): Metrics {
+    const metrics = new Metrics();
+    collectDefaultMetrics({ register: metrics.#registry });
+    const delay = new EventLoopDelay();
+    for (const statistic of ["p50", "p99", "max"] as const) {
+      metrics.watch("stowage_event_loop_delay_seconds", { statistic }, () =>
+        delay.seconds(statistic),
+      );
+    }
+    return metrics;
   }
 
   increment<Name extends CounterName>(name: Name, labels: LabelsOf<Name>): void {
@@ -41,8 +79,20 @@ export class Metrics {
     this.#child(name, labels).add(value);
   }
 
-  /** The sum of a counter, over all that has these labels. */
-  async total<Name extends CounterName>(
+  /**
+   * From now on the value of a gauge is what a function returns when somebody scrapes; it is left out where
+   * that is undefined.
+   */
+  watch<Name extends GaugeName>(
+    name: Name,
+    labels: LabelsOf<Name>,
+    read: () => number | undefined,
+  ): void {
+    this.#watched.get(name)?.push({ labels, read });
+  }
+
+  /** The sum of a counter or gauge, over all that has these labels. */
+  async total<Name extends CounterName | GaugeName>(
     name: Name,
     labels: Partial<LabelsOf<Name>> = {},
   ): Promise<number> {
@@ -54,12 +104,16 @@ export class Metrics {
       .reduce((sum, { value }) => sum + value, 0);
   }
 
-  /** As Prometheus scrapes it. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async collect(): Promise<CollectedMetrics> {
+    return this.#registry.getMetricsAsJSON();
   }
 
-  #child(name: SeriesName, labels: Readonly<Record<string, string>>): Child {
+  /** As Prometheus scrapes it. */
+  async text(): Promise<string> {
+    return writeMetrics([await this.collect()], "prometheus");
+  }
+
+  #child(name: SeriesName, labels: Labels): Child {
     let key: string = name;
     for (const label of SERIES[name].labels) key += `\0${labels[label] ?? ""}`;
     let child = this.#children.get(key);
@@ -70,11 +124,11 @@ export class Metrics {
     return child;
   }
 
-  #register(name: string, series: Series): (labels: Readonly<Record<string, string>>) => Child {
-    const { type, help, labels, buckets } = series;
+  #register(name: string, series: Exclude<Series, { type: "gauge" }>): (labels: Labels) => Child {
+    const { type, help, labels } = series;
     const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
     if (type === "histogram") {
-      const histogram = new Histogram({ ...options, buckets: [...(buckets ?? [])] });
+      const histogram = new Histogram({ ...options, buckets: [...series.buckets] });
       return (values) => {
         const child = histogram.labels(values);
         return { add: (value) => child.observe(value) };
@@ -86,4 +140,71 @@ export class Metrics {
       return { add: (value) => child.inc(value) };
     };
   }
+
+  #registerGauge(name: string, series: Extract<Series, { type: "gauge" }>): void {
+    const watched: Watched[] = [];
+    this.#watched.set(name, watched);
+    const gauge = new Gauge({
+      name,
+      help: series.help,
+      labelNames: [...series.labels],
+      registers: [this.#registry],
+      aggregator: series.across ?? "sum",
+      collect: () => {
+        gauge.reset();
+        // Without labels there is a value of 0 from the beginning.
+        if (series.labels.length === 0) gauge.remove();
+        for (const { labels, read } of watched) {
+          const value = read();
+          if (value !== undefined) gauge.inc(labels, value);
+        }
+      },
+    });
+  }
+}
+
+/** The metrics of several processes as those of one, in the format that is scraped. */
+export function writeMetrics(
+  processes: readonly CollectedMetrics[],
+  format: ExpositionFormat,
+): Promise<string> {
+  const named = format === "openmetrics" ? processes.map(withoutTotal) : processes;
+  return merge(named, EXPOSITION_TYPES[format]).metrics();
+}
+
+/** The media types of the formats, with their versions. */
+export const EXPOSITION_TYPES = {
+  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
+  openmetrics: Registry.OPENMETRICS_CONTENT_TYPE,
+} as const;
+
+/** What only ever grows, of several processes together: what is kept of those that have ended. */
+export async function sumOfCounts(
+  processes: readonly CollectedMetrics[],
+): Promise<CollectedMetrics> {
+  const counts = processes.map((metrics) => metrics.filter(isCount));
+  return merge(counts, EXPOSITION_TYPES.prometheus).getMetricsAsJSON();
+}
+
+function isCount({ type }: CollectedMetrics[number]): boolean {
+  // As they come from another process they are plain data: the words, not the library's numbers.
+  return ["counter", "histogram"].includes(String(type));
+}
+
+function merge(
+  processes: readonly CollectedMetrics[],
+  type: RegistryContentType,
+): Registry<RegistryContentType> {
+  const registry: Registry<RegistryContentType> = AggregatorRegistry.aggregate([...processes]);
+  registry.setContentType(type);
+  return registry;
+}
+
+/** The ending of a counter's name is not part of it any more, and the library adds it to each value. */
+function withoutTotal(metrics: CollectedMetrics): CollectedMetrics {
+  return metrics.map((metric) =>
+    String(metric.type) === "counter"
+      ? { ...metric, name: metric.name.replace(/_total$/, "") }
+      : metric,
+  );
 }

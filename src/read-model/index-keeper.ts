@@ -80,6 +80,7 @@ export class IndexKeeper {
   constructor(database: Database, reports: KeeperReports = {}) {
     this.#database = database;
     this.#reports = reports;
+    this.#beWatched();
   }
 
   /** How often the read model was built: what was learnt before may be of another database. */
@@ -98,9 +99,30 @@ export class IndexKeeper {
   }
 
   /** Builds the read model from the tables; before that, the service must not be used. */
-  async build(): Promise<void> {
+  async build(reason: BuildReason = "start"): Promise<void> {
     const database = this.#database;
+    const startedAtMs = performance.now();
     this.#takeOver(await database.reader(FOLLOW, (tx) => readAll(tx, database.serversMet)));
+    this.#countBuild(reason, startedAtMs);
+  }
+
+  #countBuild(reason: BuildReason, startedAtMs: number): void {
+    const { metrics } = this.#database;
+    const seconds = (performance.now() - startedAtMs) / 1000;
+    metrics.increment("stowage_index_builds_total", { reason });
+    metrics.observe("stowage_index_build_duration_seconds", { reason }, seconds);
+  }
+
+  #beWatched(): void {
+    const { metrics, adapter } = this.#database;
+    metrics.watch("stowage_index_providers", {}, () => this.#index.size);
+    metrics.watch("stowage_index_trees", {}, () => this.#index.trees.size);
+    metrics.watch("stowage_index_views_open", {}, () => this.#index.viewsOpen);
+    metrics.watch("stowage_index_retired_bytes", {}, () => this.#index.retiredBytes);
+    metrics.watch("stowage_feed_unknown_writer", {}, () => Number(this.#hasUnknownWriter));
+    if (!adapter.isShared) return;
+    metrics.watch("stowage_feed_floor", {}, () => this.#reading.position.floor);
+    metrics.watch("stowage_feed_open_entries", {}, () => this.#reading.position.count);
   }
 
   #takeOver({ index, consumerSpellings, serversMet, reading }: ReadAll): void {
@@ -126,7 +148,10 @@ export class IndexKeeper {
     const { adapter } = this.#database;
     if (!adapter.isShared && (await this.#database.wasOvertaken())) this.#isOvertaken = true;
     if (adapter.isShared || this.#doubted.size > 0 || this.#isOvertaken) {
+      const startedAtMs = performance.now();
       await inTime(this.#question.answered(), deadlineMs);
+      const seconds = (performance.now() - startedAtMs) / 1000;
+      this.#database.metrics.observe("stowage_feed_wait_seconds", {}, seconds);
     }
     return this.#index;
   }
@@ -136,11 +161,13 @@ export class IndexKeeper {
    * there is no feed to tell of it.
    */
   async #buildAlone(): Promise<void> {
+    const startedAtMs = performance.now();
     await this.#database.writer(FOLLOW, async (tx) => {
       this.#isOvertaken = false;
       const all = await readAll(tx, this.#database.serversMet);
       tx.afterCommit(() => this.#takeOver(all));
     });
+    this.#countBuild("overtaken", startedAtMs);
     this.#reportUnknownWriter();
   }
 
@@ -220,7 +247,7 @@ export class IndexKeeper {
   async #follow(): Promise<string | undefined> {
     const startedAtMs = performance.now();
     if (this.#isOfLostServer || this.#hasToBuild) {
-      await this.build();
+      await this.build(this.#isOfLostServer ? "server" : "breach");
       return undefined;
     }
     const reading = this.#reading;
@@ -230,7 +257,7 @@ export class IndexKeeper {
     if (news.breach !== undefined) return news.breach;
     // It may have been another server that was asked.
     if (!news.isTold || this.#isOfLostServer) {
-      await this.build();
+      await this.build(news.isTold ? "server" : "told");
       return undefined;
     }
     reading.position.settle(startedAtMs);
@@ -256,10 +283,10 @@ export class IndexKeeper {
 
   /** Nothing that was known is of use. */
   async #beginAnew(breach: string): Promise<void> {
-    await this.build();
+    await this.build("breach");
     if (lacksStandardNames(this.#index)) {
       await this.#database.writer(FOLLOW, ensureStandardNames);
-      await this.build();
+      await this.build("breach");
     }
     this.#isToBeReadAgain = true;
     this.#reports.onBreach?.(breach);
@@ -357,6 +384,9 @@ export class IndexKeeper {
     this.#hasUnknownWriter = true;
   }
 }
+
+/** Why everything was read; the table of metrics says what each means. */
+type BuildReason = "start" | "told" | "server" | "breach" | "overtaken";
 
 /** What a keeper tells of what it meets. */
 export interface KeeperReports {

@@ -29,6 +29,7 @@ export class FoundCandidates {
   /** Of the last candidate. Nothing after it was looked at, if the search was ended by its limit. */
   #lastTree = -1;
   #isLimited = false;
+  #count = 0;
 
   /** Begins with nothing found; undefined for a search of which this cannot be told. */
   static of(search: CandidateSearch): FoundCandidates | undefined {
@@ -43,9 +44,18 @@ export class FoundCandidates {
     this.#position = index.journal.position;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
+  get isLimited(): boolean {
+    return this.#isLimited;
+  }
+
   /** Notes the candidate that a search found last. */
   add(rows: readonly number[]): void {
     const index = this.#index;
+    this.#count += 1;
     const tree = index.treeOf(rows[0]!);
     let found = this.#trees.get(tree);
     if (found === undefined) {

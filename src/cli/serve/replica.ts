@@ -3,6 +3,7 @@ import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { parseConnectionUrl } from "../../config/connection-url.ts";
 import type { Option } from "../../config/options.ts";
+import { VERSION } from "../../config/version.ts";
 import { SqliteLock } from "../../db/adapters/sqlite-lock.ts";
 import type { ListeningPlace } from "../../http/listen.ts";
 import { startServer, type RunningServer } from "../../http/server.ts";
@@ -72,12 +73,18 @@ export class Replica implements Reloadable {
   ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
-    const metrics = new Metrics();
+    const metrics = Metrics.ofProcess();
     const service = await openService(config, {
       metrics,
       logger,
       mayMigrate: isZeroConfig || config.placementDatabase.syncOnStartup,
     });
+    const labels = {
+      version: VERSION,
+      node: process.version,
+      database: service.database.adapter.engine,
+    };
+    metrics.watch("stowage_build_info", labels, () => 1);
     try {
       const parts = { config, service, routes: ALL_ROUTES, policy, logger, metrics };
       beforeServing();

@@ -22,6 +22,13 @@ interface SessionRecord {
   soundAtMs: number;
 }
 
+/** How many sessions somebody has or nobody, and how many wait for one. */
+export interface SessionUsage {
+  readonly idle: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
 /** Hands out sessions, first come, first served; opens them when they are first needed. */
 export class SessionPool {
   readonly #limits: PoolLimits;
@@ -39,6 +46,11 @@ export class SessionPool {
   constructor(limits: PoolLimits, open: () => Promise<Session>) {
     this.#limits = limits;
     this.#open = open;
+  }
+
+  get usage(): SessionUsage {
+    const idle = this.#idle.length;
+    return { idle, busy: this.#count - this.#opening - idle, waiting: this.#waiting.length };
   }
 
   /**

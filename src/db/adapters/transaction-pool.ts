@@ -6,7 +6,8 @@ import type { SessionPool } from "./session-pool.ts";
 
 /** Runs transactions on the sessions of a pool. */
 export class TransactionPool {
-  readonly #sessions: SessionPool;
+  /** Which other pools may have, too. */
+  readonly sessions: SessionPool;
   readonly #bindQuery: BindQuery;
   readonly #rules: SessionRules;
   readonly #observe: ((text: string) => void) | undefined;
@@ -18,7 +19,7 @@ export class TransactionPool {
     rules: SessionRules,
     observe: ((text: string) => void) | undefined,
   ) {
-    this.#sessions = sessions;
+    this.sessions = sessions;
     this.#bindQuery = queryBinder(parts);
     this.#rules = rules;
     this.#observe = observe;
@@ -33,7 +34,7 @@ export class TransactionPool {
     access: Access,
     work: (transaction: SessionTransaction) => Promise<Result>,
   ): Promise<Result> {
-    const session = await this.#sessions.acquire(currentDeadlineMs());
+    const session = await this.sessions.acquire(currentDeadlineMs());
     const transaction = new SessionTransaction(
       session,
       this.#bindQuery,
@@ -45,12 +46,12 @@ export class TransactionPool {
       return await work(transaction);
     } finally {
       await transaction.rollback();
-      this.#sessions.release(session);
+      this.sessions.release(session);
     }
   }
 
   /** Waits until the sessions are free, and closes them. */
   async close(): Promise<void> {
-    await this.#sessions.close();
+    await this.sessions.close();
   }
 }

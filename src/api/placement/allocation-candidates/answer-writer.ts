@@ -17,6 +17,9 @@ export interface AnswerForm extends AllocationRequestForm, SummaryForm {
   readonly hasWholeTrees: boolean;
 }
 
+/** What was found, for those who count. */
+export type Finding = Pick<FoundCandidates, "count" | "isLimited">;
+
 /** A slice ends after so long, or so many bytes, so that others are served in between. */
 const SLICE_MS = 2;
 const SLICE_BYTES = 256 * 1024;
@@ -48,6 +51,8 @@ export class AnswerWriter {
   #nextRow: number | undefined;
   #phase: "requests" | "summaries" | "done" = "requests";
   #isFirst = true;
+  #count = 0;
+  #finding: Finding | undefined;
   #sliceMs = FIRST_SLICE_MS;
   #sliceBytes = FIRST_SLICE_BYTES;
 
@@ -64,6 +69,7 @@ export class AnswerWriter {
       this.#out.copy(kept.bytes, 0, kept.bytes.length);
       this.#inPlay = kept.inPlay;
       this.#phase = "summaries";
+      this.#finding = kept.found;
       return;
     }
     this.#out.text('{"allocation_requests":');
@@ -72,6 +78,11 @@ export class AnswerWriter {
 
   get isDone(): boolean {
     return this.#phase === "done";
+  }
+
+  /** As soon as all candidates are written. */
+  get finding(): Finding | undefined {
+    return this.#finding;
   }
 
   /** The size of what can be taken. */
@@ -108,11 +119,13 @@ export class AnswerWriter {
       } else if (progress === "found") {
         this.#writeRequest(listing.rows);
         this.#found?.add(listing.rows);
+        this.#count += 1;
       } else {
         this.#out.text(this.#isFirst ? "[]" : "]");
         this.#out.text(',"provider_summaries":');
         this.#phase = "summaries";
         this.#isFirst = true;
+        this.#finding = { count: this.#count, isLimited: listing.isLimited };
         this.#keep();
         return;
       }

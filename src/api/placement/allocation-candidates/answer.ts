@@ -2,7 +2,7 @@ import type { CandidateQuery } from "../../../domain/candidate-query.ts";
 import type { CandidateListing } from "../../../operations/allocation-candidates.ts";
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
-import { type AnswerForm, AnswerWriter } from "./answer-writer.ts";
+import { type AnswerForm, AnswerWriter, type Finding } from "./answer-writer.ts";
 import { enterSearch, turns } from "../../../operations/turns.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
@@ -17,19 +17,25 @@ type Asked = Pick<ApiRequest, "microversion" | "query" | "signal"> & {
 /**
  * The answer as JSON: at once where it takes no longer than a slice, otherwise in slices with other
  * requests served in between, all from the providers as they are now. Closes the listing.
+ *
+ * @param onFound is told what was found, unless the client goes away before
  */
 export async function renderAnswer(
   listing: CandidateListing,
   query: CandidateQuery,
   request: Asked,
+  onFound: (finding: Finding) => void = () => {},
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   const asked = JSON.stringify([request.microversion.minor, request.query.pairs]);
   const client = request.context?.userId ?? "";
   const form = formOf(query, request);
   const writer = new AnswerWriter(listing, form, asked);
   turns.begin(() => writer.writeSlice());
-  if (writer.isDone) return writer.take();
-  return new LongAnswer(writer, listing, request.signal, client).body();
+  if (writer.isDone) {
+    if (writer.finding) onFound(writer.finding);
+    return writer.take();
+  }
+  return new LongAnswer(writer, listing, request.signal, client, onFound).body();
 }
 
 /** An answer that takes more than a slice. It ends with the connection of its client. */
@@ -39,6 +45,7 @@ class LongAnswer {
   readonly #signal: AbortSignal;
   readonly #client: string;
   readonly #leave: () => void;
+  #onFound: ((finding: Finding) => void) | undefined;
 
   /** @throws TooManySearches */
   constructor(
@@ -46,7 +53,9 @@ class LongAnswer {
     listing: CandidateListing,
     signal: AbortSignal,
     client: string,
+    onFound: (finding: Finding) => void,
   ) {
+    this.#onFound = onFound;
     this.#writer = writer;
     this.#listing = listing;
     this.#signal = signal;
@@ -102,6 +111,8 @@ class LongAnswer {
   readonly #end = (): void => {
     this.#listing.close();
     this.#leave();
+    if (this.#writer.finding) this.#onFound?.(this.#writer.finding);
+    this.#onFound = undefined;
   };
 }
 

@@ -21,6 +21,11 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
     ),
     when(TraitNotFound, (error) => badRequest(error.message)),
   ]);
-  const body = await renderAnswer(listing, query, request);
+  const { metrics } = request.service.database;
+  const body = await renderAnswer(listing, query, request, ({ count, isLimited }) => {
+    metrics.observe("stowage_candidates_returned", {}, count);
+    if (count === 0) metrics.increment("stowage_candidates_empty_total", {});
+    if (isLimited) metrics.increment("stowage_candidates_limited_total", {});
+  });
   return { status: 200, body, onSent: release, ...lastModified(request) };
 }
