@@ -107,9 +107,12 @@ test("lines are appended to a file, which may be relative to log_dir", async () 
   onTestFinished(() => rmSync(logDir, { recursive: true }));
   for (const text of ["first", "second"]) {
     new Log({ ...OPTIONS, logDir, logFile: "stowage.log" }).logger.info(text);
-    await vi.waitFor(() => {
-      expect(readFileSync(join(logDir, "stowage.log"), "utf8")).toContain(text);
-    });
+    await vi.waitFor(
+      () => {
+        expect(readFileSync(join(logDir, "stowage.log"), "utf8")).toContain(text);
+      },
+      { timeout: 60_000 },
+    );
   }
   const lines = readFileSync(join(logDir, "stowage.log"), "utf8");
   expect(lines).toMatch(/ first\n.* second\n$/);
@@ -121,7 +124,9 @@ test.each([false, true])(
     const logDir = mkdtempSync(join(tmpdir(), "stowage-log-"));
     onTestFinished(() => rmSync(logDir, { recursive: true }));
     new Log({ ...OPTIONS, useJson, logDir, logFile: "x.log", useStderr: true }).logger.info("both");
-    await vi.waitFor(() => expect(readFileSync(join(logDir, "x.log"), "utf8")).toContain("both"));
+    await vi.waitFor(() => expect(readFileSync(join(logDir, "x.log"), "utf8")).toContain("both"), {
+      timeout: 60_000,
+    });
   },
 );
 

@@ -76,7 +76,9 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
     await other.run(isMysql ? "LOCK TABLES inventories WRITE" : "BEGIN");
     if (!isMysql) await other.run("LOCK TABLE inventories IN ACCESS EXCLUSIVE MODE");
     const reading = keeper.fresh(CONTEXT);
-    await vi.waitUntil(() => statements.some((text) => /from .resource_providers/.test(text)));
+    await vi.waitUntil(() => statements.some((text) => /from .resource_providers/.test(text)), {
+      timeout: 60_000,
+    });
     await sleep(200);
     await database.writer(CONTEXT, async (tx) => {
       const follow = keeper.beginToFollow(tx);

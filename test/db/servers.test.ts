@@ -321,7 +321,9 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
       });
       await expect(writing).rejects.toThrow(CommitOutcomeUnknown);
       proxy.release();
-      await vi.waitFor(async () => expect(await readTraits(database)).toEqual(["attempt 1"]));
+      await vi.waitFor(async () => expect(await readTraits(database)).toEqual(["attempt 1"]), {
+        timeout: 60_000,
+      });
       expect(attempts).toBe(1);
     });
   });

@@ -176,7 +176,9 @@ describe("a streamed body", () => {
     expect(state.isOver).toBe(false);
     socket.destroy();
     await closed(socket);
-    await expect.poll(() => state).toMatchObject({ isOver: true, isAborted: true });
+    await expect
+      .poll(() => state, { timeout: 60_000 })
+      .toMatchObject({ isOver: true, isAborted: true });
   });
 
   test("that fails half-way is cut off and logged", async () => {

