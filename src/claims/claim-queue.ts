@@ -1,15 +1,14 @@
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
-import { randomDelayMs } from "../db/random-delay.ts";
+import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
-  ConsumerExists,
   PlacementError,
   ResourceProviderConcurrentUpdateDetected,
   DatabaseUnavailable,
@@ -26,9 +25,6 @@ import { KnownNames } from "./known-names.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
-
-/** Before claims are tried again. */
-const DELAY = { unitMs: 1, mostMs: 100 };
 
 interface WaitingClaim {
   readonly claim: Claim;
@@ -191,48 +187,64 @@ export class ClaimQueue {
     context: RequestContext,
     letOthersWrite: () => void,
   ): Promise<ClaimOutcome[]> {
-    const attempts = context.config.placement.allocationConflictRetryCount;
-    // To presume what can be looked up is no attempt yet.
-    for (let attempt = areOfNewConsumers(claims) ? 0 : 1; attempt <= attempts; attempt += 1) {
-      try {
-        const { serversMet } = this.#database;
-        await this.#keeper.fresh(context);
-        const build = this.#forgetLostNames();
-        const state = await this.#database.reader(context, (tx) =>
-          loadClaimedState(tx, claims, this.#known, attempt === 0),
-        );
-        const outcomes = await this.#database.writer(
-          context,
-          (tx) => {
-            // What was read may not be on the server that has the transaction, or of another database.
-            const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
-            if (isLost) throw new ConcurrentUpdateDetected();
-            return writeClaims(
-              tx,
-              this.#keeper.current,
-              claims,
-              state,
-              this.#known,
-              this.#keeper.beginToFollow(tx),
-            );
-          },
-          letOthersWrite,
-        );
-        if (outcomes) {
-          this.#database.metrics.observe("stowage_claim_batch_size", {}, claims.length);
-          return outcomes;
-        }
-      } catch (error) {
-        if (!(error instanceof ConcurrentUpdateDetected || error instanceof ConsumerExists)) {
-          throw error;
-        }
-        this.#database.countRetry(context);
-        await this.#doubt(claims);
-        // Replicas that contend for a provider must not meet again and again.
-        if (attempt > 1) await sleep(randomDelayMs(attempt, DELAY));
-      }
+    if (areOfNewConsumers(claims)) {
+      // To presume what can be looked up is no attempt yet.
+      const presumed = this.#try(claims, context, letOthersWrite, true);
+      const outcomes = await presumed.catch((error: unknown) => {
+        if (!isOutdated(error)) throw error;
+      });
+      if (outcomes) return outcomes;
     }
-    throw new ResourceProviderConcurrentUpdateDetected({ reason: "retries_exhausted" });
+    const outcomes = await repeating(
+      claimRepetition(context.config.placement.allocationConflictRetryCount),
+      () => this.#try(claims, context, letOthersWrite, false),
+      {
+        asFinal: () =>
+          new ResourceProviderConcurrentUpdateDetected({ reason: "retries_exhausted" }),
+      },
+    );
+    return outcomes ?? [];
+  }
+
+  /** @returns nothing when what was presumed is not so */
+  async #try(
+    claims: readonly Claim[],
+    context: RequestContext,
+    letOthersWrite: () => void,
+    arePresumed: boolean,
+  ): Promise<ClaimOutcome[] | undefined> {
+    try {
+      const { serversMet } = this.#database;
+      await this.#keeper.fresh(context);
+      const build = this.#forgetLostNames();
+      const state = await this.#database.reader(context, (tx) =>
+        loadClaimedState(tx, claims, this.#known, arePresumed),
+      );
+      const outcomes = await this.#database.writer(
+        context,
+        (tx) => {
+          // What was read may not be on the server that has the transaction, or of another database.
+          const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
+          if (isLost) throw new ConcurrentUpdateDetected();
+          return writeClaims(
+            tx,
+            this.#keeper.current,
+            claims,
+            state,
+            this.#known,
+            this.#keeper.beginToFollow(tx),
+          );
+        },
+        letOthersWrite,
+      );
+      if (outcomes) this.#database.metrics.observe("stowage_claim_batch_size", {}, claims.length);
+      return outcomes;
+    } catch (error) {
+      if (!isOutdated(error)) throw error;
+      this.#database.countRetry(context);
+      await this.#doubt(claims);
+      throw error;
+    }
   }
 
   /** @returns of which build of the read model the names are that are known now */

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Kysely } from "kysely";
 
@@ -15,15 +14,15 @@ import { closeGaps, insertChanges, wasCommitted, type FeedGaps } from "./changes
 import {
   CommitOutcomeUnknown,
   DatabaseUnavailable,
-  DuplicateEntry,
-  TransactionConflict,
+  type DuplicateEntry,
+  type TransactionConflict,
 } from "../domain/errors.ts";
 import { ConnectionLost, DatabaseBusy, OutcomePending } from "./errors.ts";
 import { currentDeadlineMs, withDeadline } from "./in-time.ts";
-import { connectPatiently, openAdapter } from "./open-adapter.ts";
+import { openAdapter } from "./open-adapter.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 import { PendingOutcomes } from "./pending-outcomes.ts";
-import { randomDelayMs } from "./random-delay.ts";
+import { connectionRepetition, isPassing, OUTCOME, repeating, TRANSACTION } from "./repeating.ts";
 import type { Schema } from "./schema.ts";
 import type { Change, DatabaseContext, RecordedChange, CommitMark } from "./change.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -38,10 +37,6 @@ export interface DatabaseOptions extends ConnectionOptions {
   /** Sees the text of every statement, for tests that count or read them. */
   readonly onStatement?: (text: string) => void;
 }
-
-/** How often a transaction is run at most when it conflicts with those of other processes. */
-const MAX_ATTEMPTS = 10;
-const DELAY = { unitMs: 5, mostMs: 500 };
 
 /** What makes a transaction hard, as it is counted. */
 const COUNTED = {
@@ -97,8 +92,13 @@ export class Database {
     const report = ({ message }: DatabaseUnavailable) =>
       options.logger?.error(`The database is away: ${message}; the start waits for it`);
     const { onAway = report } = options;
-    if (database.adapter.isShared) await connectPatiently(connect, options, onAway);
-    else await connect();
+    const { maxRetries = 0, retryInterval = 0 } = options;
+    const retries = database.adapter.isShared ? maxRetries : 0;
+    await repeating(connectionRepetition(retries, retryInterval), connect, {
+      beforeNext: (failure, attempt) => {
+        if (attempt === 1) onAway(failure);
+      },
+    });
     return database;
   }
 
@@ -251,24 +251,13 @@ export class Database {
     }
   }
 
-  /**
-   * Asks on another session, as the one that writes is of no use any more, for as long as a server
-   * takes to start or a cluster to find together again.
-   */
-  async #wasCommitted(mark: CommitMark): Promise<boolean> {
-    const deadlineMs = Math.min(performance.now() + ASK_FOR_MS, currentDeadlineMs());
-    for (;;) {
-      try {
-        return await this.#aside((query) => wasCommitted(query, mark));
-      } catch (error) {
-        if (!isPassing(error)) throw error;
-        // To write again what may be there already is no way out.
-        if (performance.now() > deadlineMs) {
-          throw new CommitOutcomeUnknown(error.message, { cause: error });
-        }
-      }
-      await sleep(ASK_AGAIN_AFTER_MS);
-    }
+  /** Asks on another session, as the one that writes is of no use any more. */
+  #wasCommitted(mark: CommitMark): Promise<boolean> {
+    return repeating(OUTCOME, () => this.#aside((query) => wasCommitted(query, mark)), {
+      deadlineMs: currentDeadlineMs(),
+      // To write again what may be there already is no way out.
+      asFinal: (error) => new CommitOutcomeUnknown(error.message, { cause: error }),
+    });
   }
 
   /**
@@ -320,7 +309,12 @@ export class Database {
     try {
       this.adapter.checkPlace?.();
       const result = await withDeadline(context.deadlineMs, () =>
-        this.#attempt(access, context, attempt),
+        repeating(TRANSACTION, attempt, {
+          ...(context.deadlineMs !== undefined && { deadlineMs: context.deadlineMs }),
+          beforeNext: () => this.#count("retries", context),
+          // Whoever only reads has changed nothing that somebody else could have been first at.
+          asFinal: (error, isTooLate) => asFinal(error, isTooLate || access === "read"),
+        }),
       );
       this.#availability?.succeeded(access);
       this.#observe(access, "done", startedAtMs);
@@ -339,30 +333,6 @@ export class Database {
     const seconds = (performance.now() - startedAtMs) / 1000;
     this.metrics.increment("stowage_database_transactions_total", labels);
     this.metrics.observe("stowage_database_transaction_duration_seconds", labels, seconds);
-  }
-
-  async #attempt<Result>(
-    access: Access,
-    context: DatabaseContext,
-    attempt: () => Promise<Result>,
-  ): Promise<Result> {
-    const { deadlineMs = Infinity } = context;
-    let conflict: TransactionConflict | DuplicateEntry | undefined;
-    for (let count = 1; ; count += 1) {
-      const delayMs = randomDelayMs(count, DELAY);
-      try {
-        return await attempt();
-      } catch (error) {
-        if (isConflict(error)) conflict = error;
-        else if (!conflict || performance.now() < deadlineMs) throw error;
-        const isTooLate = performance.now() + delayMs >= deadlineMs;
-        // Whoever only reads has changed nothing that somebody else could have been first at.
-        const isBusy = isTooLate || access === "read";
-        if (isTooLate || count === MAX_ATTEMPTS) throw asFinal(conflict, isBusy);
-      }
-      this.#count("retries", context);
-      await sleep(delayMs);
-    }
   }
 
   /** Notes that a transaction is begun again by whoever asked for it, as it relied on old data. */
@@ -401,26 +371,6 @@ export class Database {
       transaction.isOpen = false;
     }
   }
-}
-
-/**
- * A row that is there already was not when the transaction looked, or it would not have inserted it:
- * begun anew, it finds it.
- */
-function isConflict(error: unknown): error is TransactionConflict | DuplicateEntry {
-  return error instanceof TransactionConflict || error instanceof DuplicateEntry;
-}
-
-/** How long is asked what became of a commit. */
-const ASK_FOR_MS = 10_000;
-const ASK_AGAIN_AFTER_MS = 200;
-
-function isPassing(error: unknown): error is Error {
-  return (
-    error instanceof DatabaseUnavailable ||
-    error instanceof TransactionConflict ||
-    error instanceof DuplicateEntry
-  );
 }
 
 /** What is thrown when a transaction is not tried again. */

@@ -1,16 +1,14 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { ReferenceViolation, TransactionConflict } from "../domain/errors.ts";
-import { OutcomePending } from "../db/errors.ts";
+import { TransactionConflict } from "../domain/errors.ts";
+import type { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
+import { PENDING, repeating, SURPRISE } from "../db/repeating.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
 import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
-
-/** So often a write is done again because of what another process did at the same moment. */
-const MAX_SURPRISES = 3;
 
 /** Where operations find what they work on: the database, which is the truth, and the read model. */
 export class Service {
@@ -74,20 +72,15 @@ export class Service {
     context: DatabaseContext,
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
-    for (let left = MAX_SURPRISES; ;) {
+    const write = async () => {
       await this.#keeper.fresh(context);
-      try {
-        return await this.#writeOnce(context, work);
-      } catch (error) {
-        if (error instanceof OutcomePending) {
-          await inTime(error.settled, context.deadlineMs ?? Infinity);
-          continue;
-        }
-        if (!(error instanceof ReferenceViolation)) throw error;
-        left -= 1;
-        if (left < 0) throw new TransactionConflict(error.message, { cause: error });
-      }
-    }
+      return this.#writeOnce(context, work);
+    };
+    const waitForOutcome = ({ settled }: OutcomePending) =>
+      inTime(settled, context.deadlineMs ?? Infinity);
+    return repeating(SURPRISE, () => repeating(PENDING, write, { beforeNext: waitForOutcome }), {
+      asFinal: (error) => new TransactionConflict(error.message, { cause: error }),
+    });
   }
 
   #writeOnce<Result>(

@@ -7,7 +7,7 @@ import type { MysqlConnection } from "../../config/mysql-connection.ts";
 import { isRefusal } from "./mysql-errors.ts";
 import { SESSION_MARK } from "./mysql-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
-import type { SessionLimits } from "./server-pools.ts";
+import type { SessionLimits } from "../terms.ts";
 import { fitSqlMode, mysqlSettings } from "./session-settings.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runInTurn } from "./statement-series.ts";

@@ -12,6 +12,7 @@ import { TransactionConflict } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
+import { BEGINNINGS, ISOLATION_LEVELS, SCHEMA_LOCK_TIMEOUT_S } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
 import { translateMysqlError } from "./mysql-errors.ts";
@@ -116,16 +117,6 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
 
 const DEFAULT_SQL_MODE = "TRADITIONAL";
 
-/** Shorter than a statement may take. */
-const SCHEMA_LOCK_TIMEOUT_S = 20;
-
-/**
- * Readers see one snapshot. Writers see what was committed before each statement, and lock no gaps
- * between rows, which is what most deadlocks come from: what they rely on they guard by a generation
- * in the statement that changes it, so a stricter level would add nothing.
- */
-const ISOLATION_LEVELS = { read: "repeatable read", write: "read committed" } as const;
-
 const PARTS: EngineParts = {
   createAdapter: () => new KyselyMysqlAdapter(),
   createIntrospector: (query) => new MysqlIntrospector(query),
@@ -133,7 +124,6 @@ const PARTS: EngineParts = {
 };
 
 const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
-  beginToRead: "start transaction with consistent snapshot, read only",
-  beginToWrite: "start transaction",
+  ...BEGINNINGS.mysql,
   translateError: translateMysqlError,
 };

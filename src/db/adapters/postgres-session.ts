@@ -8,7 +8,7 @@ import { isRefusal } from "./postgres-errors.ts";
 import { runSeries } from "./postgres-series.ts";
 import { SESSION_MARK } from "./postgres-triggers.ts";
 import { endInTime, KEEP_ALIVE_DELAY_MS, noSession, setUpInTime } from "./server-pools.ts";
-import type { SessionLimits } from "./server-pools.ts";
+import type { SessionLimits } from "../terms.ts";
 import { isSearchPathFit, postgresSettings } from "./session-settings.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { outcomeOf } from "./statement-series.ts";

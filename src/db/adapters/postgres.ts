@@ -11,6 +11,7 @@ import type { DatabaseAdapter, RowLock } from "../adapter.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
+import { BEGINNINGS } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
 import { translatePostgresError } from "./postgres-errors.ts";
@@ -112,14 +113,7 @@ const PARTS: EngineParts = {
   createQueryCompiler: () => new PostgresQueryCompiler(),
 };
 
-/**
- * Readers see one snapshot. Writers see what was committed before each statement: what they rely on
- * they guard by a generation in the statement that changes it, so a stricter level would add nothing
- * but transactions that have to be begun anew.
- */
 const RULES: Omit<SessionRules, "statementTimeoutMs"> = {
-  beginToRead: "begin isolation level repeatable read read only",
-  // Not "read write": that would override what an administrator has set to keep writers out.
-  beginToWrite: "begin isolation level read committed",
+  ...BEGINNINGS.postgres,
   translateError: translatePostgresError,
 };

@@ -4,6 +4,7 @@ import { DatabaseUnavailable } from "../../domain/errors.ts";
 import { DatabaseMisconfigured } from "../errors.ts";
 import { inTime } from "../in-time.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
+import { serverLimits, type SessionLimits } from "../terms.ts";
 import { SessionPool } from "./session-pool.ts";
 import type { Session } from "./session.ts";
 import { isTlsFailure } from "./tls.ts";
@@ -16,33 +17,9 @@ export interface ServerPools {
   readonly statementTimeoutMs: number;
 }
 
-/** How patient a session is, and asks the server to be. */
-export interface SessionLimits {
-  /**
-   * How long it may take to connect, unless the URL says so, and to prepare the session: whoever
-   * waits for it is to be told why it does not come.
-   */
-  readonly connectTimeoutMs: number;
-  /**
-   * How long a statement waits for a lock before its transaction is begun anew: so long that this
-   * can be done once or twice.
-   */
-  readonly lockTimeoutS: number;
-  /** How long a transaction is kept, with all its locks, whose client has gone without a word. */
-  readonly idleTransactionTimeoutS: number;
-}
-
 /** SQLAlchemy's, which apply where upstream's options are not set. */
 const DEFAULT_POOL_SIZE = 5;
 const DEFAULT_OVERFLOW = 10;
-const DEFAULT_POOL_TIMEOUT_S = 30;
-const DEFAULT_RECYCLE_TIME_S = 3600;
-
-const DEFAULT_TIMEOUT_S = 30;
-const DEFAULT_CONNECT_TIMEOUT_S = 10;
-
-/** A busy process may be late with its next statement. */
-const MIN_IDLE_TRANSACTION_TIMEOUT_S = 3;
 
 /**
  * Pools of the size that the options allow. One of the sessions writes, so that the transactions of
@@ -56,32 +33,21 @@ export function serverPools(
   const size = options.maxPoolSize ?? DEFAULT_POOL_SIZE;
   const overflow = options.maxOverflow ?? DEFAULT_OVERFLOW;
   const isUnlimited = size === 0 || overflow < 0;
-  const recycleTimeS = options.connectionRecycleTime ?? DEFAULT_RECYCLE_TIME_S;
-  const timeoutS = options.databaseTimeout ?? DEFAULT_TIMEOUT_S;
-  const sessionLimits: SessionLimits = {
-    connectTimeoutMs: Math.min(timeoutS / 2, DEFAULT_CONNECT_TIMEOUT_S) * 1000,
-    lockTimeoutS: Math.max(Math.floor(timeoutS / 3), 1),
-    idleTransactionTimeoutS: Math.max(Math.ceil(timeoutS), MIN_IDLE_TRANSACTION_TIMEOUT_S),
-  };
-  const limits = {
-    acquireTimeoutMs: Math.min(options.poolTimeout ?? DEFAULT_POOL_TIMEOUT_S, timeoutS) * 1000,
-    closeTimeoutMs: timeoutS * 1000,
-    maxAgeMs: recycleTimeS < 0 ? Infinity : recycleTimeS * 1000,
-  };
+  const limits = serverLimits(options);
   const readers = {
     ...limits,
     most: isUnlimited ? Infinity : Math.max(size + overflow - 1, 1),
     kept: size === 0 ? Infinity : Math.max(size - 1, 1),
   };
   const openSession = async (access: "read" | "write") => {
-    const session = await open(access, sessionLimits);
+    const session = await open(access, limits);
     if (session.server !== undefined) options.onServer?.(session.server);
     return session;
   };
   return {
     readers: new SessionPool(readers, () => openSession("read")),
     writer: new SessionPool({ ...limits, most: 1, kept: 1 }, () => openSession("write")),
-    statementTimeoutMs: timeoutS * 1000,
+    statementTimeoutMs: limits.statementTimeoutMs,
   };
 }
 

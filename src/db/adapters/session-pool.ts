@@ -1,18 +1,16 @@
 import { DatabaseUnavailable } from "../../domain/errors.ts";
 import { inTime } from "../in-time.ts";
+import type { ServerLimits } from "../terms.ts";
 import type { Session } from "./session.ts";
 
-export interface PoolLimits {
+export interface PoolLimits extends Pick<
+  ServerLimits,
+  "acquireTimeoutMs" | "closeTimeoutMs" | "maxAgeMs"
+> {
   /** How many sessions there may be at a time. */
   readonly most: number;
   /** How many of them are kept while nobody uses them. */
   readonly kept: number;
-  /** How long to wait for one to become free, where no other may be opened. */
-  readonly acquireTimeoutMs: number;
-  /** How long to wait for those in use when the pool is closed. */
-  readonly closeTimeoutMs: number;
-  /** From which age on a session is replaced before it is used again. */
-  readonly maxAgeMs: number;
 }
 
 /** What is known of a session. */

@@ -1,4 +1,4 @@
-import type { SessionLimits } from "./server-pools.ts";
+import type { SessionLimits } from "../terms.ts";
 
 // Whatever a server, a database or a user may have set that changes what a statement means, how its answer
 // reads, or when it is given up: each session sets it, or says by name that it cannot be used. What is only

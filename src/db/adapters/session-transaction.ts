@@ -9,13 +9,12 @@ import { CommitOutcomeUnknown, DatabaseUnavailable } from "../../domain/errors.t
 import { ConnectionLost, ServerUnfit } from "../errors.ts";
 import { currentDeadlineMs, inTime } from "../in-time.ts";
 import type { Schema } from "../schema.ts";
+import type { Beginnings } from "../terms.ts";
 import type { BindQuery } from "./bound-query.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 
 /** In what the engines' ways of running a transaction differ. */
-export interface SessionRules {
-  readonly beginToRead: string;
-  readonly beginToWrite: string;
+export interface SessionRules extends Beginnings {
   /** How long a statement may take, if there is a limit; none is for changes of the schema. */
   readonly statementTimeoutMs?: number;
   /** Turns an error of the driver into one of ours. */

@@ -11,6 +11,7 @@ import type { DatabaseAdapter } from "../adapter.ts";
 import { DatabaseUnavailable } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { Schema } from "../schema.ts";
+import { BEGINNINGS, FILE_LIMITS } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
 import { isLocked, translateOpenError, translateSqliteError } from "./sqlite-errors.ts";
@@ -74,7 +75,8 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     const options = {
       file,
       isSynchronous,
-      busyTimeoutMs: timeoutSeconds === undefined ? BUSY_TIMEOUT_MS : timeoutSeconds * 1000,
+      busyTimeoutMs:
+        timeoutSeconds === undefined ? FILE_LIMITS.busyTimeoutMs : timeoutSeconds * 1000,
       checkpointAfterPages: CHECKPOINT_AFTER_PAGES,
       isReadOnly: false,
     };
@@ -120,17 +122,8 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
  */
 const CHECKPOINT_AFTER_PAGES = 4000;
 
-/** How long a write waits for one of another process. */
-const BUSY_TIMEOUT_MS = 10_000;
-
-/** A reader waits only where another process recovers the database from a crash, and blocks. */
-const READER_BUSY_TIMEOUT_MS = 20;
-
 /** A reader holds its session only while it reads, so few are needed; they are opened lazily. */
 const READERS = 8;
-
-/** How long a transaction waits for its turn before the request is given up. */
-const ACQUIRE_TIMEOUT_MS = 30_000;
 
 const PARTS: EngineParts = {
   createAdapter: () => new KyselySqliteAdapter(),
@@ -139,25 +132,16 @@ const PARTS: EngineParts = {
 };
 
 const RULES: SessionRules = {
-  beginToRead: "begin",
-  // Takes the lock at once: a transaction that began by reading would fail instead of waiting when
-  // another process has written since.
-  beginToWrite: "begin immediate",
+  ...BEGINNINGS.sqlite,
   translateError: (error, statement) =>
     // It has been waited for long enough, so it is not tried again.
-    statement === "begin immediate" && isLocked(error)
+    statement === BEGINNINGS.sqlite.beginToWrite && isLocked(error)
       ? new DatabaseUnavailable("another process has locked the database", { cause: error })
       : translateSqliteError(error),
 };
 
 function sqlitePool(file: string, sessions: number, open: () => Promise<Session>): SessionPool {
-  const limits = {
-    most: sessions,
-    kept: sessions,
-    acquireTimeoutMs: ACQUIRE_TIMEOUT_MS,
-    closeTimeoutMs: ACQUIRE_TIMEOUT_MS,
-    maxAgeMs: Infinity,
-  };
+  const limits = { ...FILE_LIMITS, most: sessions, kept: sessions };
   return new SessionPool(limits, async () => {
     try {
       return await open();
@@ -168,7 +152,7 @@ function sqlitePool(file: string, sessions: number, open: () => Promise<Session>
 }
 
 function openForReading(options: SqliteOptions): Session {
-  const busyTimeoutMs = READER_BUSY_TIMEOUT_MS;
+  const busyTimeoutMs = FILE_LIMITS.readerBusyTimeoutMs;
   return new LocalSqliteSession({ ...options, busyTimeoutMs, isReadOnly: true });
 }
 

@@ -1,9 +1,10 @@
 import type { Database } from "../database.ts";
 import { ensureFeedEpoch, forgetFeed, hasFeedEpoch } from "../feed-state.ts";
-import { DuplicateEntry, TransactionConflict } from "../../domain/errors.ts";
+import { TransactionConflict } from "../../domain/errors.ts";
 import { SchemaMismatch } from "../errors.ts";
 import type { DatabaseContext } from "../change.ts";
 import type { ReadTransaction, WriteTransaction } from "../transaction.ts";
+import { repeating, SCHEMA_CHANGE } from "../repeating.ts";
 import { additionsOf } from "./ddl.ts";
 import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
 import { tableNames } from "./schema-parts.ts";
@@ -119,20 +120,10 @@ export async function changeSchema(
   database: Database,
   work: (tx: WriteTransaction) => Promise<void>,
 ): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      await database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx)));
-      return;
-    } catch (error) {
-      const isUnderWay = error instanceof TransactionConflict || error instanceof DuplicateEntry;
-      if (!isUnderWay || performance.now() > deadline) throw error;
-    }
-  }
+  await repeating(SCHEMA_CHANGE, () =>
+    database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx))),
+  );
 }
-
-/** How long is waited for another process that changes the schema, where no lock keeps it away. */
-const PATIENCE_MS = 20_000;
 
 async function findRevision(
   tx: ReadTransaction,
