@@ -28,7 +28,7 @@ export class HttpError extends Error {
   }
 }
 
-export interface HttpErrorOptions {
+interface HttpErrorOptions {
   readonly code?: ErrorCode;
   readonly headers?: Readonly<Record<string, string>>;
   readonly data?: ErrorData;

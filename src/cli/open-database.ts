@@ -9,7 +9,7 @@ import type { Terminal } from "./terminal.ts";
  * @throws ConfigError when the URL is not one that is supported
  * @throws DatabaseUnavailable when there is nothing at the other end, or it refuses the session
  */
-export async function openDatabase(
+async function openDatabase(
   { placementDatabase, stowage }: Config,
   { problems }: Terminal,
 ): Promise<Database> {

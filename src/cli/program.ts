@@ -11,7 +11,7 @@ import type { Terminal } from "./terminal.ts";
 // The table of commands. Each imports its file when it is asked for: a start is mostly imports.
 
 /** What a command line is run in. */
-export interface Surroundings extends Terminal {
+interface Surroundings extends Terminal {
   readonly environment: NodeJS.ProcessEnv;
 }
 

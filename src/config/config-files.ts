@@ -19,7 +19,7 @@ export interface ConfigLocationRequest {
   readonly systemDirectory?: string;
 }
 
-export interface ConfigLocations {
+interface ConfigLocations {
   /** The files to read; where two set an option, the later one counts. */
   readonly files: readonly string[];
   /** Where to look for files that an option names by a relative path, such as `policy.yaml`. */

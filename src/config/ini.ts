@@ -2,7 +2,7 @@ import { ConfigError } from "./config-error.ts";
 import { strip, stripEnd, stripStart } from "./white-space.ts";
 
 /** One `key = value` of a file. The same key may come again; nothing is merged here. */
-export interface IniAssignment {
+interface IniAssignment {
   readonly section: string;
   readonly key: string;
   /** The lines of the value, joined by line feeds. */

@@ -5,7 +5,7 @@ import { maskUserInfo } from "./user-info.ts";
 import { ALL_OPTIONS, optionLabel, type Option } from "./options.ts";
 import type { WrittenOptions, WrittenValue } from "./written-options.ts";
 
-export interface OptionSources {
+interface OptionSources {
   /** What the command line says; `undefined` for nothing. It outranks everything. */
   readonly override: (option: Option) => OptionValue;
   readonly written: WrittenOptions;

@@ -8,7 +8,7 @@
  */
 
 /** A former place of an option: where `group` or `name` is left out, the present one counts. */
-export interface DeprecatedName {
+interface DeprecatedName {
   readonly group?: string;
   readonly name?: string;
 }
@@ -17,7 +17,7 @@ export interface DeprecatedName {
  * When a change of an option takes effect: `reload` with SIGHUP, without an interruption; `restart` when a
  * process starts, which with several workers is SIGHUP as well, as it replaces them.
  */
-export type TakesEffect = "reload" | "restart";
+type TakesEffect = "reload" | "restart";
 
 interface CommonFacts {
   /** What the option does, in Markdown, for the reference page. */
@@ -72,7 +72,7 @@ interface ListValue {
 /** What values an option may have. */
 export type ValueDefinition = BooleanValue | NumberValue | StringValue | ListValue;
 
-export type OptionDefinition = (EffectiveFacts | IgnoredFacts) & ValueDefinition;
+type OptionDefinition = (EffectiveFacts | IgnoredFacts) & ValueDefinition;
 
 const NO_PYTHON = "there is no Python installation to point to";
 const NO_PYTHON_LOGGING = "logging does not go through Python's logging module";

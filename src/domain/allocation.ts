@@ -16,10 +16,3 @@ export interface Usage {
   readonly resourceClassId: number;
   readonly used: number;
 }
-
-/** Usage of the consumers of one type; `undefined` stands for consumers without a type. */
-export interface ConsumerTypeUsage {
-  readonly consumerType: string;
-  readonly consumerCount: number;
-  readonly usages: readonly Usage[];
-}

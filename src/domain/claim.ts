@@ -32,7 +32,7 @@ export interface ConsumerClaim {
   readonly allocations: readonly ProviderClaim[];
 }
 
-export interface ProviderClaim {
+interface ProviderClaim {
   readonly providerUuid: string;
   /** Amounts by the name of the resource class. */
   readonly resources: ReadonlyMap<string, number>;

@@ -6,14 +6,14 @@ export interface ExternalIdentity {
 }
 
 /** The fields of a consumer that a claim may change. */
-export interface ConsumerAttributes {
+interface ConsumerAttributes {
   project: ExternalIdentity;
   user: ExternalIdentity;
   /** `null` for consumers made before types were known (1.38). */
   consumerTypeId: number | null;
 }
 
-export type ConsumerField = keyof ConsumerAttributes;
+type ConsumerField = keyof ConsumerAttributes;
 
 /**
  * Whoever holds allocations: an instance, a volume, a test run. It exists as long as it holds any.

@@ -9,7 +9,7 @@ export interface ProviderSummary {
   readonly traits: readonly string[];
 }
 
-export interface ResourceSummary {
+interface ResourceSummary {
   readonly resourceClass: string;
   /** How much can be allocated in all; see `capacityOf`. */
   readonly capacity: number;

@@ -15,7 +15,7 @@ export type PlacesById<Place extends ProviderPlace = ProviderPlace> = ReadonlyMa
  * Who is above a provider, nearest first, without itself. In a loop, each of it is above the others; a
  * parent that does not exist is not there.
  */
-export function ancestorsOf(places: PlacesById, id: number): Set<number> {
+function ancestorsOf(places: PlacesById, id: number): Set<number> {
   const ancestors = new Set<number>();
   let parentId = places.get(id)?.parentId ?? null;
   while (parentId !== null && parentId !== id && !ancestors.has(parentId)) {
@@ -74,7 +74,7 @@ export function rootsByAncestry(places: PlacesById): Map<number, number> {
 }
 
 /** What the rows should not hold: ids of providers, ascending. */
-export interface OddPlaces {
+interface OddPlaces {
   /** In a loop of parents. */
   readonly looped: readonly number[];
   /** In another tree than their parent, or without a parent and not the root of their tree. */

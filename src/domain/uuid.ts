@@ -32,11 +32,6 @@ export function normalizeUuid(text: string): string | undefined {
   ].join("-");
 }
 
-/** Whether two texts are the same UUID, or the same text where they are none. */
-export function isSameUuid(left: string, right: string): boolean {
-  return left === right || (normalizeUuid(left) ?? left) === (normalizeUuid(right) ?? right);
-}
-
 /**
  * A UUID as it may be stored, the most likely spelling first: releases of Placement before Rocky stored that
  * of a provider as it was sent, and those of consumers and aggregates are stored so to this day.

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { BodyReader } from "./body.ts";
 
 /** What is going on on one connection. */
-export class Connection {
+class Connection {
   /** Requests whose answers are not complete. */
   inFlight = 0;
   /** The parser has given up on what comes in; nothing more is read. */

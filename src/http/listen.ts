@@ -25,7 +25,7 @@ export function configuredPlace({ stowage }: Config): ListeningPlace {
 /** Where a server listens: an address, or the path of a Unix socket. */
 export type ListeningAddress = AddressInfo | string;
 
-export interface ListeningHooks {
+interface ListeningHooks {
   readonly attach: (server: Server) => void;
   readonly check: (address: ListeningAddress) => void;
 }

@@ -34,7 +34,7 @@ import type { RouteMatch, Router } from "./router.ts";
 import type { OpenStreams } from "./streams.ts";
 
 /** What every request needs. */
-export interface PipelineParts {
+interface PipelineParts {
   readonly config: Config;
   readonly service: Service;
   readonly router: Router;

@@ -29,7 +29,7 @@ import { Router } from "./router.ts";
 import { OpenStreams } from "./streams.ts";
 
 /** What the server serves, and where. */
-export interface ServerParts {
+interface ServerParts {
   readonly config: Config;
   readonly service: Service;
   readonly routes: RouteTable;
@@ -45,7 +45,7 @@ export interface ServerParts {
 }
 
 /** What may change while the server runs. */
-export type ReloadableParts = Pick<ServerParts, "config" | "policy">;
+type ReloadableParts = Pick<ServerParts, "config" | "policy">;
 
 export interface RunningServer {
   readonly addresses: readonly ListeningAddress[];

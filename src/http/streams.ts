@@ -5,7 +5,7 @@ import { MAX_STREAMS } from "../api/stream-limits.ts";
 const RECHECK_MS = 60_000;
 
 /** How long a stream may go on. */
-export interface StreamTerms {
+interface StreamTerms {
   /** Aborted when the client goes away. */
   readonly client: AbortSignal;
   /** When the token ends, in milliseconds since 1970; undefined for never. */

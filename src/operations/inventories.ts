@@ -26,7 +26,7 @@ import { recordProvider } from "./resource-providers.ts";
 import type { Service } from "./service.ts";
 
 /** The inventories of a provider by resource class name, at one of its generations. */
-export interface ProviderInventories {
+interface ProviderInventories {
   readonly generation: number;
   readonly inventories: ReadonlyMap<string, Inventory>;
 }

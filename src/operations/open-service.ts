@@ -19,10 +19,7 @@ const OVERTAKEN =
   "Another program has written to the database file, which belongs to this process: everything is read " +
   "anew. What is written at the same moment may be judged by what was before: let no other program write";
 
-export interface OpenServiceOptions extends Pick<
-  DatabaseOptions,
-  "onStatement" | "metrics" | "logger"
-> {
+interface OpenServiceOptions extends Pick<DatabaseOptions, "onStatement" | "metrics" | "logger"> {
   /** Whether to create or upgrade the schema; otherwise it has to be the newest already. */
   readonly mayMigrate: boolean;
 }

@@ -144,7 +144,7 @@ async function findProviders(
   }
 }
 
-export interface ProviderAttributes {
+interface ProviderAttributes {
   readonly name: string;
   readonly parentProviderUuid: string | null | undefined;
 }

@@ -23,7 +23,7 @@ import { recordProvider } from "./resource-providers.ts";
 import type { Service } from "./service.ts";
 
 /** The beginning of names that are not standard. */
-export const CUSTOM_NAMESPACE = "CUSTOM_";
+const CUSTOM_NAMESPACE = "CUSTOM_";
 
 export interface TraitFilter {
   readonly names?: readonly string[] | undefined;
@@ -89,7 +89,7 @@ export function deleteTrait(
 }
 
 /** The traits of a provider at one of its generations. */
-export interface ProviderTraits {
+interface ProviderTraits {
   readonly generation: number;
   readonly traits: readonly NamedRecord[];
 }

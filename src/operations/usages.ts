@@ -15,7 +15,7 @@ import { classNamesFor } from "./class-names.ts";
 import type { Service } from "./service.ts";
 
 /** Amounts in use by the name of the resource class. */
-export type UsageByClass = ReadonlyMap<string, number>;
+type UsageByClass = ReadonlyMap<string, number>;
 
 /** What is shown for consumers that have no type. */
 export const UNKNOWN_CONSUMER_TYPE = "unknown";
@@ -35,7 +35,7 @@ export function getProviderUsages(
   });
 }
 
-export interface UsageOwner {
+interface UsageOwner {
   /** External ids. */
   readonly projectId: string;
   readonly userId: string | undefined;
@@ -51,7 +51,7 @@ export function getTotalUsages(
   );
 }
 
-export interface TypeUsages {
+interface TypeUsages {
   readonly consumerCount: number;
   readonly usages: UsageByClass;
 }

@@ -48,7 +48,7 @@ function parseAmount(resourceClass: string, text: string): number {
 }
 
 /** One of each set is required, none of the others may be there. */
-export interface TraitCondition {
+interface TraitCondition {
   readonly requiredTraits: readonly ReadonlySet<string>[];
   readonly forbiddenTraits: ReadonlySet<string>;
 }
@@ -125,7 +125,7 @@ function parseAllTraits(value: string, allowsForbidden: boolean): TraitCondition
 }
 
 /** A member of one of each set is required, of the others none may be. */
-export interface AggregateCondition {
+interface AggregateCondition {
   readonly memberOf: readonly ReadonlySet<string>[];
   readonly forbiddenAggregates: ReadonlySet<string>;
 }

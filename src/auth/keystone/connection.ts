@@ -13,7 +13,7 @@ import { maskUserInfo } from "../../config/user-info.ts";
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneOptions } from "./login-request.ts";
 
-export interface KeystoneRequest {
+interface KeystoneRequest {
   readonly method: "GET" | "POST";
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;

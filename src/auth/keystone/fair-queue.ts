@@ -1,7 +1,7 @@
 /** Someone whose turn came too late for it to matter: there were too many. */
 export class QueueFull extends Error {}
 
-export interface QueueLimits {
+interface QueueLimits {
   /** How many may be under way at once. */
   readonly running: number;
   /** How many of one peer's, so that there is always a place for another one. */

@@ -6,7 +6,7 @@ interface Entry {
   readonly bytes: number;
 }
 
-export interface CacheLimits {
+interface CacheLimits {
   readonly tokens: number;
   readonly bytes: number;
 }

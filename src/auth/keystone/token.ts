@@ -13,7 +13,7 @@ export interface Token {
 }
 
 /** What Keystone says about a login: where its services are, too. */
-export interface Login {
+interface Login {
   readonly expiresAtMs: number;
   readonly catalog: readonly CatalogService[];
 }

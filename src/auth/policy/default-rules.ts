@@ -19,7 +19,7 @@ export interface DefaultRule<Name extends string = string> {
 }
 
 /** What was the default before; or-ed in unless `enforce_new_defaults` is on. */
-export interface DeprecatedRule {
+interface DeprecatedRule {
   readonly name: string;
   readonly check: string;
 }

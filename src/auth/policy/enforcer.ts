@@ -33,7 +33,7 @@ export interface PolicyTarget {
 
 export type PolicyDecision = { readonly isAllowed: true } | PolicyRefusal;
 
-export interface PolicyRefusal {
+interface PolicyRefusal {
   readonly isAllowed: false;
   /** The rule said no, the token has the wrong scope, or the rule has no answer. */
   readonly reason: "rule" | "scope" | "undecidable rule";

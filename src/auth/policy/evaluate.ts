@@ -10,7 +10,7 @@ export class UndecidableRule extends Error {
 }
 
 /** What a rule is evaluated against. */
-export interface Evaluation {
+interface Evaluation {
   readonly values: PolicyValues;
   readonly target: TargetValues;
   /** The rule that a `rule:` check means; `undefined` where there is none, which refuses. */

@@ -6,12 +6,12 @@ import { isThere } from "../../config/is-there.ts";
 import { checksWithin, parseRule, type Check, type RuleSource } from "./rule-language.ts";
 import type { FileRule, FileRules } from "./rule-set.ts";
 
-export interface PolicyFileOptions {
+interface PolicyFileOptions {
   readonly policyFile: string;
   readonly policyDirs: readonly string[];
 }
 
-export interface PolicyFiles {
+interface PolicyFiles {
   /** Paths in the order of reading; where two have the same rule, the later one counts. */
   readonly paths: readonly string[];
   /** The names, file or directories, that there is nothing by. */

@@ -11,7 +11,7 @@ export interface FileRule {
 
 export type FileRules = ReadonlyMap<string, FileRule>;
 
-export interface RuleOptions {
+interface RuleOptions {
   /** Whether deprecated default rules count no longer. */
   readonly enforceNewDefaults: boolean;
   /** The name of the rule that answers for rules that do not exist, if there is one of that name. */

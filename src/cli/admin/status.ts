@@ -15,7 +15,7 @@ import { withDatabase } from "../open-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
 
-export interface UpgradeCheckOptions {
+interface UpgradeCheckOptions {
   /** Whether to print JSON instead of a table. */
   readonly json: boolean;
 }

@@ -18,7 +18,7 @@ import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
 import { announceToPrimary, checkDatabase, configFromPrimary, Workers } from "./workers.ts";
 
-export interface ServeRequest {
+interface ServeRequest {
   readonly signals: Signals;
   /** Reads the configuration: at start, and again on SIGHUP. */
   readonly load: () => LoadedConfig;

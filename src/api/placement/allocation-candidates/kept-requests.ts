@@ -13,7 +13,7 @@ const MAX_KNOWN = 1024;
 const MAX_QUERY_LENGTH = 2048;
 
 /** The allocation requests of an answer. */
-export interface KeptRequests {
+interface KeptRequests {
   /** All of the answer before the summaries. */
   readonly bytes: Buffer;
   /** The trees or rows to summarize. */

@@ -19,7 +19,7 @@ export interface RequestTemplate {
   readonly takingChoices: readonly number[];
 }
 
-export interface Hole {
+interface Hole {
   readonly position: number;
   /** A choice whose provider's UUID belongs there. */
   readonly choice: number;

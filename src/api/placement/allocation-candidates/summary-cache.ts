@@ -154,7 +154,7 @@ export class SummaryCache {
   }
 }
 
-export function renderSummary(summary: ProviderSummary, form: SummaryForm): string {
+function renderSummary(summary: ProviderSummary, form: SummaryForm): string {
   const { resourceClasses, hasTraits, hasParents } = form;
   const resources = summary.resources
     .filter(({ resourceClass }) => resourceClasses?.has(resourceClass) ?? true)

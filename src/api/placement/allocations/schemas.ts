@@ -11,7 +11,7 @@ import { defineSchema, type Schema } from "../../validation/schema.ts";
 type Resources = Readonly<Record<string, number>>;
 
 /** Below 1.12: a list, each with the provider inside. */
-export interface ListedAllocationsBody {
+interface ListedAllocationsBody {
   readonly allocations: readonly {
     readonly resource_provider: { readonly uuid: string };
     readonly resources: Resources;
@@ -188,7 +188,7 @@ export function manyAllocationsDocument(
 }
 
 /** The document about one consumer in the version of a request. */
-export function versionOf(request: ApiRequest): (typeof VERSIONS)[number] {
+function versionOf(request: ApiRequest): (typeof VERSIONS)[number] {
   const version = VERSIONS.find(({ feature }) => supports(request, feature));
   if (!version) throw new Error("allocations are listed below 1.12");
   return version;

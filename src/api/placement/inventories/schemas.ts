@@ -18,7 +18,7 @@ const AMOUNTS = {
 } as const;
 
 /** One inventory as a body has it; what is left out takes its default. */
-export interface InventoryBody {
+interface InventoryBody {
   readonly total: number;
   readonly reserved?: number;
   readonly min_unit?: number;

@@ -10,7 +10,7 @@ function providerBody(properties: Readonly<Record<string, unknown>>) {
   return { type: "object", properties, required: ["name"], additionalProperties: false };
 }
 
-export interface NewProviderBody {
+interface NewProviderBody {
   readonly name: string;
   readonly uuid?: string;
   readonly parent_provider_uuid?: string | null;
@@ -21,7 +21,7 @@ const CREATE_NESTED = defineSchema<NewProviderBody>(
   providerBody({ name: NAME, uuid: UUID, parent_provider_uuid: PARENT }),
 );
 
-export type ProviderBody = Omit<NewProviderBody, "uuid">;
+type ProviderBody = Omit<NewProviderBody, "uuid">;
 
 const UPDATE = defineSchema<ProviderBody>(providerBody({ name: NAME }));
 const UPDATE_NESTED = defineSchema<ProviderBody>(
