@@ -53,6 +53,8 @@ const UNUSED_EXPORTS: readonly string[] = [
   "src/db/migrations/change-triggers.ts: ChangeTrigger",
   "src/db/migrations/ddl.ts: ColumnTypes",
   "src/db/migrations/revisions.ts: Revision",
+  "src/db/repeating.ts: Repetition",
+  "src/db/repeating.ts: RepeatingOptions",
   "src/db/schema.ts: InventoryRow",
   "src/db/schema.ts: NewInventoryRow",
   "src/db/schema.ts: NewAllocationRow",
