@@ -5,6 +5,7 @@ import type { Database } from "../db/database.ts";
 import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
 import {
@@ -14,12 +15,7 @@ import {
   DatabaseUnavailable,
   TransactionConflict,
 } from "../domain/errors.ts";
-import {
-  areOfNewConsumers,
-  loadClaimedState,
-  writeClaims,
-  type ClaimOutcome,
-} from "./claim-writer.ts";
+import { ClaimBatch, type BatchOutcome, type ClaimOutcome } from "./claim-batch.ts";
 import type { IndexKeeper } from "../read-model/index-keeper.ts";
 import { KnownNames } from "./known-names.ts";
 
@@ -146,7 +142,7 @@ export class ClaimQueue {
       const outcomes = await this.#writeWithRetries(claims, letOthersWrite);
       for (const [position, { accept, refuse }] of batch.entries()) {
         const outcome = outcomes[position];
-        if (outcome) refuse(outcome);
+        if (outcome?.kind === "refused") refuse(outcome.refusal);
         else accept();
       }
     } catch (error) {
@@ -169,7 +165,7 @@ export class ClaimQueue {
   async #writeWithRetries(
     claims: readonly Claim[],
     letOthersWrite: () => void,
-  ): Promise<ClaimOutcome[]> {
+  ): Promise<readonly ClaimOutcome[]> {
     const [first] = claims;
     if (!first) return [];
     const effort: Effort = { retries: 0, rollbacks: 0 };
@@ -186,59 +182,48 @@ export class ClaimQueue {
     claims: readonly Claim[],
     context: RequestContext,
     letOthersWrite: () => void,
-  ): Promise<ClaimOutcome[]> {
-    if (areOfNewConsumers(claims)) {
+  ): Promise<readonly ClaimOutcome[]> {
+    if (ClaimBatch.canPresume(claims)) {
       // To presume what can be looked up is no attempt yet.
-      const presumed = this.#try(claims, context, letOthersWrite, true);
-      const outcomes = await presumed.catch((error: unknown) => {
-        if (!isOutdated(error)) throw error;
-      });
-      if (outcomes) return outcomes;
+      const presumed = await this.#try(claims, context, letOthersWrite, true).catch(orNothing);
+      if (presumed?.kind === "written") return presumed.outcomes;
     }
-    const outcomes = await repeating(
-      claimRepetition(context.config.placement.allocationConflictRetryCount),
+    const { allocationConflictRetryCount } = context.config.placement;
+    const outcome = await repeating(
+      claimRepetition(allocationConflictRetryCount),
       () => this.#try(claims, context, letOthersWrite, false),
-      {
-        asFinal: () =>
-          new ResourceProviderConcurrentUpdateDetected({ reason: "retries_exhausted" }),
-      },
+      { asFinal: () => new ResourceProviderConcurrentUpdateDetected(RETRIES_EXHAUSTED) },
     );
-    return outcomes ?? [];
+    if (outcome.kind === "written") return outcome.outcomes;
+    throw new Error("what was looked up was presumed");
   }
 
-  /** @returns nothing when what was presumed is not so */
+  /** @throws ConcurrentUpdateDetected, ConsumerExists another process was first: all is read anew then */
   async #try(
     claims: readonly Claim[],
     context: RequestContext,
     letOthersWrite: () => void,
     arePresumed: boolean,
-  ): Promise<ClaimOutcome[] | undefined> {
+  ): Promise<BatchOutcome> {
     try {
       const { serversMet } = this.#database;
       await this.#keeper.fresh(context);
       const build = this.#forgetLostNames();
-      const state = await this.#database.reader(context, (tx) =>
-        loadClaimedState(tx, claims, this.#known, arePresumed),
+      const batch = await this.#database.reader(context, (tx) =>
+        ClaimBatch.load(tx, claims, this.#known, arePresumed),
       );
-      const outcomes = await this.#database.writer(
-        context,
-        (tx) => {
-          // What was read may not be on the server that has the transaction, or of another database.
-          const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
-          if (isLost) throw new ConcurrentUpdateDetected();
-          return writeClaims(
-            tx,
-            this.#keeper.current,
-            claims,
-            state,
-            this.#known,
-            this.#keeper.beginToFollow(tx),
-          );
-        },
-        letOthersWrite,
-      );
-      if (outcomes) this.#database.metrics.observe("stowage_claim_batch_size", {}, claims.length);
-      return outcomes;
+      const write = (tx: WriteTransaction) => {
+        // What was read may not be on the server that has the transaction, or of another database.
+        const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
+        if (isLost) throw new ConcurrentUpdateDetected();
+        const follow = this.#keeper.beginToFollow(tx);
+        return batch.plan(this.#keeper.current).write(tx, follow);
+      };
+      const outcome = await this.#database.writer(context, write, letOthersWrite);
+      if (outcome.kind === "written") {
+        this.#database.metrics.observe("stowage_claim_batch_size", {}, claims.length);
+      }
+      return outcome;
     } catch (error) {
       if (!isOutdated(error)) throw error;
       this.#database.countRetry(context);
@@ -277,4 +262,11 @@ function addEffort(sum: Effort | undefined, { retries, rollbacks }: Effort): voi
   if (!sum) return;
   sum.retries += retries;
   sum.rollbacks += rollbacks;
+}
+
+const RETRIES_EXHAUSTED = { reason: "retries_exhausted" } as const;
+
+/** What is outdated is tried again. */
+function orNothing(error: unknown): undefined {
+  if (!isOutdated(error)) throw error;
 }

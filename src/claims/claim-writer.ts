@@ -2,138 +2,44 @@ import {
   deleteAllocationsOfConsumers,
   expectNoAllocations,
   insertAllocations,
-  listStoredAllocations,
-  type StoredAllocation,
 } from "../db/allocations.ts";
-import { ensureConsumerTypes, findConsumerTypes } from "../db/consumer-types.ts";
+import { ensureConsumerTypes } from "../db/consumer-types.ts";
 import {
   createConsumers,
   deleteConsumersWithoutAllocations,
   ensureExternalIdentities,
-  findConsumers,
-  findExternalIdentities,
   updateConsumers,
   type ConsumerUpdate,
 } from "../db/consumers.ts";
 import { deleteInventories, insertInventories, updateInventory } from "../db/inventories.ts";
-import { loadProviderRecords } from "../db/provider-records.ts";
 import { lockProviders } from "../db/provider-trees.ts";
+import { loadProviderRecords } from "../db/provider-records.ts";
 import { incrementProviderGenerations } from "../db/resource-providers.ts";
-import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
-import type { Claim } from "../domain/claim.ts";
-import type { Consumer } from "../domain/consumer.ts";
-import { PlacementError } from "../domain/errors.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { ClaimPlan, type PlannedConsumer, type PlannedProvider } from "./claim-plan.ts";
-import type { ConsumerNames, KnownNames } from "./known-names.ts";
-
-/** What became of a claim: the reason why it was refused, or nothing. */
-export type ClaimOutcome = PlacementError | undefined;
-
-/** What the database has of all that claims name, besides providers. */
-export interface ClaimedState {
-  /** By UUID. */
-  readonly consumers: ReadonlyMap<string, Consumer>;
-  /** By the UUID of the consumer. */
-  readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
-  /** Those that are there and were not known to be. */
-  readonly names: ConsumerNames;
-  /** Whether nobody has looked for the consumers, because they are said to be new. */
-  readonly arePresumed: boolean;
-}
+import type { ClaimPlan, PlannedConsumer, PlannedProvider } from "./claim-plan.ts";
+import { unknownNames, type ConsumerNames } from "./known-names.ts";
 
 /**
- * Whether claims are of consumers that are said not to exist, as most are: that need not be looked up,
- * because to make them fails if it is not so. Each has to be made, and named once.
- */
-export function areOfNewConsumers(claims: readonly Claim[]): boolean {
-  const claimed = claims.flatMap(({ consumers }) => consumers);
-  const uuids = new Set(claimed.map(({ consumerUuid }) => consumerUuid));
-  return (
-    uuids.size === claimed.length &&
-    claimed.every(({ generation, allocations }) => generation === null && allocations.length > 0)
-  );
-}
-
-/**
- * Reads what claims are about. It may have changed by the time they are written: then a guard
- * misses. So it is read before the transaction that writes, which is kept short.
+ * Writes what claims were planned to do. The order of the tables, and of the keys within each, is the same for
+ * all, so that two processes that write the same rows take their locks in the same order.
  *
- * @param known names that need not be looked up
- * @param arePresumed whether to take the consumers for new, see `areOfNewConsumers`
+ * @param arePresumed whether nobody has looked for the consumers, because they are said to be new
  */
-export async function loadClaimedState(
-  tx: ReadTransaction,
-  claims: readonly Claim[],
+export async function writePlan(
+  tx: WriteTransaction,
+  plan: ClaimPlan,
   known: ConsumerNames,
   arePresumed: boolean,
-): Promise<ClaimedState> {
-  const claimed = claims.flatMap(({ consumers }) => consumers);
-  const uuids = arePresumed ? [] : [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
-  const present = claimed.filter((consumer) => consumer.allocations.length > 0);
-  // Asked at once: where statements can be sent without waiting for each other, they are.
-  const [allocations, consumers, projects, users, types] = await Promise.all([
-    listStoredAllocations(tx, uuids),
-    findConsumers(tx, uuids),
-    findExternalIdentities(
-      tx,
-      "projects",
-      unknown(present, known.projects, ({ projectId }) => projectId),
-    ),
-    findExternalIdentities(
-      tx,
-      "users",
-      unknown(present, known.users, ({ userId }) => userId),
-    ),
-    findConsumerTypes(
-      tx,
-      unknown(present, known.types, ({ consumerType }) => consumerType),
-    ),
-  ]);
-  return {
-    consumers,
-    allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
-    names: { projects, users, types },
-    arePresumed,
-  };
-}
-
-/**
- * Writes claims in one transaction: all that can be accepted, each judged on what the ones before
- * it leave. The read model follows when the transaction has committed.
- *
- * @param state read before; it may be out of date
- * @param known learns the names of the state, and those that are made
- * @param follow takes what is to be done to the read model after the commit
- * @throws ConcurrentUpdateDetected, ConsumerExists another process changed a provider or consumer
- *   since it was read; nothing was written, and the batch can be tried again on fresh data
- * @returns the outcomes, in the order of the claims; nothing when one is refused that was judged on what
- *   is presumed: why it has to be refused may show when its consumer is looked up
- */
-export async function writeClaims(
-  tx: WriteTransaction,
-  index: ProviderIndex,
-  claims: readonly Claim[],
-  state: ClaimedState,
-  known: KnownNames,
-  follow: (apply: (index: ProviderIndex) => void) => void,
-): Promise<ClaimOutcome[] | undefined> {
-  const plan = new ClaimPlan(index);
-  addConsumers(plan, claims, state);
-  const judgements = claims.map((claim) => judge(plan, claim));
-  const outcomes = judgements.map(({ refusal }) => refusal);
-  if (state.arePresumed && outcomes.some((outcome) => outcome)) return undefined;
-  if (outcomes.every((outcome) => outcome)) return outcomes;
-  for (const { claim, changed } of judgements) recordChanges(tx, plan, claim, changed);
+): Promise<WrittenPlan> {
   const consumers = [...plan.consumers.values()]
     .filter((consumer) => consumer.isClaimed)
     .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  known.remember(state.names);
   const made = await ensureNames(tx, consumers, known);
   writeConsumers(tx, consumers, known, made);
   await writeProviders(tx, plan.providers);
-  if (state.arePresumed) expectNoAllocations(tx, [...plan.consumers.keys()]);
+  if (arePresumed) expectNoAllocations(tx, [...plan.consumers.keys()]);
   writeAllocations(tx, consumers);
   deleteConsumersWithoutAllocations(
     tx,
@@ -144,58 +50,15 @@ export async function writeClaims(
     tx,
     plan.providers.filter(({ isReshaped }) => isReshaped).map(({ record }) => record.id),
   );
-  tx.afterCommit(() => known.remember(made));
-  follow((current) => updateIndex(current, plan.providers, reshaped));
-  return outcomes;
+  return { made, apply: (index) => updateIndex(index, plan.providers, reshaped) };
 }
 
-function addConsumers(
-  plan: ClaimPlan,
-  claims: readonly Claim[],
-  { consumers, allocations }: ClaimedState,
-): void {
-  for (const { consumerUuid } of claims.flatMap((claim) => claim.consumers)) {
-    const held = (allocations.get(consumerUuid) ?? []).map((allocation) => ({
-      providerId: allocation.resourceProviderId,
-      resourceClassId: allocation.resourceClassId,
-      used: allocation.used,
-    }));
-    plan.addConsumer(consumerUuid, consumers.get(consumerUuid), held);
-  }
-}
-
-interface Judgement {
-  readonly claim: Claim;
-  readonly refusal: ClaimOutcome;
-  /** The UUIDs of the providers that it changes; none where it is refused. */
-  readonly changed: ReadonlySet<string> | undefined;
-}
-
-function judge(plan: ClaimPlan, claim: Claim): Judgement {
-  try {
-    return { claim, refusal: undefined, changed: plan.add(claim) };
-  } catch (error) {
-    if (error instanceof PlacementError) return { claim, refusal: error, changed: undefined };
-    throw error;
-  }
-}
-
-function recordChanges(
-  tx: WriteTransaction,
-  plan: ClaimPlan,
-  claim: Claim,
-  providerUuids: ReadonlySet<string> | undefined,
-): void {
-  if (!providerUuids) return;
-  for (const { record } of plan.providers) {
-    if (!providerUuids.has(record.uuid)) continue;
-    const change = { kind: "provider", providerId: record.id, subject: record.uuid } as const;
-    tx.recordChange(change, claim.context);
-  }
-  for (const { consumerUuid, allocations } of claim.consumers) {
-    const kind = allocations.length > 0 ? "consumer" : "consumer_deleted";
-    tx.recordChange({ kind, subject: consumerUuid }, claim.context);
-  }
+/** What is to be done once it is committed. */
+export interface WrittenPlan {
+  /** The names that were made. */
+  readonly made: ConsumerNames;
+  /** Brings the read model to what was written. */
+  readonly apply: (index: ProviderIndex) => void;
 }
 
 /**
@@ -209,9 +72,9 @@ async function ensureNames(
   known: ConsumerNames,
 ): Promise<ConsumerNames> {
   const present = consumers.filter(({ generation }) => generation !== undefined);
-  const projects = unknown(present, known.projects, ({ projectId }) => projectId);
-  const users = unknown(present, known.users, ({ userId }) => userId);
-  const types = unknown(present, known.types, ({ consumerType }) => consumerType);
+  const projects = unknownNames(present, known.projects, ({ projectId }) => projectId);
+  const users = unknownNames(present, known.users, ({ userId }) => userId);
+  const types = unknownNames(present, known.types, ({ consumerType }) => consumerType);
   for (const name of [...projects, ...users, ...types]) tx.touch(name);
   return {
     projects: await ensureExternalIdentities(tx, "projects", projects),
@@ -334,14 +197,4 @@ function idOf<Id>(name: string | undefined, ...known: readonly ReadonlyMap<strin
     if (id !== undefined) return id;
   }
   throw new Error(`${name} is not there right after it was made`);
-}
-
-/** Each name of which no id is known, once; without those that have none. */
-function unknown<Item>(
-  items: readonly Item[],
-  ids: ReadonlyMap<string, unknown>,
-  nameOf: (item: Item) => string | undefined,
-): string[] {
-  const names = new Set(items.flatMap((item) => nameOf(item) ?? []));
-  return [...names].filter((name) => !ids.has(name));
 }

@@ -32,3 +32,13 @@ function rememberIn<Id>(known: Map<string, Id>, names: ReadonlyMap<string, Id>):
   if (known.size + names.size > MAX_OF_A_KIND) known.clear();
   for (const [name, id] of names) known.set(name, id);
 }
+
+/** Each name of which no id is known, once; without those that have none. */
+export function unknownNames<Item>(
+  items: readonly Item[],
+  ids: ReadonlyMap<string, unknown>,
+  nameOf: (item: Item) => string | undefined,
+): string[] {
+  const names = new Set(items.flatMap((item) => nameOf(item) ?? []));
+  return [...names].filter((name) => !ids.has(name));
+}
