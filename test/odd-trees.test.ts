@@ -30,7 +30,7 @@ const NOBODY = 12_345;
 
 describe.each([...ENGINES, ...SERVER_ENGINES])(
   "odd trees in the tables of $name",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   (engine) => {
     let database: TestDatabase;
     let stowage: LocalStowage;

@@ -166,7 +166,7 @@ describe.for(PRIVATE_ENGINES)("a $name whose settings are unusual", (engine) => 
     }
   });
 
-  test("is served from as any other", { timeout: 600_000 }, async () => {
+  test("is served from as any other", async () => {
     await administer(...dialect.apply(dialect.unusual));
     const url = new URL(server.connectionTo("placement"));
     url.pathname = engine.name === "MariaDB" ? "" : "/postgres";

@@ -41,7 +41,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
 
   beforeAll(async () => {
     cluster = await GaleraCluster.start();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await cluster?.stop();

@@ -30,7 +30,7 @@ describe.skipIf(!isKeystoneInstalled)("with a real Keystone", () => {
     cloud = await makeCloud(keystone);
     tokens = await logInAll(keystone);
     stowage = await startStowage();
-  }, 120_000);
+  });
   afterAll(async () => {
     await stowage?.stop();
     await keystone?.remove();

@@ -41,7 +41,7 @@ describe.skipIf(!isPlacementInstalled)("OpenStack Placement on the same database
     placement = await startPlacement(connection, {}, { processes: 2 });
     writeFleets(connection.replace("sqlite:///", ""), fleets);
     stowage = await startHere({ placementDatabase: { connection } });
-  }, 120_000);
+  });
   afterAll(async () => {
     await stowage?.stop();
     await placement?.stop();

@@ -14,12 +14,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 
 import { askAt, makePlace, serve, until, type Place } from "./support.ts";
 
-// Each of them starts a process, on a machine that may be busy.
-const PATIENCE = { timeout: 120_000 };
-
 const isRoot = process.getuid?.() === 0;
 
-describe("a log without room", PATIENCE, () => {
+describe("a log without room", () => {
   /** A disk of 32 KiB. */
   function mountSmallDisk(place: Place): string {
     const path = join(place.folder, "disk");
@@ -92,7 +89,7 @@ describe("a log without room", PATIENCE, () => {
   });
 });
 
-describe("the file of the log", PATIENCE, () => {
+describe("the file of the log", () => {
   async function makeLogPlace() {
     const place = await makePlace();
     const folder = join(place.folder, "log");
@@ -152,7 +149,7 @@ describe("the file of the log", PATIENCE, () => {
   });
 });
 
-describe("what is told in one line at the start", PATIENCE, () => {
+describe("what is told in one line at the start", () => {
   // Root may write everywhere.
   const asNobody = isRoot ? "setpriv --reuid=65534 --clear-groups " : "";
 

@@ -7,10 +7,7 @@ import { SERVER_ENGINES } from "../db/server-engines.ts";
 import { freePort } from "../support/free-ports.ts";
 import { askAt, beginRequest, makePlace, serve, until, type Served } from "./support.ts";
 
-// Each of them starts several processes.
-const PATIENCE = { timeout: 240_000 };
-
-describe.each(SERVER_ENGINES)("workers on $name", PATIENCE, (engine) => {
+describe.each(SERVER_ENGINES)("workers on $name", (engine) => {
   async function makeWorkersPlace() {
     const database = await engine.createDatabase();
     onTestFinished(() => database.remove());
