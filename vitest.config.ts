@@ -7,6 +7,12 @@ const PACKAGE = ["test/package.test.ts"];
 const GALERA = ["test/galera/**/*.test.ts"];
 const DATABASE_FAULTS = ["test/faults/database*.test.ts"];
 
+/**
+ * Compute, and start no service. They run in threads that are not made anew for each file: half of the time
+ * of the others' way.
+ */
+const PURE = ["src/{api,auth,config,domain,http,index,search}/**/*.test.ts"];
+
 /** A file for the results, for machines to read. */
 const results = process.env["STOWAGE_TEST_RESULTS"];
 
@@ -30,8 +36,12 @@ export default defineConfig({
         test: {
           name: "quick",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: [...PACKAGE, ...GALERA, ...DATABASE_FAULTS],
+          exclude: [...PURE, ...PACKAGE, ...GALERA, ...DATABASE_FAULTS],
         },
+      },
+      {
+        extends: true,
+        test: { name: "pure", include: PURE, pool: "threads", isolate: false },
       },
       {
         extends: true,
