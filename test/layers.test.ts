@@ -11,7 +11,17 @@ import { listModules, type SourceModule } from "./source-files.ts";
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
-  cli: ["http", "api", "api/all-routes.ts", "auth", "operations", "index", "db", "domain"],
+  cli: [
+    "http",
+    "api",
+    "api/all-routes.ts",
+    "api/stowage",
+    "auth",
+    "operations",
+    "index",
+    "db",
+    "domain",
+  ],
   http: ["api", "auth", "operations", "domain"],
   "api/all-routes.ts": ["api", "api/placement", "api/stowage"],
   "api/placement": ["api", "auth", "operations", "domain"],

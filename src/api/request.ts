@@ -36,6 +36,11 @@ export interface ApiRequest {
   /** Gives what is asked of the database from here on the time of a request that has just begun. */
   renewDeadline(): void;
   /**
+   * For a route that is public: whether the request comes with a token, and policy allows its user the action.
+   * Nobody is refused.
+   */
+  recognize(action: string): Promise<boolean>;
+  /**
    * Refuses the request with 403 unless policy allows the action, such as
    * `placement:resource_providers:list`. The target is the requester's own project and user unless
    * given.

@@ -17,7 +17,7 @@ export interface Route {
   readonly handler: Handler;
   /** Placement's unless given; the same for all methods of a path. */
   readonly dialect?: Dialect;
-  /** Answers without a token, and does not look at one; the same for all methods of a path. */
+  /** Answers without a token, and looks at one only by `recognize`; the same for all methods of a path. */
   readonly isPublic?: boolean;
   /** What the microversion must have for the method to exist. */
   readonly since?: Feature;

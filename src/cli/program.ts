@@ -5,6 +5,7 @@ import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/c
 import { isForOperator } from "../config/operator-error.ts";
 import { VERSION } from "../config/version.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
+import type { HealthOptions } from "./admin/health.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -95,6 +96,23 @@ function describeProgram(
           environment,
           output,
         });
+      }),
+    );
+
+  program
+    .command("health")
+    .description("ask the running service whether it is ready; with OS_TOKEN, why it is not")
+    .option("--url <url>", "where to ask; where the configuration says unless given", httpUrl)
+    .option("--alive", "ask only whether it serves, whatever has become of the database")
+    .action(
+      run(async (command) => {
+        const { checkHealth } = await import("./admin/health.ts");
+        return checkHealth(
+          load(command).config,
+          command.opts<HealthOptions>(),
+          environment,
+          surroundings,
+        );
       }),
     );
 
@@ -272,6 +290,12 @@ function append(value: string, previous: readonly string[] = []): string[] {
 
 function portNumber(text: string): number {
   return wholeNumber(text, 0, 65_535);
+}
+
+function httpUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new InvalidArgumentError("It must be a URL of HTTP or HTTPS.");
 }
 
 function workerCount(text: string): number {

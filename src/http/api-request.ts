@@ -15,6 +15,7 @@ interface Parts {
   readonly makeContext: () => RequestContext;
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
+  readonly recognize: ApiRequest["recognize"];
   readonly signal: () => AbortSignal;
   readonly openStream: () => AbortSignal;
 }
@@ -28,6 +29,7 @@ export class HttpApiRequest implements ApiRequest {
   readonly microversion: Microversion;
   readonly service: Service;
   readonly authorize: ApiRequest["authorize"];
+  readonly recognize: ApiRequest["recognize"];
   readonly openStream: () => AbortSignal;
   readonly #exchange: Exchange;
   readonly #signal: () => AbortSignal;
@@ -49,6 +51,7 @@ export class HttpApiRequest implements ApiRequest {
     this.#context = parts.makeContext();
     this.service = parts.service;
     this.authorize = parts.authorize;
+    this.recognize = parts.recognize;
     this.openStream = parts.openStream;
   }
 

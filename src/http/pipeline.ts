@@ -146,9 +146,26 @@ export class Pipeline {
       makeContext: () => this.#makeContext(parts.exchange),
       service: this.#parts.service,
       authorize: (action, target) => this.#authorize(parts.exchange, action, target),
+      recognize: (action) => this.#recognize(parts.exchange, action),
       signal: () => source.signal,
       openStream: () => this.#openStream(parts.exchange, source),
     });
+  }
+
+  /** Whoever cannot be asked about a token in time says nothing about it. */
+  async #recognize(exchange: Exchange, action: string): Promise<boolean> {
+    if (exchange.head.headers["x-auth-token"] === undefined) return false;
+    const late = Promise.withResolvers<false>();
+    const timer = setTimeout(() => late.resolve(false), RECOGNIZE_WITHIN_MS);
+    const known = this.#authenticate(exchange).then(
+      () => true,
+      () => false,
+    );
+    const isKnown = await Promise.race([known, late.promise]);
+    clearTimeout(timer);
+    const { credentials } = exchange;
+    if (!isKnown || !credentials) return false;
+    return this.#parts.policy.authorize(action, undefined, credentials).isAllowed;
   }
 
   #openStream(exchange: Exchange, { closed }: RequestSource): AbortSignal {
@@ -211,6 +228,9 @@ interface RequestFacts {
   readonly readBody: () => Promise<Uint8Array>;
   readonly source: RequestSource;
 }
+
+/** Probes wait for five seconds at most. */
+const RECOGNIZE_WITHIN_MS = 4000;
 
 /** Health checks and version discovery come without a token. */
 function isPublic(match: RouteMatch | undefined): boolean {

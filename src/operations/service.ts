@@ -8,6 +8,7 @@ import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
+import { ReadinessProbe } from "./readiness.ts";
 import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
 
 /** Where operations find what they work on: the database, which is the truth, and the read model. */
@@ -15,12 +16,14 @@ export class Service {
   readonly config: Config;
   readonly database: Database;
   readonly claims: ClaimQueue;
+  readonly readiness: ReadinessProbe;
   readonly #keeper: IndexKeeper;
 
   private constructor(config: Config, database: Database, keeper: IndexKeeper) {
     this.config = config;
     this.database = database;
     this.#keeper = keeper;
+    this.readiness = new ReadinessProbe(database, (context) => keeper.fresh(context));
     this.claims = new ClaimQueue(database, keeper);
   }
 

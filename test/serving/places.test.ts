@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { defaultConfig } from "../../src/config/config.ts";
@@ -182,6 +183,30 @@ test("systemd is told when the service is ready, reloads and stops", async () =>
     `READY=1 STATUS=Serving on ${url}`,
     expect.stringMatching(/^STOPPING=1 /),
   ]);
+});
+
+test("systemd is told again and again that the event loop turns, and not when it is stopped", async () => {
+  const place = await makePlace();
+  const told = join(place.folder, "told");
+  const before = [
+    `printf '#!/bin/sh\\necho "$@" >>${told}\\n' >"$HOME/systemd-notify"`,
+    'chmod +x "$HOME/systemd-notify"',
+    'PATH="$HOME:$PATH"',
+    "export WATCHDOG_PID=$$",
+  ].join("; ");
+  const env = { NOTIFY_SOCKET: "/nowhere", WATCHDOG_USEC: "2000000" };
+  const served = serve(place, { before, env });
+  await served.url();
+  const beats = () => linesIn(told).filter((line) => line === "WATCHDOG=1").length;
+  await until(() => beats() >= 2);
+  served.process.kill("SIGSTOP");
+  const beaten = beats();
+  await sleep(2500);
+  expect(beats() - beaten).toBeLessThanOrEqual(1);
+  served.process.kill("SIGCONT");
+  await until(() => beats() > beaten + 1);
+  served.process.kill("SIGTERM");
+  await served.ended;
 });
 
 function linesIn(path: string): string[] {

@@ -172,3 +172,25 @@ export async function beginRequest(url: string, providerName = "in flight") {
   };
   return { finish };
 }
+
+/** Asks without a token. */
+export async function askAsStranger(url: string): Promise<Pick<Answer, "status" | "text">> {
+  const response = await fetch(url);
+  return { status: response.status, text: await response.text() };
+}
+
+/** Runs `stowage health`; what it wrote to standard output and standard error. */
+export async function askHealth(
+  folder: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<[code: number | null, output: string, errors: string]> {
+  const child = spawn(join(ROOT, "bin", "stowage"), ["health", ...args], {
+    env: { ...cleanEnvironment(folder), ...env },
+  });
+  const text = { output: "", errors: "" };
+  child.stdout.on("data", (part: Buffer) => (text.output += part.toString()));
+  child.stderr.on("data", (part: Buffer) => (text.errors += part.toString()));
+  const [code] = (await once(child, "close")) as [number | null];
+  return [code, text.output, text.errors];
+}

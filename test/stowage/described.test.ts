@@ -8,6 +8,8 @@ import { DESCRIBED_METHODS, expectAsDescribed } from "./described.ts";
 /** A request for each method of ours, by what the table of routes calls it. */
 const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?: unknown }>> = {
   "GET /stowage/v1": { path: "/stowage/v1" },
+  "GET /healthz": { path: "/healthz" },
+  "GET /readyz": { path: "/readyz" },
 };
 
 let stowage: LocalStowage;

@@ -11,6 +11,8 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
    * authorizes, because the target is in the query.
    */
   readonly guard: PolicyName | undefined;
+  /** Answers without a token. */
+  readonly isPublic?: boolean;
   readonly handler: Handler;
 }
 
@@ -21,6 +23,7 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
  */
 export function describedRoute({
   guard,
+  isPublic = false,
   handler,
   query = NO_PARAMETERS,
   ...description
@@ -28,6 +31,7 @@ export function describedRoute({
   const schema = defineSchema(query);
   return {
     dialect: "stowage",
+    isPublic,
     description: { ...description, query },
     produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
     ...(description.body && { consumes: ["application/json"] }),

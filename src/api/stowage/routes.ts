@@ -1,5 +1,7 @@
 import type { RouteTable } from "../route.ts";
 import { describedRoute } from "./described-route.ts";
+import { getLiveness, getReadiness } from "./health/handlers.ts";
+import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { describeService } from "./root/handlers.ts";
 import { SERVICE } from "./root/schemas.ts";
 
@@ -14,6 +16,27 @@ export const STOWAGE_ROUTES: RouteTable = {
       guard: undefined,
       answers: { 200: { "application/json": SERVICE } },
       handler: (request) => describeService(request, capabilities()),
+    }),
+  },
+
+  "/healthz": {
+    GET: describedRoute({
+      summary: "Whether the process serves, whatever has become of the database.",
+      isPublic: true,
+      guard: undefined,
+      query: ANY_QUERY,
+      answers: { 200: { "application/json": ALIVE } },
+      handler: getLiveness,
+    }),
+  },
+  "/readyz": {
+    GET: describedRoute({
+      summary: "Whether requests can be answered.",
+      isPublic: true,
+      guard: undefined,
+      query: ANY_QUERY,
+      answers: { 200: { "application/json": READINESS }, 503: { "application/json": READINESS } },
+      handler: getReadiness,
     }),
   },
 };

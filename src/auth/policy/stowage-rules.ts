@@ -11,6 +11,9 @@ export const STOWAGE_RULES = [
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),
+  action("stowage:health", "See why the service is not ready; that it is not, everybody sees.", [
+    "GET /readyz",
+  ]),
   action("stowage:metrics", "Read the metrics of the service and of its providers.", [
     "GET /metrics",
     "GET /metrics/providers",

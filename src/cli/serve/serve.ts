@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 import type { LoadedConfig } from "../../config/config.ts";
+import { VERSION } from "../../config/version.ts";
 import { describeConnection, parseConnectionUrl } from "../../config/connection-url.ts";
 import {
   configuredPlace,
@@ -87,6 +88,7 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
     ? startWorkers(beginning)
     : startReplica(beginning));
   const manager = new ServiceManager(request.environment, logger);
+  const watchdog = manager.feedWatchdog();
   if (!signals.isStopping) {
     request.output.write(greeting(loaded, service.url));
     followHangUps(request, beginning, service, manager);
@@ -94,6 +96,7 @@ async function servePublicly(request: ServeRequest, beginning: Beginning): Promi
   await signals.stopped;
   manager.stopping();
   await service.stop();
+  clearInterval(watchdog);
 }
 
 /** Says when the service is ready, and reloads it on SIGHUP. */
@@ -155,7 +158,7 @@ function greeting(loaded: LoadedConfig, url: string): string {
     ? `--unix-socket ${url.slice("unix:".length)} http://localhost${mountPointOf(pathPrefix)}`
     : base;
   return [
-    `Stowage is serving the Placement API on ${base}`,
+    `Stowage ${VERSION} is serving the Placement API on ${base}`,
     `  database        ${database}`,
     `  authentication  ${config.api.authStrategy}${isOpen ? " (none: the token is the user's name)" : ""}`,
     `  configuration   ${describeSources(loaded)}`,

@@ -19,6 +19,11 @@ export function handedOverSockets(environment: Environment): ListeningPlace[] {
   return Array.from({ length: count }, (_, at) => ({ fd: FIRST_DESCRIPTOR + at }));
 }
 
+/** Each message is a process: a shorter `WatchdogSec` than two seconds cannot be met. */
+const SHORTEST_WATCH_MS = 1000;
+/** The most that a timer can wait. */
+const LONGEST_WATCH_MS = 2 ** 31 - 1;
+
 /** A manager that does not take the message must not keep the service from ending. */
 const NOTIFY_TIMEOUT_MS = 5000;
 
@@ -49,6 +54,20 @@ export class ServiceManager {
 
   stopping(): void {
     this.#send("STOPPING=1", "STATUS=Finishing the requests in flight");
+  }
+
+  /**
+   * Tells systemd, twice in each `WatchdogSec` of the unit (sd_watchdog_enabled(3)), that the event loop
+   * turns: when it does not, systemd starts the service anew.
+   *
+   * @returns the timer, if systemd waits for that
+   */
+  feedWatchdog(): NodeJS.Timeout | undefined {
+    const { WATCHDOG_USEC: period, WATCHDOG_PID: pid = process.pid } = this.#environment;
+    const periodMs = Number(period) / 1000;
+    if (!(periodMs > 0) || Number(pid) !== process.pid) return undefined;
+    const everyMs = Math.min(Math.max(periodMs / 2, SHORTEST_WATCH_MS), LONGEST_WATCH_MS);
+    return setInterval(() => this.#send("WATCHDOG=1"), everyMs).unref();
   }
 
   /** One after the other: systemd must not hear that we are ready before it hears that we reload. */

@@ -54,6 +54,16 @@ export async function adopt(database: Database): Promise<void> {
 }
 
 /**
+ * Looks whether a database that was adopted still has a schema that can be served.
+ *
+ * @throws {SchemaMismatch} says which command helps
+ * @throws {MissingTable} it has none at all
+ */
+export async function checkSchema(database: Database, context: DatabaseContext): Promise<void> {
+  checkCanBeServed(await database.reader(context, readRevision));
+}
+
+/**
  * Makes sure that there are tables, of whatever revision.
  *
  * @throws {SchemaMismatch} says which command helps
@@ -129,7 +139,10 @@ async function findRevision(
   tx: ReadTransaction,
   tables: ReadonlySet<string>,
 ): Promise<string | undefined> {
-  if (!tables.has("alembic_version")) return undefined;
+  return tables.has("alembic_version") ? readRevision(tx) : undefined;
+}
+
+async function readRevision(tx: ReadTransaction): Promise<string | undefined> {
   const rows = await tx.query.selectFrom("alembic_version").select("version_num").execute();
   if (rows.length > 1) {
     const revisions = rows.map((row) => row.version_num).join(", ");
