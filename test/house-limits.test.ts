@@ -243,5 +243,5 @@ function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
     return low;
   };
   for (const name of graph.keys()) if (!indexOf.has(name)) visit(name);
-  return found.toSorted();
+  return found.toSorted(([left = ""], [right = ""]) => left.localeCompare(right));
 }

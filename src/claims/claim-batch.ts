@@ -35,7 +35,7 @@ interface ClaimedState {
 }
 
 /** Gives what is to be done to the read model to whoever does it after the commit. */
-export type Follow = (apply: (index: ProviderIndex) => void) => void;
+type Follow = (apply: (index: ProviderIndex) => void) => void;
 
 /**
  * Claims that are written in one transaction (group commit): all that can be accepted, each judged on what the
@@ -124,7 +124,7 @@ export class ClaimBatch {
 }
 
 /** A batch of which each claim is judged, and nothing is written yet. */
-export class PlannedBatch {
+class PlannedBatch {
   readonly #batch: ClaimBatch;
   readonly #plan: ClaimPlan;
   readonly #judgements: readonly Judgement[];

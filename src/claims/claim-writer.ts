@@ -54,7 +54,7 @@ export async function writePlan(
 }
 
 /** What is to be done once it is committed. */
-export interface WrittenPlan {
+interface WrittenPlan {
   /** The names that were made. */
   readonly made: ConsumerNames;
   /** Brings the read model to what was written. */
