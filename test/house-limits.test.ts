@@ -36,9 +36,7 @@ const LONG_FUNCTIONS: readonly string[] = [
 /** As `path: name`. */
 const UNUSED_EXPORTS: readonly string[] = [
   "src/api/stowage/described-route.ts: DescribedRoute",
-  "src/claims/claim-plan.ts: ProviderSource",
   "src/claims/claim-plan.ts: PlannedAllocation",
-  "src/claims/claim-writer.ts: ClaimedState",
   "src/db/adapters/mysql-session.ts: MysqlSessionSettings",
   "src/db/adapters/postgres-series.ts: PostgresStatement",
   "src/db/adapters/postgres-series.ts: PostgresSeries",
