@@ -12,7 +12,7 @@ export interface Caller {
 }
 
 export function localCaller(service: Service): Caller {
-  return { claim: () => claim(service, nextClaim(service)), close() {} };
+  return { claim: () => claim(service, nextClaim()), close() {} };
 }
 
 /** Over one connection, reading just enough of each answer: the client is not what is measured. */

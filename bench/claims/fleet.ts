@@ -18,19 +18,18 @@ export async function makeFleet(service: Service): Promise<void> {
   const inventories = new Map(
     Object.keys(RESOURCES).map((name) => [name, { ...inventory, allocationRatio: 1 }]),
   );
-  const context = contextOf(service);
   for (let number = 0; number < PROVIDERS; number += 1) {
     const uuid = providerUuid(number);
-    await createProvider(service, context, uuid, { name: uuid, parentProviderUuid: undefined });
-    await setInventories(service, context, uuid, 0, inventories, { reservedCanBeTotal: true });
+    await createProvider(service, CONTEXT, uuid, { name: uuid, parentProviderUuid: undefined });
+    await setInventories(service, CONTEXT, uuid, 0, inventories, { reservedCanBeTotal: true });
   }
 }
 
 /** A claim of a new consumer on some provider, as an operation takes it. */
-export function nextClaim(service: Service): Claim {
+export function nextClaim(): Claim {
   const { consumer, provider } = next();
   return {
-    context: contextOf(service),
+    context: CONTEXT,
     consumers: [
       {
         consumerUuid: consumer,
@@ -76,13 +75,11 @@ function digits(number: number): string {
   return String(number).padStart(12, "0");
 }
 
-function contextOf({ config }: Service): RequestContext {
-  return {
-    requestId: `req-00000000-0000-4000-8000-000000000000`,
-    globalRequestId: undefined,
-    userId: "ann",
-    projectId: "lab",
-    roles: ["admin"],
-    config,
-  };
-}
+const CONTEXT: RequestContext = {
+  requestId: `req-00000000-0000-4000-8000-000000000000`,
+  globalRequestId: undefined,
+  userId: "ann",
+  projectId: "lab",
+  roles: ["admin"],
+  claimAttempts: 10,
+};

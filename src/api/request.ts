@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "../operations/service.ts";
 import type { Microversion } from "./microversions.ts";
@@ -24,6 +25,8 @@ export interface ApiRequest {
   readonly microversion: Microversion;
   readonly context: RequestContext;
   readonly service: Service;
+  /** As it is now; what the service keeps from its start, it has itself. */
+  readonly config: Config;
   /** Aborted when the client goes away before the answer is complete. */
   readonly signal: AbortSignal;
   /**

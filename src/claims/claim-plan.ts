@@ -25,7 +25,7 @@ export interface ProviderSource {
 }
 
 /** What a consumer holds of one class of one provider. */
-export interface PlannedAllocation {
+interface PlannedAllocation {
   readonly providerId: number;
   readonly resourceClassId: number;
   readonly used: number;

@@ -299,7 +299,7 @@ function context(): RequestContext {
     userId: "user",
     projectId: "project",
     roles: ["admin"],
-    config: service.config,
+    claimAttempts: service.config.placement.allocationConflictRetryCount,
     effort: { retries: 0, rollbacks: 0 },
   };
 }

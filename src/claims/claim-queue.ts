@@ -188,9 +188,8 @@ export class ClaimQueue {
       const presumed = await this.#try(claims, context, letOthersWrite, true).catch(orNothing);
       if (presumed?.kind === "written") return presumed.outcomes;
     }
-    const { allocationConflictRetryCount } = context.config.placement;
     const outcome = await repeating(
-      claimRepetition(allocationConflictRetryCount),
+      claimRepetition(context.claimAttempts ?? 1),
       () => this.#try(claims, context, letOthersWrite, false),
       { asFinal: () => new ResourceProviderConcurrentUpdateDetected(RETRIES_EXHAUSTED) },
     );

@@ -294,7 +294,7 @@ function context(): RequestContext {
     userId: "user",
     projectId: "project",
     roles: ["admin"],
-    config: service.config,
+    claimAttempts: service.config.placement.allocationConflictRetryCount,
   };
 }
 

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 
 import type { LoadedConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
-import { parseConnectionUrl } from "../config/connection-url.ts";
+import { databaseOf } from "../config/database-of.ts";
 import { processUser } from "../config/operator-error.ts";
 
 /**
@@ -15,8 +15,7 @@ import { processUser } from "../config/operator-error.ts";
  */
 export function makeDatabaseFolder({ config, isZeroConfig }: LoadedConfig): void {
   if (!isZeroConfig) return;
-  const { connection, connectionParameters } = config.placementDatabase;
-  const settings = parseConnectionUrl(connection, connectionParameters);
+  const settings = databaseOf(config);
   if (settings.engine === "sqlite" && settings.file !== ":memory:") {
     makeFolder(dirname(settings.file));
   }

@@ -31,7 +31,7 @@ export interface FeedLook {
 }
 
 /** What tells cheaply whether there is anything new after an id, when many came after it. */
-export interface FeedSummary {
+interface FeedSummary {
   readonly state: FeedState;
   readonly count: number;
   readonly lastId: number;
@@ -177,7 +177,7 @@ export async function listChangesAfter(tx: ReadTransaction, id: number): Promise
 }
 
 /** The same with one statement, which may not list all of them. */
-export async function listFirstChangesAfter(
+async function listFirstChangesAfter(
   tx: ReadTransaction,
   id: number,
 ): Promise<{ readonly entries: readonly FeedEntry[]; readonly isComplete: boolean }> {

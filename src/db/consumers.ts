@@ -59,7 +59,7 @@ export async function findConsumers(
   return consumers;
 }
 
-export interface NewConsumer {
+interface NewConsumer {
   readonly uuid: string;
   readonly generation: number;
   readonly projectId: number;

@@ -5,7 +5,7 @@ import { lockResourceClasses } from "./names.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One inventory as the table has it. */
-export interface StoredInventory extends InventoryAmounts {
+interface StoredInventory extends InventoryAmounts {
   readonly resourceClassId: number;
   readonly createdAt: Date | null;
   readonly updatedAt: Date | null;

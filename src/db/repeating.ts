@@ -11,7 +11,7 @@ import {
 import { DatabaseMisconfigured, OutcomePending } from "./errors.ts";
 
 /** When something that has failed is done again (retry with backoff), and until when. */
-export interface Repetition<Failure extends Error> {
+interface Repetition<Failure extends Error> {
   readonly isWorthRepeating: (error: unknown) => error is Failure;
   /** How often it is done at most, the first time included. */
   readonly most: number;
@@ -21,7 +21,7 @@ export interface Repetition<Failure extends Error> {
   readonly pauseMs: (attempt: number) => number;
 }
 
-export interface RepeatingOptions<Failure extends Error> {
+interface RepeatingOptions<Failure extends Error> {
   /** On the clock of `performance.now()`. */
   readonly deadlineMs?: number;
   /** Is called before it is done again, and ends that by throwing. */

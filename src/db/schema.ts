@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from "kysely";
+import type { Generated, Insertable } from "kysely";
 
 /**
  * The tables as the query builder sees them: Placement's own, and ours, which are named
@@ -102,7 +102,4 @@ interface ChangesTable {
   project_id: string | null;
 }
 
-export type InventoryRow = Selectable<InventoriesTable>;
-export type NewInventoryRow = Insertable<InventoriesTable>;
-export type NewAllocationRow = Insertable<AllocationsTable>;
 export type NewChangeRow = Insertable<ChangesTable>;

@@ -22,7 +22,7 @@ export async function listTraitsOfProvider(
 }
 
 /** Which names are meant is up to the engine, as with Placement: to some, case does not matter. */
-export interface TraitNames {
+interface TraitNames {
   readonly names?: readonly string[] | undefined;
   readonly prefix?: string | undefined;
 }

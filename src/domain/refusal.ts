@@ -27,8 +27,6 @@ export type Refusal =
     }
   | { readonly reason: "retries_exhausted" };
 
-export type RefusalReason = Refusal["reason"];
-
 /** One inventory that does not allow an amount: there is too little, or the amount breaks its units. */
 export interface InventoryRefusal {
   readonly reason: "out_of_capacity" | "units";
@@ -46,7 +44,7 @@ export interface InventoryRefusal {
 }
 
 /** Providers that have no inventory of any of these classes. */
-export interface NoInventoryRefusal {
+interface NoInventoryRefusal {
   readonly reason: "no_inventory";
   /** UUIDs. */
   readonly providers: readonly string[];

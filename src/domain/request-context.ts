@@ -1,5 +1,3 @@
-import type { Config } from "../config/config.ts";
-
 /**
  * Who asks, and under which id: passed explicitly from the HTTP server down to the database, one
  * per request, never shared between two.
@@ -17,7 +15,8 @@ export interface RequestContext {
    * take its time if there is none.
    */
   readonly deadlineMs?: number;
-  readonly config: Config;
+  /** How often a claim is tried that others are in the way of; once if not given. */
+  readonly claimAttempts?: number;
   /** Counts what the database had to do again for it. */
   readonly effort?: Effort;
 }

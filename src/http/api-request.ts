@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import type { Microversion } from "../api/microversions.ts";
 import type { ApiRequest, QueryParameters } from "../api/request.ts";
 import type { RequestContext } from "../domain/request-context.ts";
@@ -14,6 +15,7 @@ interface Parts {
   readonly readBody: () => Promise<Uint8Array>;
   readonly makeContext: () => RequestContext;
   readonly service: Service;
+  readonly config: Config;
   readonly authorize: ApiRequest["authorize"];
   readonly recognize: ApiRequest["recognize"];
   readonly signal: () => AbortSignal;
@@ -28,6 +30,7 @@ export class HttpApiRequest implements ApiRequest {
   readonly parameters: Readonly<Record<string, string>>;
   readonly microversion: Microversion;
   readonly service: Service;
+  readonly config: Config;
   readonly authorize: ApiRequest["authorize"];
   readonly recognize: ApiRequest["recognize"];
   readonly openStream: () => AbortSignal;
@@ -50,6 +53,7 @@ export class HttpApiRequest implements ApiRequest {
     this.#makeContext = parts.makeContext;
     this.#context = parts.makeContext();
     this.service = parts.service;
+    this.config = parts.config;
     this.authorize = parts.authorize;
     this.recognize = parts.recognize;
     this.openStream = parts.openStream;

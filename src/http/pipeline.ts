@@ -145,6 +145,7 @@ export class Pipeline {
       ...parts,
       makeContext: () => this.#makeContext(parts.exchange),
       service: this.#parts.service,
+      config: this.#parts.config,
       authorize: (action, target) => this.#authorize(parts.exchange, action, target),
       recognize: (action) => this.#recognize(parts.exchange, action),
       signal: () => source.signal,
@@ -185,7 +186,7 @@ export class Pipeline {
       userId: credentials?.userId,
       projectId: credentials?.projectId,
       roles: credentials?.roles ?? [],
-      config,
+      claimAttempts: config.placement.allocationConflictRetryCount,
       effort,
       // That of the start: the sessions with the database were given their share of it.
       deadlineMs: performance.now() + service.config.stowage.databaseTimeout * 1000,

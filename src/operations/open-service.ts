@@ -1,10 +1,11 @@
 import type { Config } from "../config/config.ts";
-import { parseConnectionUrl } from "../config/connection-url.ts";
-import { Database, type DatabaseOptions } from "../db/database.ts";
+import type { Database, DatabaseOptions } from "../db/database.ts";
 import { moveIdCounters } from "../db/migrations/id-counters.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
+import { openDatabase } from "../db/open-database.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
 import type { DatabaseContext } from "../db/change.ts";
+import type { Logger } from "../observability/logger.ts";
 import { describeOddTrees, findOddTreesOfIndex } from "./odd-trees.ts";
 import { Service } from "./service.ts";
 
@@ -34,34 +35,40 @@ export async function openService(
   config: Config,
   { mayMigrate, ...options }: OpenServiceOptions,
 ): Promise<Service> {
-  const { placementDatabase, stowage } = config;
-  const { connection, connectionParameters } = placementDatabase;
-  const settings = parseConnectionUrl(connection, connectionParameters);
-  const { databaseTimeout } = stowage;
-  const database = await Database.open(settings, {
-    ...placementDatabase,
-    databaseTimeout,
-    ...options,
-  });
+  const database = await openDatabase(config, options);
   try {
     await (mayMigrate ? migrate(database) : adopt(database));
-    for (const table of await database.writer(START, moveIdCounters)) {
-      options.logger?.warn(
-        `The counter of the ids of ${table} was behind them, as after a copy of the rows: it was moved`,
-      );
-    }
-    await database.writer(START, ensureStandardNames);
-    const service = await Service.start(config, database, {
-      onUnknownWriter: () =>
-        options.logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
-      onBreach: (breach) =>
-        options.logger?.warn(`The change feed ${breach}: everything was read anew`),
-    });
-    const oddTrees = findOddTreesOfIndex(await service.freshIndex(START));
-    for (const sentence of describeOddTrees(oddTrees)) options.logger?.warn(sentence);
-    return service;
+    await complete(database, options.logger);
+    return await build(config, database, options.logger);
   } catch (error) {
     await database.close();
     throw error;
   }
 }
+
+/** Adds what the schema does not, and mends what a copy of the rows leaves behind. */
+async function complete(database: Database, logger: Warner | undefined): Promise<void> {
+  for (const table of await database.writer(START, moveIdCounters)) {
+    logger?.warn(
+      `The counter of the ids of ${table} was behind them, as after a copy of the rows: it was moved`,
+    );
+  }
+  await database.writer(START, ensureStandardNames);
+}
+
+/** Builds the read model, and says what is odd about it. Writes nothing. */
+async function build(
+  config: Config,
+  database: Database,
+  logger: Warner | undefined,
+): Promise<Service> {
+  const service = await Service.start(config, database, {
+    onUnknownWriter: () => logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
+    onBreach: (breach) => logger?.warn(`The change feed ${breach}: everything was read anew`),
+  });
+  const oddTrees = findOddTreesOfIndex(await service.freshIndex(START));
+  for (const sentence of describeOddTrees(oddTrees)) logger?.warn(sentence);
+  return service;
+}
+
+type Warner = Pick<Logger, "warn">;

@@ -6,7 +6,7 @@ import type { FeedPosition } from "./feed-position.ts";
 export type FeedMark = Pick<FeedEntry, "id" | "kind" | "providerId" | "subject" | "requestId">;
 
 /** What the feed is when it is looked at. */
-export interface FeedSight {
+interface FeedSight {
   readonly state: FeedState;
   /** What it has under the id of the newest entry of before; undefined if that is gone. */
   readonly found: FeedMark | undefined;

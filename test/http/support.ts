@@ -102,7 +102,7 @@ export const ROUTES: RouteTable = {
         json(200, {
           parameters,
           mountPoint,
-          context: { ...context, config: undefined },
+          context,
         }),
     },
     PUT: {

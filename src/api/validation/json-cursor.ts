@@ -23,13 +23,12 @@ const BLANKS: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]
  * @throws HttpError 400
  */
 export async function readMuch(
-  request: Pick<ApiRequest, "readBody" | "context">,
+  request: Pick<ApiRequest, "readBody" | "config" | "context">,
 ): Promise<unknown> {
   const body = await request.readBody();
-  const { config, userId } = request.context;
-  const { maxSmallBodySize } = config.stowage;
+  const { maxSmallBodySize } = request.config.stowage;
   return body.byteLength > maxSmallBodySize
-    ? new JsonCursor(body, maxSmallBodySize, userId)
+    ? new JsonCursor(body, maxSmallBodySize, request.context.userId)
     : parseJson(body);
 }
 

@@ -15,7 +15,7 @@ import {
   type MigratedBatch,
 } from "../../db/online-migrations.ts";
 import type { WriteTransaction } from "../../db/transaction.ts";
-import { withDatabase } from "../open-database.ts";
+import { withDatabase } from "../with-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatTable } from "./text-table.ts";
 

@@ -11,7 +11,7 @@ import {
   findOddTreesOfTables,
   type OddTrees,
 } from "../../operations/odd-trees.ts";
-import { withDatabase } from "../open-database.ts";
+import { withDatabase } from "../with-database.ts";
 import type { Terminal } from "../terminal.ts";
 import { formatBoxes, wrapText } from "./text-table.ts";
 

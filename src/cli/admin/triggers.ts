@@ -1,7 +1,7 @@
 import { ConfigError } from "../../config/config-error.ts";
 import type { Config } from "../../config/config.ts";
 import { installTriggers, removeTriggers } from "../../db/migrations/triggers.ts";
-import { withDatabase } from "../open-database.ts";
+import { withDatabase } from "../with-database.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `db triggers install`: lets Stowage see what other programs write to its database. */

@@ -1,7 +1,7 @@
 import { ALL_ROUTES } from "../../api/all-routes.ts";
 import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
-import { parseConnectionUrl } from "../../config/connection-url.ts";
+import { databaseOf } from "../../config/database-of.ts";
 import type { Option } from "../../config/options.ts";
 import { VERSION } from "../../config/version.ts";
 import { SqliteLock } from "../../db/adapters/sqlite-lock.ts";
@@ -142,9 +142,8 @@ export class Replica implements Reloadable {
 }
 
 /** @throws DatabaseUnavailable another process serves from the file */
-function lockDatabaseFile({ placementDatabase }: Config): SqliteLock | undefined {
-  const { connection, connectionParameters } = placementDatabase;
-  const settings = parseConnectionUrl(connection, connectionParameters);
+function lockDatabaseFile(config: Config): SqliteLock | undefined {
+  const settings = databaseOf(config);
   if (settings.engine !== "sqlite" || settings.file === ":memory:") return undefined;
   return new SqliteLock(settings.file);
 }

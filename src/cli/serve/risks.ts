@@ -1,14 +1,14 @@
 import type { Config } from "../../config/config.ts";
 import { COUNTING_PLUGIN } from "../../config/connection-parameters.ts";
-import { parseConnectionUrl, type DatabaseConnection } from "../../config/connection-url.ts";
+import type { DatabaseConnection } from "../../config/connection-url.ts";
+import { databaseOf } from "../../config/database-of.ts";
 import { isLoopback } from "../../http/loopback.ts";
 
 /** What is allowed but should not go unnoticed: a warning each, for the log. */
-export function describeRisks({ api, placementDatabase }: Config): string[] {
-  const { connection, connectionParameters } = placementDatabase;
-  const database = parseConnectionUrl(connection, connectionParameters);
+export function describeRisks(config: Config): string[] {
+  const database = databaseOf(config);
   return [
-    ...(api.authStrategy === "noauth2" ? [NOAUTH2] : []),
+    ...(config.api.authStrategy === "noauth2" ? [NOAUTH2] : []),
     ...(maySendInTheClear(database) ? [describeClearText(database)] : []),
     ...(database.parameters["plugin"] === COUNTING_PLUGIN ? [NO_PLUGIN] : []),
   ];

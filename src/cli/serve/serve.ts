@@ -1,7 +1,8 @@
 import cluster from "node:cluster";
 import type { LoadedConfig } from "../../config/config.ts";
 import { VERSION } from "../../config/version.ts";
-import { describeConnection, parseConnectionUrl } from "../../config/connection-url.ts";
+import { describeConnection } from "../../config/connection-url.ts";
+import { databaseOf } from "../../config/database-of.ts";
 import {
   configuredPlace,
   removeDeadSocket,
@@ -17,7 +18,12 @@ import { Replica } from "./replica.ts";
 import { describeRisks } from "./risks.ts";
 import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
-import { announceToPrimary, checkDatabase, configFromPrimary, Workers } from "./workers.ts";
+import {
+  announceToPrimary,
+  checkDatabaseTakesWorkers,
+  configFromPrimary,
+  Workers,
+} from "./workers.ts";
 
 interface ServeRequest {
   readonly signals: Signals;
@@ -56,7 +62,7 @@ async function prepare(
 ): Promise<LoadedConfig> {
   const loaded = load();
   const { config } = loaded;
-  checkDatabase(config);
+  checkDatabaseTakesWorkers(config);
   const warned = { ...loaded, warnings: [...loaded.warnings, ...describeRisks(config)] };
   if (places.length > 0) return warned;
   const place = configuredPlace(config);
@@ -147,9 +153,8 @@ async function serveAsWorker(beginning: Beginning): Promise<void> {
 
 function greeting(loaded: LoadedConfig, url: string): string {
   const { config } = loaded;
-  const { connection, connectionParameters } = config.placementDatabase;
   const { pathPrefix, workers } = config.stowage;
-  const database = describeConnection(parseConnectionUrl(connection, connectionParameters));
+  const database = describeConnection(databaseOf(config));
   const isOpen = config.api.authStrategy === "noauth2";
   // In double quotes, for the shell to fill it in.
   const header = isOpen ? "'X-Auth-Token: admin'" : '"X-Auth-Token: $TOKEN"';

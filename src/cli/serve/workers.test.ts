@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { defaultConfig } from "../../config/config.ts";
-import { checkDatabase, restartDelayMs } from "./workers.ts";
+import { checkDatabaseTakesWorkers, restartDelayMs } from "./workers.ts";
 
 test("a worker that dies again and again is started ever later, up to every 30 s", () => {
   const delays = Array.from({ length: 10 }, (_, deaths) => restartDelayMs(deaths));
@@ -12,12 +12,12 @@ test("a worker that dies again and again is started ever later, up to every 30 s
 test("several workers are for database servers", () => {
   const config = (connection: string, workers: number) =>
     defaultConfig({ placementDatabase: { connection }, stowage: { workers } });
-  expect(() => checkDatabase(config("sqlite:////p.sqlite", 2))).toThrow(/workers = 2/);
+  expect(() => checkDatabaseTakesWorkers(config("sqlite:////p.sqlite", 2))).toThrow(/workers = 2/);
   for (const usable of [
     config("sqlite:////p.sqlite", 1),
     config("postgresql://db/placement", 2),
     config("mysql+pymysql://db/placement", 2),
   ]) {
-    expect(() => checkDatabase(usable)).not.toThrow();
+    expect(() => checkDatabaseTakesWorkers(usable)).not.toThrow();
   }
 });

@@ -2,7 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { ConfigError } from "../../config/config-error.ts";
-import { parseConnectionUrl } from "../../config/connection-url.ts";
+import { databaseOf } from "../../config/database-of.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
 import { describeEnd, WorkerEnded } from "./worker-ended.ts";
@@ -11,10 +11,9 @@ import { describeEnd, WorkerEnded } from "./worker-ended.ts";
  * @throws ConfigError when the database's URL cannot be used, or when several processes are wanted
  * on a database that allows one only
  */
-export function checkDatabase({ stowage, placementDatabase }: Config): void {
-  const { connection, connectionParameters } = placementDatabase;
-  const { engine } = parseConnectionUrl(connection, connectionParameters);
-  if (engine !== "sqlite" || stowage.workers === 1) return;
+export function checkDatabaseTakesWorkers(config: Config): void {
+  const { stowage } = config;
+  if (databaseOf(config).engine !== "sqlite" || stowage.workers === 1) return;
   throw new ConfigError(
     `[stowage] workers = ${stowage.workers} needs PostgreSQL or MySQL: one process has an SQLite ` +
       "database to itself",

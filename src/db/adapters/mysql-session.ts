@@ -13,7 +13,7 @@ import type { SeriesOutcome, Session, SessionResult, Statement } from "./session
 import { runInTurn } from "./statement-series.ts";
 import { tlsOptions } from "./tls.ts";
 
-export interface MysqlSessionSettings {
+interface MysqlSessionSettings {
   readonly connection: MysqlConnection;
   /** The value of `mysql_sql_mode`; empty for the server's own. */
   readonly sqlMode: string;

@@ -2,13 +2,13 @@ import { Query, type Client, type Connection, type QueryResult } from "pg";
 
 import type { SeriesFailure, SessionResult } from "./session.ts";
 
-export interface PostgresStatement {
+interface PostgresStatement {
   readonly text: string;
   readonly parameters: readonly unknown[];
   readonly isSteady?: boolean | undefined;
 }
 
-export interface PostgresSeries {
+interface PostgresSeries {
   /** Of the statements that were done. */
   readonly results: readonly SessionResult[];
   readonly failure?: SeriesFailure;

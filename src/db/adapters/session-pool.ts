@@ -3,7 +3,7 @@ import { inTime } from "../in-time.ts";
 import type { ServerLimits } from "../terms.ts";
 import type { Session } from "./session.ts";
 
-export interface PoolLimits extends Pick<
+interface PoolLimits extends Pick<
   ServerLimits,
   "acquireTimeoutMs" | "closeTimeoutMs" | "maxAgeMs"
 > {
@@ -21,7 +21,7 @@ interface SessionRecord {
 }
 
 /** How many sessions somebody has or nobody, and how many wait for one. */
-export interface SessionUsage {
+interface SessionUsage {
   readonly idle: number;
   readonly busy: number;
   readonly waiting: number;

@@ -6,7 +6,7 @@ import type { SessionLimits } from "../terms.ts";
 // `default_transaction_read_only` (`transaction_read_only`), by which an administrator keeps writers out.
 
 /** Values as the server shows them, by name. */
-export type SessionSettings = Readonly<Record<string, string>>;
+type SessionSettings = Readonly<Record<string, string>>;
 
 /**
  * Of PostgreSQL, as `pg_settings` shows them, times in milliseconds. `search_path` stays as it is, since a

@@ -5,7 +5,7 @@ import { systemCertificates } from "../../config/system-certificates.ts";
 import type { TlsSettings } from "../../config/tls-settings.ts";
 
 /** `verifyIdentity` is for `mysql2`, which takes no notice of `checkServerIdentity`. */
-export interface TlsOptions extends ConnectionOptions {
+interface TlsOptions extends ConnectionOptions {
   readonly verifyIdentity: boolean;
 }
 

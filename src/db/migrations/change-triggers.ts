@@ -6,7 +6,7 @@ import type { ChangeKind } from "../change.ts";
  * Makes the writes of other programs known to read models: writes a row of `stowage_changes` for each
  * row of a table that a session which is not one of Stowage's inserts, updates or deletes.
  */
-export interface ChangeTrigger {
+interface ChangeTrigger {
   readonly name: string;
   readonly table: string;
   readonly event: TriggerEvent;

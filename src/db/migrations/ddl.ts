@@ -12,7 +12,7 @@ export interface SchemaDialect {
 }
 
 /** What an engine calls the types of columns, with all that belongs to them but the length. */
-export type ColumnTypes = Readonly<Record<Exclude<ColumnType, number>, string>>;
+type ColumnTypes = Readonly<Record<Exclude<ColumnType, number>, string>>;
 
 /** A statement that makes a part of the schema. */
 export interface Addition {

@@ -7,7 +7,7 @@ import { schemaParts } from "./schema-parts.ts";
 import { CONSUMERS, CONSUMER_TYPES } from "./tables.ts";
 
 /** A state of upstream's schema, named as Alembic does, with the way to it from the one before. */
-export interface Revision {
+interface Revision {
   readonly id: string;
   /**
    * Does what is not done yet: where each statement about the schema commits, one that was

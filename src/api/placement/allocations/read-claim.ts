@@ -81,8 +81,7 @@ function toConsumerClaim(consumerUuid: string, body: AllocationsBody): ConsumerC
 /** Below 1.12. Of a provider that is listed twice the last counts, as upstream has it. */
 async function readListedClaim(request: ApiRequest, consumerUuid: string): Promise<ConsumerClaim> {
   const body = await readJson(request, listedSchema(request));
-  const { incompleteConsumerProjectId, incompleteConsumerUserId } =
-    request.context.config.placement;
+  const { incompleteConsumerProjectId, incompleteConsumerUserId } = request.config.placement;
   const byProvider = new Map(
     body.allocations.map(({ resource_provider: { uuid }, resources }) => [
       normalizeUuid(uuid) ?? uuid,

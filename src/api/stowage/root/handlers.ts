@@ -7,7 +7,7 @@ import { MAX_STREAMS } from "../../stream-limits.ts";
 import { VERSION } from "../../../config/version.ts";
 
 export function describeService(
-  { context: { config } }: ApiRequest,
+  { config }: ApiRequest,
   capabilities: readonly string[],
 ): ApiResponse {
   const { parameters, groups, resources, traits, aggregates, sameSubtrees } = QUERY_LIMITS;
