@@ -9,6 +9,8 @@ export interface ApiResponse {
   readonly contentType?: string;
   /** Path below the mount point, such as `/traits/CUSTOM_A`; the server makes it absolute. */
   readonly location?: string;
+  /** How far the change feed was read before: sent as `Stowage-Position`. */
+  readonly position?: string;
   /** Called with the body, or each part of it, once that is sent and its memory may be used again. */
   readonly onSent?: (body: Uint8Array) => unknown;
   /** Sent as `Last-Modified`, together with `Cache-Control: no-cache`, since 1.15. */

@@ -203,6 +203,17 @@ async function listFirstChangesAfter(
  */
 const PAGE = 250;
 
+/** The change with the greatest id. */
+export async function findNewestChange(tx: ReadTransaction): Promise<FeedEntry | undefined> {
+  const rows = await tx.query
+    .selectFrom("stowage_changes as sc")
+    .select(ENTRY_COLUMNS)
+    .orderBy("sc.id", "desc")
+    .limit(1)
+    .execute();
+  return toEntries(rows)[0];
+}
+
 /** An id up to which all changes that there will ever be are visible. */
 export async function findSettledChangeId(tx: ReadTransaction): Promise<number> {
   const told = await tx.query

@@ -15,11 +15,12 @@ export interface Answer {
 
 /** A handler's response with the headers that follow from the request. */
 export function finish(response: ApiResponse, exchange: Exchange): Answer {
-  const { status, body, contentType, location, lastModified, onSent } = response;
+  const { status, body, contentType, location, lastModified, position, onSent } = response;
   const headers = body
     ? ["content-type", contentType ?? "application/json", ...lengthHeader(body)]
     : emptyBodyHeaders(status);
   if (location !== undefined) headers.push("location", absolute(location, exchange));
+  if (position !== undefined) headers.push("stowage-position", position);
   if (lastModified && exchange.microversion && supports(exchange as Versioned, "cacheHeaders")) {
     headers.push("last-modified", lastModified.toUTCString(), "cache-control", "no-cache");
   }

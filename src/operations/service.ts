@@ -43,6 +43,14 @@ export class Service {
     return this.#keeper.fresh(context);
   }
 
+  /**
+   * How far the change feed tells of what is committed, as clients are told: what is read afterwards has all
+   * of that.
+   */
+  position(context: DatabaseContext): Promise<string> {
+    return this.#keeper.position(context);
+  }
+
   /** A consumer as the database spells its UUID, by the canonical spelling. */
   storedConsumer(uuid: string): string {
     return this.#keeper.storedConsumer(uuid);

@@ -39,6 +39,11 @@ export class FeedContinuity {
     return this.#newest;
   }
 
+  /** Of the feed that was read. */
+  get epoch(): string | undefined {
+    return this.#state.epoch;
+  }
+
   remember(entry: FeedMark): void {
     if (entry.id > (this.#newest?.id ?? 0)) this.#newest = entry;
   }

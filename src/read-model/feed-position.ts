@@ -61,6 +61,11 @@ export class FeedPosition {
     return this.#seen.size;
   }
 
+  /** The ids above the floor that have been seen. */
+  get seen(): ReadonlySet<number> {
+    return new Set(this.#seen.keys());
+  }
+
   get lastId(): number {
     return this.#lastId;
   }

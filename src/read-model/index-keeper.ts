@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 
 import {
+  findNewestChange,
   findSettledChangeId,
   listChangesAfter,
   lookAtFeed,
@@ -29,6 +30,7 @@ import { FeedContinuity, type FeedMark } from "./feed-continuity.ts";
 import { FeedPosition } from "./feed-position.ts";
 import { OwnChanges } from "./own-changes.ts";
 import { SharedQuestion } from "./shared-question.ts";
+import { markNewest, writePosition } from "./written-position.ts";
 
 /** So many providers are read at once while the read model is built. */
 const BUILD_CHUNK = 1000;
@@ -154,6 +156,23 @@ export class IndexKeeper {
       this.#database.metrics.observe("stowage_feed_wait_seconds", {}, seconds);
     }
     return this.#index;
+  }
+
+  /**
+   * How far the feed tells of what is committed, as a text: what is read afterwards has all of it.
+   *
+   * @throws DatabaseUnavailable when that is not known by the deadline
+   */
+  async position(context: DatabaseContext): Promise<string> {
+    if (!this.#database.adapter.isShared) return this.#database.reader(context, readPositionAlone);
+    await this.fresh(context);
+    const { position, continuity } = this.#reading;
+    return writePosition({
+      epoch: continuity.epoch,
+      floor: position.floor,
+      seen: position.seen,
+      newest: continuity.newest && markNewest(continuity.newest),
+    });
   }
 
   /**
@@ -394,6 +413,18 @@ export interface KeeperReports {
   readonly onUnknownWriter?: () => void;
   /** That everything was read anew because the feed does not go with what was read: what it has. */
   readonly onBreach?: (breach: string) => void;
+}
+
+/** Where one process writes, ids become visible in their order. */
+async function readPositionAlone(tx: ReadTransaction): Promise<string> {
+  const { epoch } = await readFeedState(tx);
+  const newest = await findNewestChange(tx);
+  return writePosition({
+    epoch,
+    floor: newest?.id ?? 0,
+    seen: new Set(),
+    newest: newest && markNewest(newest),
+  });
 }
 
 /** How far the feed was read, and of which feed that was. */

@@ -1,4 +1,5 @@
 import type { PolicyName } from "../../auth/policy/rules.ts";
+import type { ApiRequest } from "../request.ts";
 import type { Handler, Route, RouteDescription } from "../route.ts";
 import { defineSchema, validateQuery, type SchemaDocument } from "../validation/schema.ts";
 
@@ -13,7 +14,13 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
   readonly guard: PolicyName | undefined;
   /** Answers without a token. */
   readonly isPublic?: boolean;
-  readonly handler: Handler;
+  /**
+   * Whether the answer tells how far the change feed was read before it was made; it does unless anybody may
+   * ask. What the handler reads has all changes up to there.
+   */
+  readonly hasPosition?: boolean;
+  /** @param position empty where the answer does not tell it */
+  readonly handler: (request: ApiRequest, position: string) => ReturnType<Handler>;
 }
 
 /**
@@ -24,6 +31,7 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
 export function describedRoute({
   guard,
   isPublic = false,
+  hasPosition = !isPublic,
   handler,
   query = NO_PARAMETERS,
   ...description
@@ -35,10 +43,12 @@ export function describedRoute({
     description: { ...description, query },
     produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
     ...(description.body && { consumes: ["application/json"] }),
-    handler(request) {
+    async handler(request) {
       if (guard !== undefined) request.authorize(guard);
       validateQuery(schema, request.query);
-      return handler(request);
+      if (!hasPosition) return handler(request, "");
+      const position = await request.service.position(request.context);
+      return { position, ...(await handler(request, position)) };
     },
   };
 }

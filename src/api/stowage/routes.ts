@@ -15,7 +15,8 @@ export const STOWAGE_ROUTES: RouteTable = {
       summary: "What this service is, what it can do, and how much may be asked of it.",
       guard: undefined,
       answers: { 200: { "application/json": SERVICE } },
-      handler: (request) => describeService(request, capabilities()),
+      handler: (request, position) =>
+        describeService(request, { capabilities: capabilities(), position }),
     }),
   },
 

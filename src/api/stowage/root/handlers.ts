@@ -8,7 +8,10 @@ import { VERSION } from "../../../config/version.ts";
 
 export function describeService(
   { config }: ApiRequest,
-  capabilities: readonly string[],
+  {
+    capabilities,
+    position,
+  }: { readonly capabilities: readonly string[]; readonly position: string },
 ): ApiResponse {
   const { parameters, groups, resources, traits, aggregates, sameSubtrees } = QUERY_LIMITS;
   const { small, largest } = bodySizesOf(config);
@@ -33,5 +36,6 @@ export function describeService(
       largest_body_bytes: largest,
       streams: MAX_STREAMS,
     },
+    position,
   });
 }

@@ -36,6 +36,10 @@ export const SERVICE: SchemaDocument = {
       },
       required: ["query", "body_bytes", "largest_body_bytes", "streams"],
     },
+    position: {
+      type: "string",
+      description: "How far the change feed was read, as in the header.",
+    },
   },
-  required: ["name", "version", "microversions", "capabilities", "limits"],
+  required: ["name", "version", "microversions", "capabilities", "limits", "position"],
 };
