@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { LoadedConfig } from "../config/config.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { databaseOf } from "../config/database-of.ts";
-import { processUser } from "../config/operator-error.ts";
+import { processUser, messageOf } from "../config/operator-error.ts";
 
 /**
  * Makes the folder of the database that is assumed where nothing is configured: nobody has said where
@@ -25,7 +25,7 @@ function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(
       `${processUser()} cannot make ${folder}, the folder of the database (${reason}): make it and give it ` +
         "to that user, or say where the database is in [placement_database] connection",

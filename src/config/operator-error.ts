@@ -16,6 +16,11 @@ export function isForOperator(error: unknown): error is Error {
   return error instanceof OperatorError || (error instanceof Error && "syscall" in error);
 }
 
+/** What was thrown says, be it an error or not. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Who a file has to belong to, as messages name it: `the user placement`. */
 export function processUser(): string {
   try {

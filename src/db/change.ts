@@ -7,6 +7,11 @@ export type DatabaseContext = Pick<
   "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
 >;
 
+/** The context of what belongs to no request; the name stands in its place, also in the change feed. */
+export function internalContext(name: string): DatabaseContext {
+  return { requestId: name, userId: undefined, projectId: undefined };
+}
+
 export type ChangeKind =
   | "provider" // created, changed, or anything that belongs to it changed
   | "provider_deleted"

@@ -24,7 +24,13 @@ import type { ConnectionOptions } from "./connection-options.ts";
 import { PendingOutcomes } from "./pending-outcomes.ts";
 import { connectionRepetition, isPassing, OUTCOME, repeating, TRANSACTION } from "./repeating.ts";
 import type { Schema } from "./schema.ts";
-import type { Change, DatabaseContext, RecordedChange, CommitMark } from "./change.ts";
+import {
+  internalContext,
+  type Change,
+  type DatabaseContext,
+  type RecordedChange,
+  type CommitMark,
+} from "./change.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 export interface DatabaseOptions extends ConnectionOptions {
@@ -44,7 +50,7 @@ const COUNTED = {
   rollbacks: "stowage_transactions_rolled_back_total",
 } as const;
 
-const PROBE: DatabaseContext = { requestId: "probe", userId: undefined, projectId: undefined };
+const PROBE = internalContext("probe");
 const PROBE_TIMEOUT_MS = 2000;
 
 /**

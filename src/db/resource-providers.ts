@@ -1,4 +1,5 @@
 import {
+  ProviderGenerationConflict,
   ResourceProviderConcurrentUpdateDetected,
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
@@ -18,6 +19,22 @@ export async function getProviderByUuid(
   const provider = await findProviderByUuid(tx, uuid);
   if (!provider) throw new ResourceProviderNotFound(uuid);
   return provider;
+}
+
+/**
+ * A provider that a change is based on.
+ *
+ * @param generation the one that the client knows; `undefined` takes the present one
+ * @throws ResourceProviderNotFound, ProviderGenerationConflict
+ */
+export async function getProviderAt(
+  tx: ReadTransaction,
+  uuid: string,
+  generation: number | undefined,
+): Promise<ResourceProvider> {
+  const provider = await getProviderByUuid(tx, uuid);
+  if (generation === undefined || generation === provider.generation) return provider;
+  throw new ProviderGenerationConflict(uuid, provider.generation, generation);
 }
 
 /** @param uuid in any spelling; a provider that is stored in just that one goes before others */

@@ -1,4 +1,4 @@
-import { OperatorError, processUser } from "../config/operator-error.ts";
+import { OperatorError, processUser, messageOf } from "../config/operator-error.ts";
 
 /** Where to listen: an address, a Unix socket, or a socket that was opened by who started us. */
 export type ListeningPlace =
@@ -9,7 +9,7 @@ export type ListeningPlace =
 /** Nobody can be served at a place; says what to do about it. */
 export class CannotListen extends OperatorError {
   constructor(place: ListeningPlace, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const { code = "" } = cause as NodeJS.ErrnoException;
     super(`cannot listen on ${describePlace(place)} (${reason})${adviceOn(place, code)}`, {
       cause,

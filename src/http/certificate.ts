@@ -1,3 +1,4 @@
+import { messageOf } from "../config/operator-error.ts";
 import { X509Certificate } from "node:crypto";
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { Server } from "node:https";
@@ -39,7 +40,7 @@ export function readCertificate(options: CertificateOptions): Certificate | unde
     createSecureContext(certificate);
     return certificate;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(`[stowage] tls_cert_file, tls_key_file: ${reason}`);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../config/operator-error.ts";
 import { METHODS } from "node:http";
 import { bodySizesOf } from "../api/body-sizes.ts";
 import { HttpError } from "../api/http-error.ts";
@@ -215,7 +216,7 @@ export class Pipeline {
     const problem = findProblem(error);
     if (problem) return renderError(problem, exchange);
     this.#parts.metrics.increment("stowage_unexpected_errors_total", {});
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const err = error instanceof Error ? error : new Error(message);
     this.#parts.logger.error({ ...loggedRequest(exchange), err }, `Unexpected error: ${message}`);
     return renderError(new HttpError(500, ""), exchange);

@@ -1,10 +1,10 @@
 import { close, constants, openSync, write, writeSync } from "node:fs";
-import { OperatorError, processUser } from "../config/operator-error.ts";
+import { OperatorError, processUser, messageOf } from "../config/operator-error.ts";
 
 /** A file that log lines are to go to cannot be opened. */
 export class LogFileError extends OperatorError {
   constructor(path: string, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     super(
       `[DEFAULT] log_file: ${processUser()} cannot write to ${path} (${reason}): make the folder, or ` +
         "give it to that user",

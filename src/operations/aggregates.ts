@@ -5,11 +5,11 @@ import {
   listAggregatesOfProvider,
 } from "../db/aggregates.ts";
 import {
+  getProviderAt,
   getProviderByUuid,
   incrementProviderGeneration,
   lockProvider,
 } from "../db/resource-providers.ts";
-import { ProviderGenerationConflict } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { recordProvider } from "./resource-providers.ts";
 import type { Service } from "./service.ts";
@@ -50,10 +50,7 @@ export function setProviderAggregates(
   aggregates: readonly string[],
 ): Promise<ProviderAggregates> {
   return service.write(context, async (tx) => {
-    const provider = await getProviderByUuid(tx, providerUuid);
-    if (generation !== undefined && generation !== provider.generation) {
-      throw new ProviderGenerationConflict(providerUuid, provider.generation, generation);
-    }
+    const provider = await getProviderAt(tx, providerUuid, generation);
     if (generation === undefined) await lockProvider(tx, provider);
     const present = new Set(await listAggregatesOfProvider(tx, provider.id));
     const wanted = new Set(aggregates);

@@ -2,18 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { collectChanges } from "../db/change-feed.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
-import type { DatabaseContext } from "../db/change.ts";
+import { internalContext } from "../db/change.ts";
 import type { Service } from "./service.ts";
 
 const INTERVAL_MS = 60_000;
 /** So many changes are deleted in one transaction: claims must not wait for long. */
 const BATCH = 1000;
 
-const HOUSEKEEPING: DatabaseContext = {
-  requestId: "housekeeping",
-  userId: undefined,
-  projectId: undefined,
-};
+const HOUSEKEEPING = internalContext("housekeeping");
 
 /**
  * Every minute, looks for changes that the feed does not tell of, and deletes changes that are older than `[stowage] change_retention`, until `signal`

@@ -1,18 +1,16 @@
 import { listAllocatedClassIds } from "../db/allocations.ts";
+import * as rows from "../db/inventories.ts";
 import {
-  deleteInventories,
-  insertInventories,
-  listInventories as listStoredInventories,
-  updateInventory as updateStoredInventory,
-} from "../db/inventories.ts";
-import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+  getProviderAt,
+  getProviderByUuid,
+  incrementProviderGeneration,
+} from "../db/resource-providers.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import {
   InvalidInventoryCapacity,
   InventoryInUse,
   InventoryWithResourceClassNotFound,
   NotFound,
-  ProviderGenerationConflict,
   ResourceClassNotFound,
   ResourceProviderConcurrentUpdateDetected,
   DuplicateEntry,
@@ -45,7 +43,7 @@ export function listInventories(
 ): Promise<ProviderInventories> {
   return service.read(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
-    const stored = await listStoredInventories(tx, provider.id);
+    const stored = await rows.listInventories(tx, provider.id);
     const nameOf = await classNamesFor(tx, index, stored);
     return {
       generation: provider.generation,
@@ -76,7 +74,7 @@ export function createInventory(
     checkCapacity(provider, resourceClass, inventory, rules);
     const classId = classIdOf(index, resourceClass);
     try {
-      await insertInventories(tx, provider.id, new Map([[classId, inventory]]));
+      await rows.insertInventories(tx, provider.id, new Map([[classId, inventory]]));
     } catch (error) {
       if (error instanceof DuplicateEntry) throw new ResourceProviderConcurrentUpdateDetected();
       throw error;
@@ -105,7 +103,7 @@ export function updateInventory(
     const provider = await getProviderAt(tx, providerUuid, generation);
     checkCapacity(provider, resourceClass, inventory, rules);
     const classId = classIdOf(index, resourceClass);
-    if (!(await updateStoredInventory(tx, provider.id, classId, inventory))) {
+    if (!(await rows.updateInventory(tx, provider.id, classId, inventory))) {
       throw new InventoryWithResourceClassNotFound(resourceClass);
     }
     return finishChange(tx, provider);
@@ -137,7 +135,7 @@ export function setInventories(
       [...inventories].map(([name, inventory]) => [classIdOf(index, name), inventory]),
     );
     const present = new Set(
-      (await listStoredInventories(tx, provider.id)).map((stored) => stored.resourceClassId),
+      (await rows.listInventories(tx, provider.id)).map((stored) => stored.resourceClassId),
     );
     await removeInventories(
       tx,
@@ -145,13 +143,13 @@ export function setInventories(
       provider,
       [...present].filter((classId) => !wanted.has(classId)),
     );
-    await insertInventories(
+    await rows.insertInventories(
       tx,
       provider.id,
       new Map([...wanted].filter(([classId]) => !present.has(classId))),
     );
     for (const [classId, inventory] of wanted) {
-      if (present.has(classId)) await updateStoredInventory(tx, provider.id, classId, inventory);
+      if (present.has(classId)) await rows.updateInventory(tx, provider.id, classId, inventory);
     }
     return finishChange(tx, provider);
   });
@@ -175,18 +173,6 @@ export function deleteInventory(
     }
     await finishChange(tx, provider);
   });
-}
-
-async function getProviderAt(
-  tx: WriteTransaction,
-  uuid: string,
-  generation: number | undefined,
-): Promise<ResourceProvider> {
-  const provider = await getProviderByUuid(tx, uuid);
-  if (generation !== undefined && generation !== provider.generation) {
-    throw new ProviderGenerationConflict(uuid, provider.generation, generation);
-  }
-  return provider;
 }
 
 function checkCapacity(
@@ -216,7 +202,7 @@ async function removeInventories(
     );
     throw new InventoryInUse(inUse.map(nameOf), provider.uuid);
   }
-  return deleteInventories(tx, provider.id, classIds);
+  return rows.deleteInventories(tx, provider.id, classIds);
 }
 
 async function finishChange(tx: WriteTransaction, provider: ResourceProvider): Promise<number> {

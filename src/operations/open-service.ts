@@ -4,13 +4,13 @@ import { moveIdCounters } from "../db/migrations/id-counters.ts";
 import { adopt, migrate } from "../db/migrations/migrate.ts";
 import { openDatabase } from "../db/open-database.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
-import type { DatabaseContext } from "../db/change.ts";
+import { internalContext } from "../db/change.ts";
 import type { Logger } from "../observability/logger.ts";
 import { describeOddTrees, findOddTreesOfIndex } from "./odd-trees.ts";
 import { Service } from "./service.ts";
 
 /** What is done at start belongs to no request. */
-const START: DatabaseContext = { requestId: "start", userId: undefined, projectId: undefined };
+const START = internalContext("start");
 
 const UNKNOWN_WRITER =
   "Another program writes to the database, perhaps Placement, and answers may be out of date: " +

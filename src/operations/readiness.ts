@@ -1,5 +1,5 @@
 import { DatabaseUnavailable } from "../domain/errors.ts";
-import type { DatabaseContext } from "../db/change.ts";
+import { internalContext, type DatabaseContext } from "../db/change.ts";
 import type { Database } from "../db/database.ts";
 import { MissingTable, SchemaMismatch } from "../db/errors.ts";
 import { checkSchema } from "../db/migrations/migrate.ts";
@@ -10,7 +10,7 @@ type Readiness = Readonly<Record<"database" | "schema" | "read_model", string | 
 /** Less than the five seconds after which probes mostly give up, so that they are told. */
 const ANSWER_WITHIN_MS = 4000;
 
-const ASKER: DatabaseContext = { requestId: "readiness", userId: undefined, projectId: undefined };
+const ASKER = internalContext("readiness");
 
 /**
  * Tells whether requests can be answered, by doing what each of them needs: the database is asked whether

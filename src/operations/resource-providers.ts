@@ -2,18 +2,7 @@ import { setImmediate as nextRound } from "node:timers/promises";
 
 import { hasAllocations } from "../db/allocations.ts";
 import { lockProviders } from "../db/provider-trees.ts";
-import {
-  deleteProvider as deleteProviderRows,
-  findProviderByUuid,
-  getProviderByUuid,
-  hasChildProviders,
-  insertProvider,
-  listProviders as listAllProviders,
-  listProvidersAfter,
-  listProvidersById,
-  lockProvider,
-  updateNameOfProvider,
-} from "../db/resource-providers.ts";
+import * as rows from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import {
   CandidatesOutdated,
@@ -38,7 +27,7 @@ export function getProvider(
   context: RequestContext,
   uuid: string,
 ): Promise<ResourceProvider> {
-  return service.read(context, (tx) => getProviderByUuid(tx, uuid));
+  return service.read(context, (tx) => rows.getProviderByUuid(tx, uuid));
 }
 
 /** Conditions that are all to hold; the part about what providers offer is met by the read model. */
@@ -67,14 +56,14 @@ export async function listProviders(
     return service.read(context, (tx) =>
       name === undefined && uuid === undefined
         ? listAllInPages(tx)
-        : listAllProviders(tx, { name, uuid }),
+        : rows.listProviders(tx, { name, uuid }),
     );
   }
   const ids = await findProviders(service, context, filter);
   if (name !== undefined || uuid !== undefined) {
     // What is the same name is up to the engine.
     const wanted = new Set(ids);
-    const named = await service.read(context, (tx) => listAllProviders(tx, { name, uuid }));
+    const named = await service.read(context, (tx) => rows.listProviders(tx, { name, uuid }));
     return named.filter(({ id }) => wanted.has(id));
   }
   return service.read(context, (tx) => {
@@ -82,7 +71,7 @@ export async function listProviders(
     return inPages(() => {
       const page = ids.slice(start, start + PAGE_ROWS);
       start += PAGE_ROWS;
-      return page.length === 0 ? undefined : listProvidersById(tx, page);
+      return page.length === 0 ? undefined : rows.listProvidersById(tx, page);
     });
   });
 }
@@ -91,7 +80,7 @@ function listAllInPages(tx: ReadTransaction): Promise<ResourceProvider[]> {
   let length = PAGE_ROWS;
   return inPages(async (last) => {
     if (length < PAGE_ROWS) return undefined;
-    const page = await listProvidersAfter(tx, last?.id ?? -1, PAGE_ROWS);
+    const page = await rows.listProvidersAfter(tx, last?.id ?? -1, PAGE_ROWS);
     ({ length } = page);
     return page;
   });
@@ -166,8 +155,8 @@ export function createProvider(
     }
     const parent = parentProviderUuid ? await lockParent(tx, parentProviderUuid) : undefined;
     await refuseDuplicates(tx, { uuid, name });
-    await insertProvider(tx, { uuid, name }, parent);
-    const provider = await getProviderByUuid(tx, uuid);
+    await rows.insertProvider(tx, { uuid, name }, parent);
+    const provider = await rows.getProviderByUuid(tx, uuid);
     recordProvider(tx, provider);
     return provider;
   });
@@ -189,12 +178,12 @@ export function updateProvider(
   canReparent: boolean,
 ): Promise<ResourceProvider> {
   return service.write(context, async (tx) => {
-    const provider = await getProviderByUuid(tx, uuid);
+    const provider = await rows.getProviderByUuid(tx, uuid);
     if (parentProviderUuid !== undefined) {
       await moveProvider(tx, uuid, parentProviderUuid, canReparent);
     }
     await rename(tx, provider, name);
-    return getProviderByUuid(tx, uuid);
+    return rows.getProviderByUuid(tx, uuid);
   });
 }
 
@@ -205,13 +194,14 @@ export function deleteProvider(
   uuid: string,
 ): Promise<void> {
   return service.write(context, async (tx) => {
-    const provider = await getProviderByUuid(tx, uuid);
+    const provider = await rows.getProviderByUuid(tx, uuid);
     // A claim that is under way is waited for, and one that comes later finds nothing.
-    await lockProvider(tx, provider);
-    if (await hasChildProviders(tx, provider.id)) throw new CannotDeleteParentResourceProvider();
+    await rows.lockProvider(tx, provider);
+    if (await rows.hasChildProviders(tx, provider.id))
+      throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
     try {
-      await deleteProviderRows(tx, provider.id);
+      await rows.deleteProvider(tx, provider.id);
     } catch (error) {
       // Another process has made a child of it since we looked.
       if (error instanceof ReferenceViolation) throw new CannotDeleteParentResourceProvider();
@@ -245,7 +235,7 @@ async function rename(
   name: string,
 ): Promise<void> {
   try {
-    await updateNameOfProvider(tx, provider.id, name);
+    await rows.updateNameOfProvider(tx, provider.id, name);
   } catch (error) {
     if (error instanceof DuplicateEntry) throw new ResourceProviderExists(["name"]);
     throw error;
@@ -280,7 +270,7 @@ async function refuseDuplicates(
   { uuid, name }: { readonly uuid: string; readonly name: string },
 ): Promise<void> {
   const attributes: ("uuid" | "name")[] = [];
-  if (await findProviderByUuid(tx, uuid)) attributes.push("uuid");
-  if ((await listAllProviders(tx, { name })).length > 0) attributes.push("name");
+  if (await rows.findProviderByUuid(tx, uuid)) attributes.push("uuid");
+  if ((await rows.listProviders(tx, { name })).length > 0) attributes.push("name");
   if (attributes.length > 0) throw new ResourceProviderExists(attributes);
 }

@@ -1,5 +1,9 @@
 import { deleteName, findName, insertName } from "../db/names.ts";
-import { getProviderByUuid, incrementProviderGeneration } from "../db/resource-providers.ts";
+import {
+  getProviderAt,
+  getProviderByUuid,
+  incrementProviderGeneration,
+} from "../db/resource-providers.ts";
 import {
   deleteProviderTraits,
   findTraits,
@@ -10,7 +14,6 @@ import {
 } from "../db/traits.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import {
-  ProviderGenerationConflict,
   ResourceProviderConcurrentUpdateDetected,
   TraitCannotDeleteStandard,
   TraitInUse,
@@ -122,10 +125,7 @@ export function setProviderTraits(
   names: readonly string[],
 ): Promise<ProviderTraits> {
   return service.write(context, async (tx, index) => {
-    const provider = await getProviderByUuid(tx, providerUuid);
-    if (generation !== undefined && generation !== provider.generation) {
-      throw new ProviderGenerationConflict(providerUuid, provider.generation, generation);
-    }
+    const provider = await getProviderAt(tx, providerUuid, generation);
     const missing = names.filter((name) => index.traits.idOf(name) === undefined);
     if (missing.length > 0) throw new TraitNotFound([...new Set(missing)].join(", "));
     const wanted = new Set(names);

@@ -35,7 +35,7 @@ export function getProviderUsages(
   });
 }
 
-interface UsageOwner {
+export interface UsageOwner {
   /** External ids. */
   readonly projectId: string;
   readonly userId: string | undefined;

@@ -21,7 +21,12 @@ import { adopt } from "../db/migrations/migrate.ts";
 import { listNames } from "../db/names.ts";
 import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
-import type { Change, DatabaseContext, CommitMark } from "../db/change.ts";
+import {
+  internalContext,
+  type Change,
+  type DatabaseContext,
+  type CommitMark,
+} from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
@@ -42,7 +47,7 @@ const LISTED_AT_ONCE = 100;
 const SAMPLES = 100;
 
 /** Following the feed belongs to no request: one query serves all that wait. */
-const FOLLOW: DatabaseContext = { requestId: "feed", userId: undefined, projectId: undefined };
+const FOLLOW = internalContext("feed");
 
 /**
  * Keeps the read model true to the database.

@@ -1,3 +1,4 @@
+import { messageOf } from "../../config/operator-error.ts";
 import { readFileSync } from "node:fs";
 import {
   Agent,
@@ -189,7 +190,7 @@ function readOption(option: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(`[keystone_authtoken] ${option}: ${path} cannot be read: ${reason}`);
   }
 }

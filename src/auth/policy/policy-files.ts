@@ -1,3 +1,4 @@
+import { messageOf } from "../../config/operator-error.ts";
 import { type BigIntStats, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { isMap, isScalar, parseDocument } from "yaml";
@@ -203,7 +204,7 @@ function attempt<Result>(path: string, read: () => Result): Result {
   try {
     return read();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new PolicyFileError(`${path}: ${reason}`, { cause: error });
   }
 }

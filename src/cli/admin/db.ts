@@ -1,3 +1,4 @@
+import { internalContext } from "../../db/change.ts";
 import type { Config } from "../../config/config.ts";
 import type { Database } from "../../db/database.ts";
 import {
@@ -159,7 +160,7 @@ async function runBatch(
   return { results, migrated, hasFailed };
 }
 
-const CONTEXT = { requestId: "online_data_migrations", userId: undefined, projectId: undefined };
+const CONTEXT = internalContext("online_data_migrations");
 
 function addTo(totals: Map<string, MigratedBatch>, batch: BatchOutcome): void {
   for (const [name, { found, migrated }] of batch.results) {

@@ -1,3 +1,4 @@
+import { internalContext } from "../../db/change.ts";
 import { existsSync, readFileSync } from "node:fs";
 
 import { findPolicyFiles } from "../../auth/policy/policy-files.ts";
@@ -68,7 +69,7 @@ function describeError(error: unknown): string {
 
 async function checkDatabase(database: Database): Promise<Check[]> {
   await checkHasSchema(database);
-  const context = { requestId: "upgrade_check", userId: undefined, projectId: undefined };
+  const context = internalContext("upgrade_check");
   return database.reader(context, async (tx) => [
     checkRootProviderIds(await hasMissingRootProviderIds(tx)),
     checkIncompleteConsumers(await countIncompleteConsumers(tx)),

@@ -1,5 +1,5 @@
 import type { Config, LoadedConfig } from "../../config/config.ts";
-import { isForOperator } from "../../config/operator-error.ts";
+import { isForOperator, messageOf } from "../../config/operator-error.ts";
 import { optionLabel, type Option } from "../../config/options.ts";
 import type { Log, PreparedLog } from "../../observability/logger.ts";
 import { changedOptions } from "./changed-options.ts";
@@ -63,7 +63,7 @@ export class Reloader {
 
   #complain(error: unknown): void {
     const err = isForOperator(error) ? undefined : error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#log.logger.error({ err }, `The configuration stays as it was: ${reason}`);
   }
 }

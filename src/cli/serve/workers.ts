@@ -1,3 +1,4 @@
+import { messageOf } from "../../config/operator-error.ts";
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Config, LoadedConfig } from "../../config/config.ts";
@@ -322,7 +323,7 @@ class Seat {
   #tryLater(reason: unknown): void {
     if (this.#isClosed || this.#isPreparing) return;
     const delayMs = restartDelayMs(this.#deathsInARow++);
-    const text = reason instanceof Error ? reason.message : String(reason);
+    const text = messageOf(reason);
     this.#logger.error(`Another worker is started in ${delayMs} ms: ${text}`);
     this.#retry = setTimeout(() => void this.fillSoonerOrLater(), delayMs);
   }

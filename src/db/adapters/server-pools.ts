@@ -1,3 +1,4 @@
+import { messageOf } from "../../config/operator-error.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { DatabaseUnavailable } from "../../domain/errors.ts";
@@ -71,7 +72,7 @@ export async function setUpInTime(
  * @param isRefused whether the server will say the same as long as nobody changes anything
  */
 export function noSession(server: string, error: unknown, isRefused: boolean): DatabaseUnavailable {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const isLasting =
     isRefused ||
     error instanceof DatabaseMisconfigured ||

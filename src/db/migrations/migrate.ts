@@ -2,7 +2,7 @@ import type { Database } from "../database.ts";
 import { ensureFeedEpoch, forgetFeed, hasFeedEpoch } from "../feed-state.ts";
 import { TransactionConflict } from "../../domain/errors.ts";
 import { SchemaMismatch } from "../errors.ts";
-import type { DatabaseContext } from "../change.ts";
+import { internalContext, type DatabaseContext } from "../change.ts";
 import type { ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { repeating, SCHEMA_CHANGE } from "../repeating.ts";
 import { additionsOf } from "./ddl.ts";
@@ -119,11 +119,7 @@ export async function stamp(database: Database, revision: string): Promise<void>
 }
 
 /** What the schema is changed as: it belongs to no request. */
-export const CONTEXT: DatabaseContext = {
-  requestId: "schema",
-  userId: undefined,
-  projectId: undefined,
-};
+export const CONTEXT = internalContext("schema");
 
 /** Changes the schema while no other process does. */
 export async function changeSchema(

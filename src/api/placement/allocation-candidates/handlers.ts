@@ -1,5 +1,5 @@
 import { ResourceClassNotFound, TraitNotFound } from "../../../domain/errors.ts";
-import { listAllocationCandidates as search } from "../../../operations/allocation-candidates.ts";
+import * as operations from "../../../operations/allocation-candidates.ts";
 import { badRequest } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
 import type { ApiRequest } from "../../request.ts";
@@ -15,12 +15,15 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
   request.authorize("placement:allocation_candidates:list");
   validateQuery(querySchema(request), request.query);
   const query = readCandidateQuery(request);
-  const listing = await translatingErrors(search(request.service, request.context, query), [
-    when(ResourceClassNotFound, (error) =>
-      badRequest(`Invalid resource class in resources parameter: ${error.message}`),
-    ),
-    when(TraitNotFound, (error) => badRequest(error.message)),
-  ]);
+  const listing = await translatingErrors(
+    operations.listAllocationCandidates(request.service, request.context, query),
+    [
+      when(ResourceClassNotFound, (error) =>
+        badRequest(`Invalid resource class in resources parameter: ${error.message}`),
+      ),
+      when(TraitNotFound, (error) => badRequest(error.message)),
+    ],
+  );
   const { metrics } = request.service.database;
   const body = await renderAnswer(listing, query, request, ({ count, isLimited }) => {
     metrics.observe("stowage_candidates_returned", {}, count);

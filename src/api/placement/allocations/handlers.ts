@@ -7,12 +7,7 @@ import {
   NotFound,
 } from "../../../domain/errors.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
-import {
-  claim,
-  deleteAllocations as remove,
-  listConsumerAllocations,
-  listProviderAllocations,
-} from "../../../operations/allocations.ts";
+import * as operations from "../../../operations/allocations.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
@@ -33,7 +28,7 @@ import { manySchema } from "./schemas.ts";
 /** Of a consumer that holds nothing, of one that does not exist, even of what is no UUID: empty. */
 export async function listAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocations:list");
-  const result = await listConsumerAllocations(
+  const result = await operations.listConsumerAllocations(
     request.service,
     request.context,
     pathUuid(request, "consumer_uuid"),
@@ -49,7 +44,7 @@ export async function listAllocationsOfProvider(request: ApiRequest): Promise<Ap
   request.authorize("placement:resource_providers:allocations:list");
   const uuid = pathUuid(request);
   const { provider, allocations } = await translatingErrors(
-    listProviderAllocations(request.service, request.context, uuid),
+    operations.listProviderAllocations(request.service, request.context, uuid),
     [
       when(NotFound, (error) =>
         notFound(`Resource provider '${uuid}' not found: ${error.message}`),
@@ -67,13 +62,16 @@ export async function setAllocationsOfConsumer(request: ApiRequest): Promise<Api
   request.authorize("placement:allocations:update");
   const consumerUuid = normalizeConsumerUuid(pathParameter(request, "consumer_uuid"));
   const consumers = [await readConsumerClaim(request, consumerUuid)];
-  await translatingErrors(claim(request.service, { context: request.context, consumers }), [
-    ...whenConsumersAreWrong(),
-    when(NotFound, (error) =>
-      badRequest(`Unable to allocate inventory for consumer ${consumerUuid}: ${error.message}`),
-    ),
-    ...whenTheClaimDoesNotFit(),
-  ]);
+  await translatingErrors(
+    operations.claim(request.service, { context: request.context, consumers }),
+    [
+      ...whenConsumersAreWrong(),
+      when(NotFound, (error) =>
+        badRequest(`Unable to allocate inventory for consumer ${consumerUuid}: ${error.message}`),
+      ),
+      ...whenTheClaimDoesNotFit(),
+    ],
+  );
   return empty(204);
 }
 
@@ -86,11 +84,14 @@ export async function setAllocations(request: ApiRequest): Promise<ApiResponse> 
       ? await readConsumerClaims(body, (member) => schema.validate(member))
       : toConsumerClaims(schema.validate(body));
   if (body instanceof JsonCursor) body.end();
-  await translatingErrors(claim(request.service, { context: request.context, consumers }), [
-    ...whenConsumersAreWrong(),
-    when(NotFound, (error) => badRequest(`Unable to allocate inventory ${error.message}`)),
-    ...whenTheClaimDoesNotFit(),
-  ]);
+  await translatingErrors(
+    operations.claim(request.service, { context: request.context, consumers }),
+    [
+      ...whenConsumersAreWrong(),
+      when(NotFound, (error) => badRequest(`Unable to allocate inventory ${error.message}`)),
+      ...whenTheClaimDoesNotFit(),
+    ],
+  );
   return empty(204);
 }
 
@@ -99,7 +100,7 @@ export async function deleteAllocations(request: ApiRequest): Promise<ApiRespons
   const text = pathParameter(request, "consumer_uuid");
   const consumerUuid = normalizeUuid(text);
   if (consumerUuid === undefined) throw notFound(new NoAllocationsForConsumer(text).message);
-  await remove(request.service, request.context, consumerUuid);
+  await operations.deleteAllocations(request.service, request.context, consumerUuid);
   return empty(204);
 }
 

@@ -8,14 +8,7 @@ import {
   ResourceClassNotFound,
   ResourceProviderNotFound,
 } from "../../../domain/errors.ts";
-import {
-  createInventory as create,
-  deleteInventory as remove,
-  listInventories,
-  setInventories as replaceAll,
-  updateInventory as update,
-  type InventoryRules,
-} from "../../../operations/inventories.ts";
+import * as operations from "../../../operations/inventories.ts";
 import { getProvider } from "../../../operations/resource-providers.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
@@ -62,7 +55,7 @@ export async function createInventory(request: ApiRequest): Promise<ApiResponse>
   const unable = (error: Error) =>
     badRequest(`Unable to create inventory for resource provider ${uuid}: ${error.message}`);
   const generation = await translatingErrors(
-    create(
+    operations.createInventory(
       request.service,
       request.context,
       uuid,
@@ -94,7 +87,7 @@ export async function updateInventory(request: ApiRequest): Promise<ApiResponse>
   const body = await readJson(request, UPDATE);
   const inventory = toAmounts(body);
   const generation = await translatingErrors(
-    update(
+    operations.updateInventory(
       request.service,
       request.context,
       uuid,
@@ -127,7 +120,7 @@ export async function setInventories(request: ApiRequest): Promise<ApiResponse> 
   const body = await readJson(request, SET);
   const inventories = toInventories(body);
   const generation = await translatingErrors(
-    replaceAll(
+    operations.setInventories(
       request.service,
       request.context,
       uuid,
@@ -157,7 +150,14 @@ export async function deleteInventories(request: ApiRequest): Promise<ApiRespons
   const uuid = pathUuid(request);
   const noInventories = new Map<string, never>();
   await translatingErrors(
-    replaceAll(request.service, request.context, uuid, undefined, noInventories, rulesOf(request)),
+    operations.setInventories(
+      request.service,
+      request.context,
+      uuid,
+      undefined,
+      noInventories,
+      rulesOf(request),
+    ),
     [
       when(ConcurrentUpdateDetected, () =>
         conflict(
@@ -181,20 +181,23 @@ export async function deleteInventory(request: ApiRequest): Promise<ApiResponse>
       `Unable to delete inventory of class ${resourceClass}: ${error.message}`,
       ERROR_CODES.concurrentUpdate,
     );
-  await translatingErrors(remove(request.service, request.context, uuid, resourceClass), [
-    when(ConcurrentUpdateDetected, unable),
-    when(InventoryInUse, unable),
-    when(ResourceProviderNotFound, (error) => notFound(error.message)),
-    when(NotFound, (error) =>
-      notFound(`No inventory of class ${resourceClass} found for delete: ${error.message}`),
-    ),
-  ]);
+  await translatingErrors(
+    operations.deleteInventory(request.service, request.context, uuid, resourceClass),
+    [
+      when(ConcurrentUpdateDetected, unable),
+      when(InventoryInUse, unable),
+      when(ResourceProviderNotFound, (error) => notFound(error.message)),
+      when(NotFound, (error) =>
+        notFound(`No inventory of class ${resourceClass} found for delete: ${error.message}`),
+      ),
+    ],
+  );
   return empty(204);
 }
 
 function list(request: ApiRequest) {
   const uuid = pathUuid(request);
-  return translatingErrors(listInventories(request.service, request.context, uuid), [
+  return translatingErrors(operations.listInventories(request.service, request.context, uuid), [
     when(NotFound, (error) =>
       notFound(`No resource provider with uuid ${uuid} found : ${error.message}`),
     ),
@@ -206,7 +209,7 @@ async function existingProvider(request: ApiRequest): Promise<string> {
   return (await getProvider(request.service, request.context, pathUuid(request))).uuid;
 }
 
-function rulesOf(request: ApiRequest): InventoryRules {
+function rulesOf(request: ApiRequest): operations.InventoryRules {
   return { reservedCanBeTotal: supports(request, "reservedCanBeTotal") };
 }
 

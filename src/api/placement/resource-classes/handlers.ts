@@ -4,14 +4,7 @@ import {
   ResourceClassExists,
   ResourceClassInUse,
 } from "../../../domain/errors.ts";
-import {
-  createResourceClass as create,
-  deleteResourceClass as remove,
-  ensureResourceClass,
-  getResourceClass as get,
-  listResourceClasses as list,
-  updateResourceClass as update,
-} from "../../../operations/resource-classes.ts";
+import * as operations from "../../../operations/resource-classes.ts";
 import { badRequest, conflict, HttpError } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
@@ -24,7 +17,7 @@ import { NAMED } from "./schemas.ts";
 
 export async function listResourceClasses(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:list");
-  const classes = await list(request.service, request.context);
+  const classes = await operations.listResourceClasses(request.service, request.context);
   return json(
     200,
     { resource_classes: classes.map(({ name }) => render(request, name)) },
@@ -35,7 +28,7 @@ export async function listResourceClasses(request: ApiRequest): Promise<ApiRespo
 export async function createResourceClass(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:create");
   const { name } = await readJson(request, NAMED);
-  await translatingErrors(create(request.service, request.context, name), [
+  await translatingErrors(operations.createResourceClass(request.service, request.context, name), [
     when(ResourceClassExists, () => conflict(`Conflicting resource class already exists: ${name}`)),
   ]);
   return empty(201, { location: pathOf(name) });
@@ -44,7 +37,7 @@ export async function createResourceClass(request: ApiRequest): Promise<ApiRespo
 export async function getResourceClass(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:show");
   const name = pathParameter(request, "name");
-  const resourceClass = await get(request.service, request.context, name);
+  const resourceClass = await operations.getResourceClass(request.service, request.context, name);
   return json(200, render(request, name), lastModified(request, [resourceClass]));
 }
 
@@ -57,7 +50,7 @@ export async function updateResourceClass(request: ApiRequest): Promise<ApiRespo
 export async function deleteResourceClass(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:delete");
   const name = pathParameter(request, "name");
-  await translatingErrors(remove(request.service, request.context, name), [
+  await translatingErrors(operations.deleteResourceClass(request.service, request.context, name), [
     when(ResourceClassCannotDeleteStandard, (error) => badRequest(explain(error))),
     when(ResourceClassInUse, (error) => conflict(explain(error))),
   ]);
@@ -67,7 +60,7 @@ export async function deleteResourceClass(request: ApiRequest): Promise<ApiRespo
 async function ensure(request: ApiRequest): Promise<ApiResponse> {
   const name = pathParameter(request, "name");
   NAMED.validate({ name });
-  const isNew = await ensureResourceClass(request.service, request.context, name);
+  const isNew = await operations.ensureResourceClass(request.service, request.context, name);
   return empty(isNew ? 201 : 204, { location: pathOf(name) });
 }
 
@@ -75,12 +68,15 @@ async function rename(request: ApiRequest): Promise<ApiResponse> {
   if (request.contentType !== "application/json") throw unsupportedMediaType(request.contentType);
   const name = pathParameter(request, "name");
   const { name: newName } = await readJson(request, NAMED);
-  await translatingErrors(update(request.service, request.context, name, newName), [
-    when(ResourceClassExists, () => conflict(`Resource class already exists: ${newName}`)),
-    when(ResourceClassCannotUpdateStandard, () =>
-      badRequest(`Cannot update standard resource class ${name}`),
-    ),
-  ]);
+  await translatingErrors(
+    operations.updateResourceClass(request.service, request.context, name, newName),
+    [
+      when(ResourceClassExists, () => conflict(`Resource class already exists: ${newName}`)),
+      when(ResourceClassCannotUpdateStandard, () =>
+        badRequest(`Cannot update standard resource class ${name}`),
+      ),
+    ],
+  );
   return json(200, render(request, newName));
 }
 

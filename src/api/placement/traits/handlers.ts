@@ -8,15 +8,7 @@ import {
 } from "../../../domain/errors.ts";
 import type { NamedRecord } from "../../../domain/provider-record.ts";
 import { getProvider } from "../../../operations/resource-providers.ts";
-import {
-  deleteTrait as remove,
-  ensureTrait,
-  getTrait as get,
-  listProviderTraits,
-  listTraits as list,
-  setProviderTraits,
-  type TraitFilter,
-} from "../../../operations/traits.ts";
+import * as operations from "../../../operations/traits.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
@@ -30,13 +22,17 @@ import { CUSTOM_TRAIT, LIST, SET } from "./schemas.ts";
 export async function listTraits(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:list");
   validateQuery(LIST, request.query);
-  const traits = await list(request.service, request.context, readFilter(request));
+  const traits = await operations.listTraits(request.service, request.context, readFilter(request));
   return json(200, { traits: namesOf(traits) }, lastModified(request, traits));
 }
 
 export async function getTrait(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:show");
-  const trait = await get(request.service, request.context, pathParameter(request, "name"));
+  const trait = await operations.getTrait(
+    request.service,
+    request.context,
+    pathParameter(request, "name"),
+  );
   return empty(204, lastModified(request, [madeAt(trait)]));
 }
 
@@ -44,7 +40,7 @@ export async function putTrait(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:update");
   const name = pathParameter(request, "name");
   checkName(name);
-  const { trait, isNew } = await ensureTrait(request.service, request.context, name);
+  const { trait, isNew } = await operations.ensureTrait(request.service, request.context, name);
   return empty(isNew ? 201 : 204, {
     location: `/traits/${name}`,
     ...lastModified(request, [madeAt(trait)]),
@@ -54,7 +50,7 @@ export async function putTrait(request: ApiRequest): Promise<ApiResponse> {
 export async function deleteTrait(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:delete");
   const name = pathParameter(request, "name");
-  await translatingErrors(remove(request.service, request.context, name), [
+  await translatingErrors(operations.deleteTrait(request.service, request.context, name), [
     when(TraitCannotDeleteStandard, (error) => badRequest(error.message)),
     when(TraitInUse, (error) => conflict(error.message)),
   ]);
@@ -65,7 +61,7 @@ export async function listTraitsOfProvider(request: ApiRequest): Promise<ApiResp
   request.authorize("placement:resource_providers:traits:list");
   const uuid = pathUuid(request);
   const { traits, generation } = await translatingErrors(
-    listProviderTraits(request.service, request.context, uuid),
+    operations.listProviderTraits(request.service, request.context, uuid),
     [
       when(NotFound, (error) =>
         notFound(`No resource provider with uuid ${uuid} found: ${error.message}`),
@@ -82,7 +78,7 @@ export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiRespo
   // A provider that does not exist comes before a trait that does not.
   await getProvider(request.service, request.context, uuid);
   const { traits, generation } = await translatingErrors(
-    setProviderTraits(
+    operations.setProviderTraits(
       request.service,
       request.context,
       uuid,
@@ -108,7 +104,13 @@ export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiRespo
 export async function deleteTraitsOfProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:traits:delete");
   await translatingErrors(
-    setProviderTraits(request.service, request.context, pathUuid(request), undefined, []),
+    operations.setProviderTraits(
+      request.service,
+      request.context,
+      pathUuid(request),
+      undefined,
+      [],
+    ),
     [whenConcurrent()],
   );
   return empty(204);
@@ -132,12 +134,12 @@ function checkName(name: string): void {
   }
 }
 
-function readFilter({ query }: ApiRequest): TraitFilter {
+function readFilter({ query }: ApiRequest): operations.TraitFilter {
   return { ...readNameFilter(query.get("name")), isAssociated: readAssociated(query) };
 }
 
 /** `in:A,B`, `startswith:PREFIX`; any other word before the colon filters nothing, as upstream. */
-function readNameFilter(filter: string | undefined): TraitFilter {
+function readNameFilter(filter: string | undefined): operations.TraitFilter {
   if (filter === undefined) return {};
   const colon = filter.indexOf(":");
   if (colon < 0) {

@@ -1,9 +1,5 @@
 import { NotFound } from "../../../domain/errors.ts";
-import {
-  getProviderUsages,
-  getTotalUsages as getTotal,
-  getUsagesByConsumerType,
-} from "../../../operations/usages.ts";
+import * as operations from "../../../operations/usages.ts";
 import { notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
@@ -18,7 +14,7 @@ export async function getUsagesOfProvider(request: ApiRequest): Promise<ApiRespo
   request.authorize("placement:resource_providers:usages");
   const uuid = pathUuid(request);
   const { generation, usages } = await translatingErrors(
-    getProviderUsages(request.service, request.context, uuid),
+    operations.getProviderUsages(request.service, request.context, uuid),
     [
       when(NotFound, (error) =>
         notFound(`No resource provider with uuid ${uuid} found: ${error.message}`),
@@ -41,15 +37,17 @@ export async function getTotalUsages(request: ApiRequest): Promise<ApiResponse> 
   const owner = { projectId: projectId ?? "", userId: query.get("user_id") };
   const usages = hasTypes
     ? await renderByType(request, owner)
-    : Object.fromEntries(await getTotal(service, context, owner));
+    : Object.fromEntries(await operations.getTotalUsages(service, context, owner));
   return json(200, { usages }, lastModified(request));
 }
 
-async function renderByType(
-  { query, service, context }: ApiRequest,
-  owner: Parameters<typeof getTotal>[2],
-) {
-  const byType = await getUsagesByConsumerType(service, context, owner, query.get("consumer_type"));
+async function renderByType({ query, service, context }: ApiRequest, owner: operations.UsageOwner) {
+  const byType = await operations.getUsagesByConsumerType(
+    service,
+    context,
+    owner,
+    query.get("consumer_type"),
+  );
   return Object.fromEntries(
     [...byType].map(([type, { consumerCount, usages }]) => [
       type,
