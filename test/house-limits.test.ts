@@ -36,7 +36,6 @@ const LONG_FUNCTIONS: readonly string[] = [
 /** As `path: name`. */
 const UNUSED_EXPORTS: readonly string[] = [
   "src/api/stowage/described-route.ts: DescribedRoute",
-  "src/index/reader.ts: Names",
   "src/observability/logger.ts: LogOptions",
   "src/observability/metrics.ts: CollectedMetrics",
   "src/observability/metrics.ts: ExpositionFormat",

@@ -40,7 +40,7 @@ test("No regular expression that may begin anywhere repeats so often that going 
 
 /** Put together from what is written in the program: nothing that was sent is part of them. */
 const ASSEMBLED = new Set([
-  "src/api/placement/allocation-candidates/query.ts",
+  "src/api/queries/candidate-query.ts",
   "src/api/validation/explain.ts",
 ]);
 

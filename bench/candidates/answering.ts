@@ -1,11 +1,11 @@
 import { renderAnswer } from "../../src/api/placement/allocation-candidates/answer.ts";
 import { listAllocationCandidates } from "../../src/api/placement/allocation-candidates/handlers.ts";
-import { readCandidateQuery } from "../../src/api/placement/allocation-candidates/query.ts";
+import { readCandidateQuery } from "../../src/api/queries/candidate-query.ts";
 import { MAX_MICROVERSION } from "../../src/api/microversions.ts";
 import type { ApiRequest } from "../../src/api/request.ts";
 import { searchCandidates } from "../../src/search/search.ts";
 import { defaultConfig } from "../../src/config/config.ts";
-import { parseQuery } from "../../src/http/query.ts";
+import { parseQuery } from "../../src/api/queries/query-string.ts";
 import { ProviderIndex } from "../../src/index/provider-index.ts";
 import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { type FleetShape, providersOf, RESOURCE_CLASSES, TRAITS } from "./fleets.ts";

@@ -51,6 +51,9 @@ export interface ApiRequest {
   authorize(action: string, target?: { readonly projectId: string | undefined }): void;
 }
 
+/** A query string, and the microversion that says how it is read. */
+export type VersionedQuery = Pick<ApiRequest, "microversion" | "query">;
+
 /** The query string: decoded pairs in order, with look-ups in the two ways that the API needs. */
 export interface QueryParameters {
   readonly pairs: readonly (readonly [name: string, value: string])[];

@@ -279,6 +279,20 @@ export class CandidatesOutdated extends PlacementError {
   }
 }
 
+/** Nothing is there by the UUID or name of the host that is to be explained. */
+export class HostNotFound extends PlacementError {
+  constructor(host: string) {
+    super(`No resource provider has the UUID or the name ${host}.`);
+  }
+}
+
+/** A query that has more than can be explained one by one. */
+export class TooManyConstraints extends PlacementError {
+  constructor(count: number, most: number) {
+    super(`The query has ${count} constraints; at most ${most} can be explained.`);
+  }
+}
+
 /** A search for candidates has looked at as many providers as it may. */
 export class SearchEffortExceeded extends PlacementError {
   constructor(maxEffort: number) {

@@ -6,7 +6,7 @@ import type { Service } from "../operations/service.ts";
 import { originOf } from "./answer.ts";
 import { mediaTypeOf } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import { parseQuery } from "./query.ts";
+import { parseQuery } from "../api/queries/query-string.ts";
 
 interface Parts {
   readonly exchange: Exchange;

@@ -29,7 +29,7 @@ import type { Exchange } from "./exchange.ts";
 import { findProblem } from "./foreseen-errors.ts";
 import { checkHost } from "./loopback.ts";
 import { negotiate } from "./microversion.ts";
-import { decodePercent } from "./percent-decoding.ts";
+import { decodePercent } from "../api/queries/percent-decoding.ts";
 import { logAnswer, loggedRequest } from "./request-log.ts";
 import type { RouteMatch, Router } from "./router.ts";
 import type { OpenStreams } from "./streams.ts";

@@ -75,6 +75,18 @@ export class InventoryColumn {
     return this.#used.get(this.#entry(row));
   }
 
+  minUnit(row: number): number {
+    return this.#limits.get(this.#entry(row) * LIMITS + MIN_UNIT);
+  }
+
+  maxUnit(row: number): number {
+    return this.#limits.get(this.#entry(row) * LIMITS + MAX_UNIT);
+  }
+
+  stepSize(row: number): number {
+    return this.#limits.get(this.#entry(row) * LIMITS + STEP_SIZE);
+  }
+
   read(row: number): InventoryRecord {
     const entry = this.#entry(row);
     return {

@@ -26,7 +26,17 @@ export type TreesWith = Pick<Bitset, "has" | "chunk" | "size">;
 /** The inventories of one resource class; see `InventoryColumn`. */
 export type Inventories = Pick<
   InventoryColumn,
-  "resourceClassId" | "trees" | "has" | "fits" | "room" | "capacity" | "used" | "read"
+  | "resourceClassId"
+  | "trees"
+  | "has"
+  | "fits"
+  | "room"
+  | "capacity"
+  | "used"
+  | "minUnit"
+  | "maxUnit"
+  | "stepSize"
+  | "read"
 >;
 
 /**

@@ -1,3 +1,4 @@
+import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
 import type { SearchPlan } from "./search-plan.ts";
 
@@ -73,14 +74,15 @@ export class AnchorProviders {
 
   /** Per provider the number of its nearest ancestor among the providers, never a loop; -1 without one. */
   get parents(): Int32Array {
-    return (this.#parents ??= parentsOf(this.plan, this.tree, this.rows));
+    return (this.#parents ??= parentsOf(this.plan.index, this.tree, this.rows));
   }
 }
 
 /** Most trees are small, and there a search through an array is faster than a map. */
 const MANY_ROWS = 16;
 
-function parentsOf({ index }: SearchPlan, tree: number, rows: readonly number[]): Int32Array {
+/** Per row of a tree, or of those that serve it, the position of its nearest ancestor in the list, or -1. */
+export function parentsOf(index: IndexReader, tree: number, rows: readonly number[]): Int32Array {
   const parents = new Int32Array(rows.length);
   const numberOfRow =
     rows.length > MANY_ROWS ? new Map(rows.map((row, provider) => [row, provider])) : undefined;

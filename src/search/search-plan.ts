@@ -52,8 +52,16 @@ export class SearchPlan {
   readonly #ownTrees = new Map<number, Bitset>();
   readonly #sharedCandidates = new Set<string>();
 
-  /** @throws ResourceClassNotFound, TraitNotFound */
-  constructor(index: IndexReader, time: number, query: CandidateQuery) {
+  /**
+   * @param ignoresSharedCapacity whether what several groups ask of one inventory is not added up
+   * @throws ResourceClassNotFound, TraitNotFound
+   */
+  constructor(
+    index: IndexReader,
+    time: number,
+    query: CandidateQuery,
+    ignoresSharedCapacity = false,
+  ) {
     this.index = index;
     this.time = time;
     this.query = query;
@@ -79,7 +87,8 @@ export class SearchPlan {
     this.isIsolated =
       query.groupPolicy === "isolate" &&
       this.choices.filter(({ suffix }) => suffix !== "").length > 1;
-    this.contestedClasses = this.isHopeless ? [] : contestedClasses(this.choices);
+    this.contestedClasses =
+      this.isHopeless || ignoresSharedCapacity ? [] : contestedClasses(this.choices);
     this.subtrees = query.sameSubtrees.map((suffixes) =>
       [...this.choices.keys()].filter((choice) => suffixes.has(this.choices[choice]!.suffix)),
     );

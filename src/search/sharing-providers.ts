@@ -18,7 +18,11 @@ export class SharingProviders {
   readonly #rowsOfAggregate = new Map<number, number[]>();
   readonly #rowsOfAggregateSet: (readonly number[])[] = [];
 
-  constructor(index: IndexReader, time: number, choices: readonly ProviderChoice[]) {
+  constructor(
+    index: IndexReader,
+    time: number,
+    choices: readonly Pick<ProviderChoice, "fitsShared">[],
+  ) {
     this.#index = index;
     const rows = sharingRows(index, time);
     this.#rowsOfChoice = choices.map(

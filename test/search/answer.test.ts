@@ -6,7 +6,7 @@ import { renderAnswer } from "../../src/api/placement/allocation-candidates/answ
 import { searchCandidates } from "../../src/search/search.ts";
 import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
 import { CandidatesOutdated } from "../../src/domain/errors.ts";
-import { parseQuery } from "../../src/http/query.ts";
+import { parseQuery } from "../../src/api/queries/query-string.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
 import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { RESOURCE_CLASSES, someFleet, someQuery, TRAITS, uuidOf } from "./arbitrary.ts";

@@ -43,17 +43,7 @@ interface Take {
 export function plainSearch(fleet: Fleet, query: CandidateQuery): PlainAnswer {
   const found = new Map<string, { candidate: PlainCandidate; users: readonly ProviderRecord[] }>();
   for (const anchor of fleet.providers.filter((it) => it.parentId === null)) {
-    if (!isAnchor(fleet, query, anchor)) continue;
-    const perGroup = query.groups.map((group) => groupCandidates(fleet, group, anchor));
-    for (const combination of product(perGroup)) {
-      if (!holdsGroupPolicy(query, combination)) continue;
-      if (!holdsSameSubtrees(fleet, query, combination)) continue;
-      const takes = combination.flatMap((it) => it.takes);
-      if (exceedsCapacity(fleet, takes)) continue;
-      const users = [...new Set(takes.map(({ provider }) => provider))];
-      if (!query.isNestedAware && new Set(users.map((it) => it.rootId)).size < users.length) {
-        continue;
-      }
+    for (const { combination, takes, users } of combinationsOf(fleet, query, anchor)) {
       const candidate = { allocations: allocationsOf(takes), mappings: mappingsOf(combination) };
       found.set(canonical(candidate), { candidate, users });
     }
@@ -67,6 +57,40 @@ export function plainSearch(fleet: Fleet, query: CandidateQuery): PlainAnswer {
     candidates: [...found.values()].map((it) => it.candidate),
     summaries: new Set(summarised.map((it) => it.uuid)),
   };
+}
+
+/** The UUIDs of the roots of all trees that anchor at least one candidate. */
+export function plainAnchors(
+  fleet: Fleet,
+  query: CandidateQuery,
+  ignoresSharedCapacity = false,
+): ReadonlySet<string> {
+  const roots = fleet.providers.filter((it) => it.parentId === null);
+  return new Set(
+    roots
+      .filter((it) => combinationsOf(fleet, query, it, ignoresSharedCapacity).next().done !== true)
+      .map(({ uuid }) => uuid),
+  );
+}
+
+/** The combinations of what each group takes that hold together, for one anchor. */
+function* combinationsOf(
+  fleet: Fleet,
+  query: CandidateQuery,
+  anchor: ProviderRecord,
+  ignoresSharedCapacity = false,
+) {
+  if (!isAnchor(fleet, query, anchor)) return;
+  const perGroup = query.groups.map((group) => groupCandidates(fleet, group, anchor));
+  for (const combination of product(perGroup)) {
+    if (!holdsGroupPolicy(query, combination)) continue;
+    if (!holdsSameSubtrees(fleet, query, combination)) continue;
+    const takes = combination.flatMap((it) => it.takes);
+    if (!ignoresSharedCapacity && exceedsCapacity(fleet, takes)) continue;
+    const users = [...new Set(takes.map(({ provider }) => provider))];
+    if (!query.isNestedAware && new Set(users.map((it) => it.rootId)).size < users.length) continue;
+    yield { combination, takes, users };
+  }
 }
 
 /** A text that is the same for candidates that are the same. */

@@ -1,5 +1,7 @@
 import type { RouteTable } from "../route.ts";
 import { describedRoute } from "./described-route.ts";
+import { explainByBody, explainByQuery } from "./explain/handlers.ts";
+import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { describeService } from "./root/handlers.ts";
@@ -19,7 +21,22 @@ export const STOWAGE_ROUTES: RouteTable = {
         describeService(request, { capabilities: capabilities(), position }),
     }),
   },
-
+  "/stowage/v1/explain": {
+    GET: describedRoute({
+      summary: "Why a query for allocation candidates finds what it finds, and what would help.",
+      guard: "stowage:explain",
+      query: QUERY,
+      answers: { 200: { "application/json": EXPLANATION } },
+      handler: explainByQuery,
+    }),
+    POST: describedRoute({
+      summary: "The same for long queries, and with options.",
+      guard: "stowage:explain",
+      body: BODY,
+      answers: { 200: { "application/json": EXPLANATION } },
+      handler: explainByBody,
+    }),
+  },
   "/healthz": {
     GET: describedRoute({
       summary: "Whether the process serves, whatever has become of the database.",

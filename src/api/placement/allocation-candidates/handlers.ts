@@ -8,8 +8,8 @@ import { translatingErrors, when } from "../../translate-errors.ts";
 import { validateQuery } from "../../validation/schema.ts";
 import { renderAnswer } from "./answer.ts";
 import { release } from "./byte-writer.ts";
-import { readCandidateQuery } from "./query.ts";
-import { querySchema } from "./schemas.ts";
+import { readCandidateQuery } from "../../queries/candidate-query.ts";
+import { querySchema } from "../../queries/candidate-query-schema.ts";
 
 export async function listAllocationCandidates(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocation_candidates:list");

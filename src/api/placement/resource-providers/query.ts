@@ -1,7 +1,12 @@
 import type { ProviderFilter } from "../../../domain/provider-filter.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import type { ProviderListing } from "../../../operations/resource-providers.ts";
-import { parseInTree, parseResources, readMemberOf, readRequiredTraits } from "../query-filters.ts";
+import {
+  parseInTree,
+  parseResources,
+  readMemberOf,
+  readRequiredTraits,
+} from "../../queries/query-filters.ts";
 import { checkLimitsOfGroups } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 

@@ -1,22 +1,18 @@
-import type {
-  CandidateQuery,
-  RequestGroup,
-  RootRequired,
-} from "../../../domain/candidate-query.ts";
-import { ERROR_CODES } from "../../error-codes.ts";
-import { badRequest } from "../../http-error.ts";
-import { supports } from "../../microversions.ts";
-import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../../patterns.ts";
-import { checkLimit, checkLimitsOfGroups } from "../../query-limits.ts";
+import type { CandidateQuery, RequestGroup, RootRequired } from "../../domain/candidate-query.ts";
+import { ERROR_CODES } from "../error-codes.ts";
+import { badRequest } from "../http-error.ts";
+import { supports } from "../microversions.ts";
+import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../patterns.ts";
+import { checkLimit, checkLimitsOfGroups } from "../query-limits.ts";
 import {
   parseInTree,
   parseResources,
   parseTraits,
   readMemberOf,
   readRequiredTraits,
-} from "../query-filters.ts";
-import type { ApiRequest } from "../../request.ts";
-import { represent } from "../../validation/python-text.ts";
+} from "./query-filters.ts";
+import type { VersionedQuery } from "../request.ts";
+import { represent } from "../validation/python-text.ts";
 
 /**
  * What the query string of `GET /allocation_candidates` asks for. It has met `querySchema` before.
@@ -24,7 +20,7 @@ import { represent } from "../../validation/python-text.ts";
  *
  * @throws HttpError 400
  */
-export function readCandidateQuery(request: ApiRequest): CandidateQuery {
+export function readCandidateQuery(request: VersionedQuery): CandidateQuery {
   const limit = readLimit(request);
   const groupPolicy = readGroupPolicy(request);
   const rootRequired = readRootRequired(request);
@@ -53,7 +49,7 @@ export function readCandidateQuery(request: ApiRequest): CandidateQuery {
 // Parameters of the request as a whole. Of repeated ones the first counts; the schema has seen
 // the last.
 
-function readLimit({ query }: ApiRequest): number | undefined {
+function readLimit({ query }: VersionedQuery): number | undefined {
   const [limit] = query.getAll("limit");
   if (limit === undefined) return undefined;
   if (!/^[1-9][0-9]*$/.test(limit)) {
@@ -62,13 +58,13 @@ function readLimit({ query }: ApiRequest): number | undefined {
   return Number(limit);
 }
 
-function readGroupPolicy({ query }: ApiRequest): CandidateQuery["groupPolicy"] {
+function readGroupPolicy({ query }: VersionedQuery): CandidateQuery["groupPolicy"] {
   const [policy] = query.getAll("group_policy");
   if (policy === undefined || policy === "") return undefined;
   return policy === "isolate" ? "isolate" : "none";
 }
 
-function readRootRequired({ query }: ApiRequest): RootRequired | undefined {
+function readRootRequired({ query }: VersionedQuery): RootRequired | undefined {
   const [value, ...others] = query.getAll("root_required");
   if (value === undefined) return undefined;
   if (others.length > 0) {
@@ -91,7 +87,7 @@ function readRootRequired({ query }: ApiRequest): RootRequired | undefined {
   return { required, forbidden: traits.forbiddenTraits };
 }
 
-function readSameSubtrees({ query }: ApiRequest): ReadonlySet<string>[] {
+function readSameSubtrees({ query }: VersionedQuery): ReadonlySet<string>[] {
   const values = [...new Set(query.getAll("same_subtree"))];
   checkLimit("sameSubtrees", values.length);
   return values.map((value) => {
@@ -118,7 +114,7 @@ function groupParameter(suffix: string): RegExp {
 type Draft = { -readonly [Name in keyof RequestGroup]: RequestGroup[Name] };
 
 /** In the order in which the suffixes appear. */
-function readGroups(request: ApiRequest): RequestGroup[] {
+function readGroups(request: VersionedQuery): RequestGroup[] {
   const pattern = supports(request, "namedGroups") ? NAMED : NUMBERED;
   const groups = new Map<string, Draft>();
   const read = new Set<string>();

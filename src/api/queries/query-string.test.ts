@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseQuery } from "./query.ts";
+import { parseQuery } from "./query-string.ts";
 
 test("a query string is pairs, with the last and with all values of a name", () => {
   const query = parseQuery("a=1;b=2&&a=3&c");

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { CandidateQuery } from "../../../domain/candidate-query.ts";
-import { ERROR_CODES } from "../../error-codes.ts";
-import { HttpError } from "../../http-error.ts";
-import { QUERY_LIMITS } from "../../query-limits.ts";
-import type { ApiRequest } from "../../request.ts";
-import { readCandidateQuery } from "./query.ts";
-import { querySchema } from "./schemas.ts";
+import type { CandidateQuery } from "../../domain/candidate-query.ts";
+import { ERROR_CODES } from "../error-codes.ts";
+import { HttpError } from "../http-error.ts";
+import { QUERY_LIMITS } from "../query-limits.ts";
+import type { ApiRequest } from "../request.ts";
+import { readCandidateQuery } from "./candidate-query.ts";
+import { querySchema } from "./candidate-query-schema.ts";
 
 const A = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
 const B = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb";

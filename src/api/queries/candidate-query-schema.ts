@@ -1,7 +1,7 @@
-import { type Feature, supports } from "../../microversions.ts";
-import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../../patterns.ts";
-import type { ApiRequest } from "../../request.ts";
-import { defineSchema, type Schema, type SchemaDocument } from "../../validation/schema.ts";
+import { type Feature, supports } from "../microversions.ts";
+import { GROUP_SUFFIX_PATTERN, NUMBERED_GROUP_SUFFIX_PATTERN } from "../patterns.ts";
+import type { VersionedQuery } from "../request.ts";
+import { defineSchema, type Schema, type SchemaDocument } from "../validation/schema.ts";
 
 // Upstream writes the same in two ways, and messages quote the schema.
 const TEXT = { type: "string" } as const;
@@ -65,7 +65,7 @@ const DOCUMENTS: readonly (readonly [since: Feature, document: SchemaDocument])[
 const SCHEMAS = DOCUMENTS.map(([since, document]) => ({ since, schema: defineSchema(document) }));
 
 /** What the names and forms of the parameters must be in the version of a request. */
-export function querySchema(request: ApiRequest): Schema {
+export function querySchema(request: VersionedQuery): Schema {
   const newest = SCHEMAS.findLast(({ since }) => supports(request, since));
   if (newest === undefined) throw new Error("the route exists since 1.10");
   return newest.schema;

@@ -1,6 +1,6 @@
-import { badRequest } from "../api/http-error.ts";
-import { checkLimit } from "../api/query-limits.ts";
-import type { QueryParameters } from "../api/request.ts";
+import { badRequest } from "../http-error.ts";
+import { checkLimit } from "../query-limits.ts";
+import type { QueryParameters } from "../request.ts";
 import { decodePercent } from "./percent-decoding.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { isUuidLike, normalizeUuid } from "../../domain/uuid.ts";
 import { badRequest } from "../http-error.ts";
 import { supports } from "../microversions.ts";
-import type { ApiRequest } from "../request.ts";
+import type { VersionedQuery } from "../request.ts";
 
 /**
  * The parameters that say what a provider must offer, in the forms that `GET /resource_providers`
@@ -57,7 +57,7 @@ interface TraitCondition {
  * The `required` parameters of one request group: `A,B`, since 1.22 with `!C`, since 1.39 `in:A,B`
  * and repeated. Before that only the last of repeated ones counts.
  */
-export function readRequiredTraits(request: ApiRequest, suffix = ""): TraitCondition {
+export function readRequiredTraits(request: VersionedQuery, suffix = ""): TraitCondition {
   const values = request.query.getAll(`required${suffix}`);
   const counting = supports(request, "anyTraits") ? new Set(values) : values.slice(-1);
   const conditions = Array.from(counting, (value) =>
@@ -131,7 +131,7 @@ interface AggregateCondition {
 }
 
 /** The `member_of` parameters of one request group: repeated since 1.24, with `!` since 1.32. */
-export function readMemberOf(request: ApiRequest, suffix = ""): AggregateCondition {
+export function readMemberOf(request: VersionedQuery, suffix = ""): AggregateCondition {
   const values = request.query.getAll(`member_of${suffix}`);
   if (values.length > 1 && !supports(request, "repeatedMemberOf")) {
     throw badRequest(`Multiple member_of${suffix} parameters are not supported`);

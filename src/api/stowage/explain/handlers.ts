@@ -1,0 +1,61 @@
+import { HostNotFound, TooManyConstraints } from "../../../domain/errors.ts";
+import { explain as explainQuery } from "../../../operations/explain.ts";
+import { badRequest } from "../../http-error.ts";
+import { MAX_MICROVERSION, type Microversion, minorOf, supports } from "../../microversions.ts";
+import { querySchema } from "../../queries/candidate-query-schema.ts";
+import { readCandidateQuery } from "../../queries/candidate-query.ts";
+import { parseQuery } from "../../queries/query-string.ts";
+import type { ApiRequest, VersionedQuery } from "../../request.ts";
+import { type ApiResponse, json } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
+import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
+import { renderExplained } from "./rendering.ts";
+import { BODY, type ExplainBody, NEAREST } from "./schemas.ts";
+
+const bodySchema = defineSchema<ExplainBody>(BODY);
+
+export function explainByQuery(request: ApiRequest): Promise<ApiResponse> {
+  return answer(request, request, { nearest: NEAREST, host: undefined });
+}
+
+export async function explainByBody(request: ApiRequest): Promise<ApiResponse> {
+  const body = await readJson(request, bodySchema);
+  const { query, microversion, nearest = NEAREST, host } = body;
+  const asked = {
+    query: parseQuery(query),
+    microversion:
+      microversion === undefined ? request.microversion : readMicroversion(microversion),
+  };
+  return answer(request, asked, { nearest, host: host ?? undefined });
+}
+
+async function answer(
+  request: ApiRequest,
+  asked: VersionedQuery,
+  options: { readonly nearest: number; readonly host: string | undefined },
+): Promise<ApiResponse> {
+  const { microversion } = asked;
+  if (!supports(asked, "allocationCandidates")) {
+    throw badRequest("Allocation candidates can be asked for since microversion 1.10.");
+  }
+  validateQuery(querySchema(asked), asked.query);
+  const query = readCandidateQuery(asked);
+  const { service, context, signal } = request;
+  const explained = await translatingErrors(
+    explainQuery(service, context, { query, signal, ...options }),
+    [
+      when(HostNotFound, (error) => badRequest(error.message)),
+      when(TooManyConstraints, (error) => badRequest(error.message)),
+    ],
+  );
+  return json(200, renderExplained(explained, microversion));
+}
+
+/** One that the schema has let through. */
+function readMicroversion(text: string): Microversion {
+  const minor = Number(text.slice("1.".length));
+  if (minor > MAX_MICROVERSION.minor || minor < minorOf("allocationCandidates")) {
+    throw badRequest(`Unacceptable microversion of the query: ${text}.`);
+  }
+  return { major: 1, minor };
+}

@@ -1,0 +1,149 @@
+import { querySchema } from "../../queries/candidate-query-schema.ts";
+import { MAX_MICROVERSION } from "../../microversions.ts";
+import type { SchemaDocument } from "../../validation/schema.ts";
+import { parseQuery } from "../../queries/query-string.ts";
+
+const COUNT = { type: "integer", minimum: 0 } as const;
+const TEXT = { type: "string" } as const;
+
+/** What the newest microversion takes; an older one that is asked for takes less. */
+export const QUERY: SchemaDocument = querySchema({
+  microversion: MAX_MICROVERSION,
+  query: parseQuery(""),
+}).document;
+
+/** As many hosts as an answer may tell about, and how many it does unless asked for more. */
+const MAX_NEAREST = 100;
+export const NEAREST = 3;
+
+/** As long as the longest query string may be. */
+const MAX_QUERY = 64 * 1024;
+
+export interface ExplainBody {
+  readonly query: string;
+  readonly microversion?: string;
+  readonly nearest?: number;
+  readonly host?: string | null;
+}
+
+export const BODY: SchemaDocument = {
+  type: "object",
+  properties: {
+    query: {
+      type: "string",
+      minLength: 1,
+      maxLength: MAX_QUERY,
+      description: "As that of GET /allocation_candidates; its limit is ignored.",
+    },
+    microversion: {
+      type: "string",
+      pattern: "^1\\.[1-9][0-9]$",
+      description: "By which the query is read; 1.10 at least.",
+    },
+    nearest: { type: "integer", minimum: 0, maximum: MAX_NEAREST },
+    host: {
+      type: ["string", "null"],
+      maxLength: 200,
+      description: "UUID or name of a provider: only the tree that it belongs to is explained.",
+    },
+  },
+  required: ["query"],
+  additionalProperties: false,
+};
+
+const PROVIDER = object({ uuid: TEXT, name: TEXT });
+
+const FAILURE = object(
+  { constraint: TEXT },
+  {
+    has: { type: "array", items: TEXT, description: "The traits or aggregates that are there." },
+    provider: PROVIDER,
+    requested: COUNT,
+    free: { ...COUNT, description: "The most that one allocation can get." },
+    short: COUNT,
+    capacity: { type: "number" },
+    used: COUNT,
+    reserved: COUNT,
+    min_unit: COUNT,
+    max_unit: COUNT,
+    step_size: COUNT,
+  },
+);
+
+const CONSTRAINT = object(
+  {
+    id: { ...TEXT, description: "The query parameter that would be taken out." },
+    kind: TEXT,
+    group: TEXT,
+    eliminated: {
+      ...COUNT,
+      description: "Hosts that it removes of those left by the ones before.",
+    },
+    left: COUNT,
+    failed: { ...COUNT, description: "Hosts in which it cannot hold, whatever else is dropped." },
+    only: { ...COUNT, description: "Hosts that would fit if it alone were dropped." },
+  },
+  {
+    resource_class: TEXT,
+    requested: COUNT,
+    trait: TEXT,
+    traits: { type: "array", items: TEXT },
+    aggregate: TEXT,
+    aggregates: { type: "array", items: TEXT },
+    provider: TEXT,
+    groups: { type: "array", items: TEXT },
+    causes: object({ no_inventory: COUNT, units: COUNT, too_small: COUNT, occupied: COUNT }),
+    largest: object({ now: COUNT, if_empty: { type: "number", minimum: 0 } }),
+    note: TEXT,
+  },
+);
+
+export const EXPLANATION: SchemaDocument = object(
+  {
+    verdict: { enum: ["fits", "full", "never", "unknown_name"] },
+    summary: TEXT,
+    microversion: TEXT,
+  },
+  {
+    names: {
+      type: "array",
+      items: object({
+        kind: { enum: ["resource_class", "trait"] },
+        name: TEXT,
+        similar: { type: "array", items: TEXT, maxItems: 3 },
+      }),
+    },
+    hosts: object({ total: COUNT, fit: COUNT, fit_if_empty: COUNT }),
+    constraints: { type: "array", items: CONSTRAINT },
+    relaxations: {
+      type: "array",
+      items: object(
+        { drop: { type: "array", items: TEXT }, hosts: COUNT },
+        { lower: { type: "object", additionalProperties: COUNT } },
+      ),
+    },
+    nearest: {
+      type: "array",
+      items: object({ root: PROVIDER, failures: { type: "array", items: FAILURE } }),
+    },
+    providers: {
+      type: "array",
+      items: object({ provider: PROVIDER, failures: { type: "array", items: FAILURE } }),
+    },
+    is_exact: {
+      type: "boolean",
+      description: "False where a bound was hit: what is told is proven, but not all there is.",
+    },
+  },
+);
+
+function object(
+  required: Readonly<Record<string, unknown>>,
+  optional: Readonly<Record<string, unknown>> = {},
+): SchemaDocument {
+  return {
+    type: "object",
+    properties: { ...required, ...optional },
+    required: Object.keys(required),
+  };
+}

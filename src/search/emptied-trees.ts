@@ -1,0 +1,54 @@
+import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader } from "../index/reader.ts";
+import { anchors } from "./anchoring.ts";
+import type { Budget } from "./budget.ts";
+import { SearchNotes } from "./failed-shapes.ts";
+import { SearchPlan } from "./search-plan.ts";
+
+/** Asks what a tree would anchor if nothing were claimed: of a copy of it in an index of its own. */
+export class EmptiedTrees {
+  readonly #index: IndexReader;
+  readonly #query: CandidateQuery;
+  readonly #scratch = new ProviderIndex();
+
+  constructor(index: IndexReader, query: CandidateQuery) {
+    this.#index = index;
+    // Where no resources are asked for, in_tree is looked at only to find that there is no such provider.
+    const groups = query.groups.map((group) =>
+      group.resources.size === 0 &&
+      group.inTree !== undefined &&
+      index.findRow(group.inTree) !== undefined
+        ? { ...group, inTree: undefined }
+        : group,
+    );
+    this.#query = { ...query, groups };
+    this.#scratch.resourceClasses.replaceAll(index.resourceClasses.list());
+    this.#scratch.traits.replaceAll(index.traits.list());
+  }
+
+  /** @param serving rows of the sharing providers of other trees that serve it */
+  *fits(tree: number, serving: readonly number[], budget: Budget): Generator<void, boolean> {
+    const index = this.#index;
+    const scratch = this.#scratch;
+    const trees = new Set([tree, ...serving.map((row) => index.treeOf(row))]);
+    for (const it of trees) {
+      for (const row of index.trees.rows(it)) {
+        const record = index.read(row);
+        scratch.put({
+          ...record,
+          inventories: record.inventories.map((inventory) => ({ ...inventory, used: 0 })),
+        });
+        budget.left -= 4;
+        if (budget.left <= 0) yield;
+      }
+    }
+    try {
+      const plan = new SearchPlan(scratch, scratch.time, this.#query);
+      const copy = scratch.trees.find(index.trees.rootId(tree));
+      return copy !== undefined && (yield* anchors(plan, copy, new SearchNotes(), budget));
+    } finally {
+      scratch.clear();
+    }
+  }
+}

@@ -1,0 +1,290 @@
+import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { TooManyConstraints } from "../domain/errors.ts";
+import type { ConstraintOutcome, Explanation, Relaxation } from "../domain/explanation.ts";
+import { constraintsOf, type NamedConstraint } from "../domain/query-constraints.ts";
+import type { IndexReader } from "../index/reader.ts";
+import type { Budget } from "./budget.ts";
+import { ConstraintMasks, lowestBit, MAX_CONSTRAINTS } from "./constraint-masks.ts";
+import { NearestHosts, providersOf } from "./nearest-hosts.ts";
+import { type FoundRelaxation, Relaxations } from "./relaxations.ts";
+import { RelaxedPlans } from "./relaxed-plans.ts";
+import { largestNow, ResourceTallies } from "./resource-tallies.ts";
+import { SharingProviders } from "./sharing-providers.ts";
+import { type ServedTree, TreeShapes } from "./tree-shapes.ts";
+
+interface ExplainOptions {
+  /** How many of the nearest hosts are told about. */
+  readonly nearest: number;
+  /** The only tree to explain. */
+  readonly tree?: number;
+}
+
+/**
+ * Explains what a candidate query finds: the same search, asked again with constraints left out.
+ *
+ * Pauses each time the budget is used up, which whoever goes on fills up again; what goes on after others
+ * had their turn needs the view of that time to be open.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+ * @throws TooManyConstraints
+ */
+export function explainCandidates(
+  index: IndexReader,
+  time: number,
+  query: CandidateQuery,
+  options: ExplainOptions,
+  budget: Budget,
+): Generator<void, Explanation> {
+  return new Explaining(index, time, query, options, budget).run();
+}
+
+class Explaining {
+  readonly #index: IndexReader;
+  readonly #time: number;
+  readonly #options: ExplainOptions;
+  readonly #budget: Budget;
+  readonly #constraints: readonly NamedConstraint[];
+  readonly #masks: ConstraintMasks;
+  readonly #plans: RelaxedPlans;
+  readonly #shapes: TreeShapes;
+  readonly #sharing: SharingProviders;
+  readonly #tallies: ResourceTallies;
+  readonly #nearest: NearestHosts;
+  /** Whether the mask of what a tree's only provider fails is the whole truth about the tree. */
+  readonly #isPlain: boolean;
+
+  #total = 0;
+  #fitIfEmpty = 0;
+  /** Of trees of one provider: how many fail these constraints. */
+  readonly #histogram = new Map<number, number>();
+
+  constructor(
+    index: IndexReader,
+    time: number,
+    query: CandidateQuery,
+    options: ExplainOptions,
+    budget: Budget,
+  ) {
+    this.#index = index;
+    this.#time = time;
+    this.#options = options;
+    this.#budget = budget;
+    this.#constraints = constraintsOf(query);
+    if (this.#constraints.length > MAX_CONSTRAINTS) {
+      throw new TooManyConstraints(this.#constraints.length, MAX_CONSTRAINTS);
+    }
+    this.#masks = new ConstraintMasks(index, query, this.#constraints);
+    this.#plans = new RelaxedPlans(index, time, query, this.#constraints);
+    this.#shapes = new TreeShapes(index, query, this.#masks, this.#plans);
+    this.#sharing = new SharingProviders(index, time, [{ fitsShared: () => true }]);
+    this.#tallies = new ResourceTallies(this.#masks.resources);
+    this.#nearest = new NearestHosts(index, this.#masks, options.nearest);
+    this.#isPlain =
+      this.#constraints.every(({ kind }) => kind !== "capacity" && kind !== "isolate") &&
+      query.groups.every(
+        ({ resources, requiredTraits, memberOf }) =>
+          resources.size > 0 || requiredTraits.length > 0 || memberOf.length > 0,
+      );
+  }
+
+  *run(): Generator<void, Explanation> {
+    const budget = this.#budget;
+    const { tree: only } = this.#options;
+    const end = only === undefined ? this.#index.trees.end : only + 1;
+    for (let tree = only ?? 0; tree < end; tree++) {
+      budget.left -= 1;
+      if (budget.left <= 0) yield;
+      if (!this.#index.trees.isVisible(tree, this.#time)) continue;
+      const root = this.#index.rootOf(tree);
+      if (root < 0) continue;
+      this.#total += 1;
+      const isAlone =
+        this.#index.trees.nextRow(root) === root && !this.#sharing.isServed(tree, root);
+      if (isAlone && this.#isPlain) this.#lookAtLone(root);
+      else yield* this.#lookAt(this.#served(tree, root));
+    }
+    return yield* this.#conclude();
+  }
+
+  #served(tree: number, root: number): ServedTree {
+    const own = this.#index.trees.rows(tree);
+    return { tree, root, own, serving: this.#sharing.servingTree(tree, own) };
+  }
+
+  readonly #placed = { row: 0, root: 0, isShared: false };
+
+  #lookAtLone(root: number): void {
+    const masks = this.#masks;
+    this.#placed.row = root;
+    this.#placed.root = root;
+    const others = masks.ofRoot(root) | masks.withoutAmounts(this.#placed);
+    const amounts = masks.amounts(root);
+    const mask = others | amounts;
+    this.#histogram.set(mask, (this.#histogram.get(mask) ?? 0) + 1);
+    if (others === 0 && masks.amountsIfEmpty(root, amounts) === 0) this.#fitIfEmpty += 1;
+    this.#tallies.look(root);
+    if (amounts !== 0) this.#tallies.countLoneFailure(amounts, root);
+    if (this.#nearest.isWanted(mask)) {
+      this.#nearest.offer({ root, own: [root], serving: [] }, mask);
+    }
+  }
+
+  *#lookAt(served: ServedTree): Generator<void, void> {
+    const budget = this.#budget;
+    const { own, serving } = served;
+    const shape = yield* this.#shapes.add(served, budget);
+    for (const row of own) this.#tallies.look(row);
+    const rows = serving.length === 0 ? own : [...own, ...serving];
+    this.#tallies.countFailures(shape.must, rows);
+    if (shape.fits) {
+      this.#fitIfEmpty += 1;
+      return;
+    }
+    if (yield* this.#shapes.fitsIfEmpty(served, budget)) this.#fitIfEmpty += 1;
+    const mask = shape.must | (1 << shape.eliminatedBy);
+    if (this.#nearest.isWanted(mask)) this.#nearest.offer(served, mask);
+  }
+
+  *#conclude(): Generator<void, Explanation> {
+    const budget = this.#budget;
+    const relaxations = new Relaxations(
+      this.#histogram,
+      this.#shapes,
+      this.#plans,
+      this.#constraints.length,
+    );
+    const fit = yield* relaxations.hostsWithout(0, budget);
+    const gains: number[] = [];
+    for (let bit = 0; bit < this.#constraints.length; bit++) {
+      gains.push((yield* relaxations.hostsWithout(1 << bit, budget)) - fit);
+    }
+    const found = fit > 0 ? [] : yield* relaxations.smallest(budget);
+    const lowered = yield* this.#lower(found);
+    return {
+      verdict: verdictOf(fit, this.#fitIfEmpty),
+      hosts: { total: this.#total, fit, fitIfEmpty: this.#fitIfEmpty },
+      constraints: this.#outcomes(gains),
+      relaxations: [
+        ...found.map(({ left, hosts }) => ({ drop: this.#constraintsIn(left), hosts })),
+        ...lowered,
+      ],
+      nearest: this.#nearest.list(),
+      providers: this.#providersOfTree(),
+      isExact: this.#shapes.isExact && relaxations.isExact,
+    };
+  }
+
+  #outcomes(gains: readonly number[]): ConstraintOutcome[] {
+    const eliminated = this.#constraints.map(() => 0);
+    const failed = this.#constraints.map(() => 0);
+    const count = (mask: number, by: number, hosts: number) => {
+      if (by >= 0) eliminated[by]! += hosts;
+      for (let bits = mask; bits !== 0; bits &= bits - 1) failed[lowestBit(bits)]! += hosts;
+    };
+    for (const [mask, hosts] of this.#histogram)
+      count(mask, mask === 0 ? -1 : lowestBit(mask), hosts);
+    for (const { must, eliminatedBy, count: hosts } of this.#shapes.all()) {
+      count(must, eliminatedBy, hosts);
+    }
+    let left = this.#total;
+    let resource = 0;
+    return this.#constraints.map((constraint, bit) => {
+      left -= eliminated[bit]!;
+      const outcome = {
+        constraint,
+        eliminated: eliminated[bit]!,
+        left,
+        failed: failed[bit]!,
+        only: gains[bit]!,
+      };
+      if (constraint.kind !== "resource") return outcome;
+      const { causes, largest } = this.#tallies;
+      resource += 1;
+      return { ...outcome, causes: causes[resource - 1]!, largest: largest[resource - 1]! };
+    });
+  }
+
+  #constraintsIn(mask: number): NamedConstraint[] {
+    return this.#constraints.filter((_, bit) => (mask & (1 << bit)) !== 0);
+  }
+
+  /**
+   * For each relaxation, and each amount that it would leave out: the largest amount that will do instead.
+   * Told of trees of one provider, where the largest of one is the truth about it; none of the others fits
+   * without what is left out, or nothing is told.
+   */
+  *#lower(found: readonly FoundRelaxation[]): Generator<void, Relaxation[]> {
+    const lowered: Lowered[] = [];
+    for (const { left } of found) {
+      let isOnlyLone = true;
+      for (const shape of this.#shapes.all()) {
+        if (yield* this.#shapes.fitsWithout(shape, left, this.#budget)) isOnlyLone = false;
+      }
+      if (!isOnlyLone) continue;
+      for (const { bit } of this.#masks.resources) {
+        if ((left & bit) === 0) continue;
+        const others = left & ~bit;
+        lowered.push({
+          others,
+          bit,
+          within: this.#plans.closure(others) | bit,
+          amount: 0,
+          hosts: 0,
+        });
+      }
+    }
+    if (lowered.length > 0) yield* this.#lookForLower(lowered);
+    return lowered
+      .filter(({ amount }) => amount > 0)
+      .map(({ others, bit, amount, hosts }) => ({
+        drop: this.#constraintsIn(others),
+        lower: { constraint: this.#constraints[lowestBit(bit)]!, amount },
+        hosts,
+      }));
+  }
+
+  *#lookForLower(lowered: readonly Lowered[]): Generator<void, void> {
+    const { trees } = this.#index;
+    const budget = this.#budget;
+    const masks = this.#masks;
+    const columns = new Map(masks.resources.map(({ bit, column }) => [bit, column]));
+    const { tree: only } = this.#options;
+    const end = only === undefined ? trees.end : only + 1;
+    for (let tree = only ?? 0; tree < end; tree++) {
+      budget.left -= 1;
+      if (budget.left <= 0) yield;
+      if (!trees.isVisible(tree, this.#time)) continue;
+      const root = this.#index.rootOf(tree);
+      if (root < 0 || trees.nextRow(root) !== root || this.#sharing.isServed(tree, root)) continue;
+      this.#placed.row = root;
+      this.#placed.root = root;
+      const mask = masks.ofRoot(root) | masks.withoutAmounts(this.#placed) | masks.amounts(root);
+      for (const it of lowered) {
+        if ((mask & ~it.within) !== 0) continue;
+        const amount = largestNow(columns.get(it.bit), root);
+        if (amount > it.amount) [it.amount, it.hosts] = [amount, 1];
+        else if (amount === it.amount) it.hosts += 1;
+      }
+    }
+  }
+
+  #providersOfTree() {
+    const { tree } = this.#options;
+    const root = tree === undefined ? -1 : this.#index.rootOf(tree);
+    if (tree === undefined || root < 0) return [];
+    return providersOf(this.#index, this.#masks, this.#served(tree, root));
+  }
+}
+
+interface Lowered {
+  readonly others: number;
+  readonly bit: number;
+  readonly within: number;
+  amount: number;
+  hosts: number;
+}
+
+function verdictOf(fit: number, fitIfEmpty: number): Explanation["verdict"] {
+  if (fit > 0) return "fits";
+  return fitIfEmpty > 0 ? "full" : "never";
+}

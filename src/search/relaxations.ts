@@ -1,0 +1,110 @@
+import type { Budget } from "./budget.ts";
+import { bitCount } from "./constraint-masks.ts";
+import type { RelaxedPlans } from "./relaxed-plans.ts";
+import type { TreeShape, TreeShapes } from "./tree-shapes.ts";
+
+/** So many relaxations are told. */
+const MAX_RELAXATIONS = 5;
+/** So many sets of one size are tried; of more constraints, only what some host needs is. */
+const MAX_SETS = 5000;
+
+/** Constraints, as bits, without which so many hosts fit. */
+export interface FoundRelaxation {
+  readonly left: number;
+  readonly hosts: number;
+}
+
+/** Hosts of one provider by the mask of what they fail, which is the whole truth about them. */
+type Histogram = ReadonlyMap<number, number>;
+
+/**
+ * The smallest sets of constraints without which a query that finds nothing finds something, those that
+ * bring most hosts first. Each was tried.
+ */
+export class Relaxations {
+  readonly #histogram: Histogram;
+  readonly #shapes: TreeShapes;
+  readonly #plans: RelaxedPlans;
+  readonly #count: number;
+  #isExact = true;
+
+  /** @param count how many constraints there are */
+  constructor(histogram: Histogram, shapes: TreeShapes, plans: RelaxedPlans, count: number) {
+    this.#histogram = histogram;
+    this.#shapes = shapes;
+    this.#plans = plans;
+    this.#count = count;
+  }
+
+  /** False when not all sets could be tried. */
+  get isExact(): boolean {
+    return this.#isExact;
+  }
+
+  /** How many hosts fit without some constraints. */
+  *hostsWithout(left: number, budget: Budget): Generator<void, number> {
+    const closure = this.#plans.closure(left);
+    let hosts = 0;
+    for (const [mask, count] of this.#histogram) if ((mask & ~closure) === 0) hosts += count;
+    budget.left -= this.#histogram.size / 16 + 1;
+    for (const shape of this.#shapes.all()) {
+      budget.left -= 1 / 8;
+      if (yield* this.#fits(shape, left, budget)) hosts += shape.count;
+    }
+    if (budget.left <= 0) yield;
+    return hosts;
+  }
+
+  *smallest(budget: Budget): Generator<void, FoundRelaxation[]> {
+    for (let size = 1; size <= this.#count; size++) {
+      if (setsOfSize(this.#count, size) > MAX_SETS) return yield* this.#neededBySome(budget);
+      const found: FoundRelaxation[] = [];
+      for (const left of masksOfSize(this.#count, size)) {
+        const hosts = yield* this.hostsWithout(left, budget);
+        if (hosts > 0) found.push({ left, hosts });
+      }
+      if (found.length > 0) return mostHosts(found);
+    }
+    return [];
+  }
+
+  #fits(shape: TreeShape, left: number, budget: Budget): Generator<void, boolean> {
+    return this.#shapes.fitsWithout(shape, left, budget);
+  }
+
+  /** Of the sets that some host of one provider needs, the smallest. */
+  *#neededBySome(budget: Budget): Generator<void, FoundRelaxation[]> {
+    for (const _ of this.#shapes.all()) this.#isExact = false;
+    let sets = new Set<number>();
+    let least = Infinity;
+    for (const mask of this.#histogram.keys()) {
+      const needed = this.#plans.smallestCovering(mask);
+      const size = bitCount(needed);
+      if (size < least) [least, sets] = [size, new Set()];
+      if (size === least && sets.size < MAX_SETS) sets.add(needed);
+    }
+    const found: FoundRelaxation[] = [];
+    for (const left of sets) found.push({ left, hosts: yield* this.hostsWithout(left, budget) });
+    return mostHosts(found);
+  }
+}
+
+function mostHosts(found: readonly FoundRelaxation[]): FoundRelaxation[] {
+  return found.toSorted((a, b) => b.hosts - a.hosts || a.left - b.left).slice(0, MAX_RELAXATIONS);
+}
+
+function setsOfSize(count: number, size: number): number {
+  let sets = 1;
+  for (let number = 0; number < size; number++) sets = (sets * (count - number)) / (number + 1);
+  return sets;
+}
+
+function* masksOfSize(count: number, size: number, from = 0): Iterable<number> {
+  if (size === 0) {
+    yield 0;
+    return;
+  }
+  for (let bit = from; bit <= count - size; bit++) {
+    for (const rest of masksOfSize(count, size - 1, bit + 1)) yield rest | (1 << bit);
+  }
+}

@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { providerUuid } from "../support/fleet.ts";
+import { startHere, type LocalStowage } from "../support/stowage.ts";
+
+const PATH = "/stowage/v1/explain";
+
+interface Answer {
+  readonly verdict: string;
+  readonly summary: string;
+  readonly hosts: Readonly<Record<string, number>>;
+  readonly constraints: readonly (Readonly<Record<string, unknown>> & { readonly id: string })[];
+  readonly relaxations: readonly unknown[];
+  readonly nearest: readonly { readonly root: { readonly name: string } }[];
+  readonly providers: readonly unknown[];
+  readonly names: readonly unknown[];
+}
+
+let stowage: LocalStowage;
+beforeAll(async () => {
+  stowage = await startHere();
+  const { client } = stowage;
+  await client.put("/traits/CUSTOM_GOLD", undefined);
+  for (const [number, vcpus] of [8, 16, 4].entries()) {
+    const uuid = providerUuid(number + 1);
+    await client.post("/resource_providers", { name: `host-${number + 1}`, uuid });
+    await client.put(`/resource_providers/${uuid}/inventories`, {
+      resource_provider_generation: 0,
+      inventories: { VCPU: { total: vcpus }, DISK_GB: { total: 100, reserved: 10 } },
+    });
+  }
+  await client.put(`/resource_providers/${providerUuid(3)}/traits`, {
+    resource_provider_generation: 1,
+    traits: ["CUSTOM_GOLD"],
+  });
+  await client.put("/allocations/00000000-0000-4000-9000-000000000001", {
+    allocations: { [providerUuid(2)]: { resources: { VCPU: 10 } } },
+    project_id: "p",
+    user_id: "u",
+    consumer_generation: null,
+    consumer_type: "INSTANCE",
+  });
+});
+afterAll(() => stowage.stop());
+
+describe("an explanation", () => {
+  test("says that a fleet is full, what each constraint removes, and which host is nearest", async () => {
+    const answer = await explain("resources=VCPU:10,DISK_GB:50&limit=1");
+    expect(answer).toMatchObject({
+      verdict: "full",
+      summary: expect.stringMatching(/^None of 3 hosts fits; 1 would if nothing were claimed\./),
+      hosts: { total: 3, fit: 0, fit_if_empty: 1 },
+      relaxations: [
+        { drop: ["resources:VCPU"], hosts: 3 },
+        { drop: [], lower: { "resources:VCPU": 8 }, hosts: 1 },
+      ],
+      nearest: [
+        {
+          root: { name: "host-1" },
+          failures: [
+            {
+              constraint: "resources:VCPU",
+              provider: { name: "host-1" },
+              requested: 10,
+              free: 8,
+              short: 2,
+              capacity: 8,
+            },
+          ],
+        },
+        { root: { name: "host-2" }, failures: [{ free: 6, used: 10, capacity: 16 }] },
+        { root: { name: "host-3" } },
+      ],
+      is_exact: true,
+      microversion: "1.39",
+    });
+    expect(answer.constraints).toMatchObject([
+      {
+        id: "resources:VCPU",
+        eliminated: 3,
+        left: 0,
+        failed: 3,
+        only: 3,
+        causes: { no_inventory: 0, units: 0, too_small: 2, occupied: 1 },
+        largest: { now: 8, if_empty: 16 },
+      },
+      { id: "resources:DISK_GB", eliminated: 0, failed: 0, only: 0 },
+    ]);
+  });
+
+  test("says what will never fit, and which constraints stand against each other", async () => {
+    expect(await explain("resources=VCPU:6&required=CUSTOM_GOLD")).toMatchObject({
+      verdict: "never",
+      hosts: { fit: 0, fit_if_empty: 0 },
+      relaxations: [
+        { drop: ["resources:VCPU"], hosts: 3 },
+        { drop: ["required:CUSTOM_GOLD"], hosts: 2 },
+        { drop: [], lower: { "resources:VCPU": 4 }, hosts: 1 },
+      ],
+    });
+  });
+
+  test("tells names that do not exist, with similar ones", async () => {
+    expect(await explain("resources=VCPUS:1&required=CUSTOM_GLOD")).toMatchObject({
+      verdict: "unknown_name",
+      names: [
+        { kind: "resource_class", name: "VCPUS", similar: expect.arrayContaining(["VCPU"]) },
+        { kind: "trait", name: "CUSTOM_GLOD", similar: ["CUSTOM_GOLD"] },
+      ],
+    });
+  });
+
+  test("is about one host where one is asked for, by its UUID or name", async () => {
+    for (const host of ["host-2", providerUuid(2)]) {
+      const body = { query: "resources=VCPU:10", host, microversion: "1.10" };
+      const reply = await stowage.client.post(PATH, body);
+      expect(reply.json()).toMatchObject({
+        hosts: { total: 1, fit: 0, fit_if_empty: 1 },
+        providers: [{ provider: { name: "host-2" }, failures: [{ free: 6, short: 4 }] }],
+        constraints: [{ id: "resources:VCPU" }, { id: "one_provider_per_tree", failed: 0 }],
+        microversion: "1.10",
+      });
+    }
+  });
+});
+
+describe("what cannot be explained", () => {
+  test.each([
+    ["an unknown host", { query: "resources=VCPU:1", host: "nowhere" }, "nowhere"],
+    [
+      "a microversion without candidates",
+      { query: "resources=VCPU:1", microversion: "1.99" },
+      "1.99",
+    ],
+    ["a query that Placement refuses", { query: "resources=VCPU" }, "Badly formed resources"],
+    [
+      "a parameter of a later version",
+      { query: "resources=VCPU:1&in_tree=x", microversion: "1.10" },
+      "in_tree",
+    ],
+    ["too many hosts", { query: "resources=VCPU:1", nearest: 101 }, "101"],
+  ])("%s", async (_what, body, detail) => {
+    const reply = await stowage.client.post(PATH, body);
+    expect([reply.status, reply.text]).toEqual([400, expect.stringContaining(detail)]);
+  });
+
+  test("more constraints than are told apart are refused", async () => {
+    const groups = Array.from({ length: 31 }, (_, number) => `resources${number}=VCPU:1`);
+    const reply = await stowage.client.post(PATH, {
+      query: `${groups.join("&")}&group_policy=none`,
+    });
+    expect([reply.status, reply.text]).toEqual([400, expect.stringContaining("at most 30")]);
+  });
+});
+
+async function explain(query: string): Promise<Answer> {
+  const reply = await stowage.client.get(`${PATH}?${query}`);
+  expect(reply.status, reply.text).toBe(200);
+  return reply.json<Answer>();
+}
