@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { defaultConfig } from "../config/config.ts";
 import type { Claim } from "../domain/claim.ts";
 import { ConsumerGenerationConflict, DatabaseUnavailable } from "../domain/errors.ts";
-import type { RequestContext } from "../domain/request-context.ts";
+import { Effort, type RequestContext } from "../domain/request-context.ts";
 import { claim } from "../operations/allocations.ts";
 import { setInventories } from "../operations/inventories.ts";
 import { openService } from "../operations/open-service.ts";
@@ -212,7 +212,7 @@ describe("while another process writes", () => {
     const claims = [take(1, 1), take(2, 1)];
     await Promise.all(claims.map((one) => claim(service, one)));
 
-    expect(claims.map((one) => one.context.effort)).toEqual([
+    expect(claims.map((one) => one.context.effort)).toMatchObject([
       { retries: 1, rollbacks: 1 },
       { retries: 1, rollbacks: 1 },
     ]);
@@ -300,7 +300,7 @@ function context(): RequestContext {
     projectId: "project",
     roles: ["admin"],
     claimAttempts: service.config.placement.allocationConflictRetryCount,
-    effort: { retries: 0, rollbacks: 0 },
+    effort: new Effort(),
   };
 }
 

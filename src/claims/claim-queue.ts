@@ -7,7 +7,7 @@ import { inTime } from "../db/in-time.ts";
 import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import type { Claim } from "../domain/claim.ts";
-import type { Effort, RequestContext } from "../domain/request-context.ts";
+import { Effort, type RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
   PlacementError,
@@ -168,7 +168,7 @@ export class ClaimQueue {
   ): Promise<readonly ClaimOutcome[]> {
     const [first] = claims;
     if (!first) return [];
-    const effort: Effort = { retries: 0, rollbacks: 0 };
+    const effort = new Effort();
     const context = { ...first.context, effort };
     try {
       return await this.#tryUntilWritten(claims, context, letOthersWrite);
@@ -257,10 +257,13 @@ export class ClaimQueue {
   }
 }
 
-function addEffort(sum: Effort | undefined, { retries, rollbacks }: Effort): void {
+function addEffort(sum: Effort | undefined, effort: Effort): void {
   if (!sum) return;
-  sum.retries += retries;
-  sum.rollbacks += rollbacks;
+  sum.retries += effort.retries;
+  sum.rollbacks += effort.rollbacks;
+  sum.freshnessMs += effort.freshnessMs;
+  sum.databaseMs += effort.databaseMs;
+  sum.writingMs += effort.writingMs;
 }
 
 const RETRIES_EXHAUSTED = { reason: "retries_exhausted" } as const;

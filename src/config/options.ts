@@ -1046,6 +1046,13 @@ export const OPTIONS = {
       takesEffect: "restart",
       help: "Seconds that a request may take for all that it needs of the database; then it is answered with 503.",
     },
+    slow_request_time: {
+      type: "float",
+      default: 0,
+      min: 0,
+      takesEffect: "reload",
+      help: "Seconds after which a request is slow: then a WARNING tells where its time went. 0 is never.",
+    },
     max_search_effort: {
       type: "integer",
       default: 100_000_000,

@@ -323,20 +323,27 @@ export class Database {
         }),
       );
       this.#availability?.succeeded(access);
-      this.#observe(access, "done", startedAtMs);
+      this.#observe(access, "done", startedAtMs, context);
       return result;
     } catch (error) {
       if (error instanceof OutcomePending) throw error;
       if (access === "write") this.#count("rollbacks", context);
       this.#availability?.failed(access, error, performance.now() - startedAtMs);
-      this.#observe(access, "failed", startedAtMs);
+      this.#observe(access, "failed", startedAtMs, context);
       throw error;
     }
   }
 
-  #observe(kind: Access, outcome: "done" | "failed", startedAtMs: number): void {
+  #observe(
+    kind: Access,
+    outcome: "done" | "failed",
+    startedAtMs: number,
+    { effort }: DatabaseContext,
+  ): void {
     const labels = { kind, outcome };
-    const seconds = (performance.now() - startedAtMs) / 1000;
+    const tookMs = performance.now() - startedAtMs;
+    if (effort) effort[kind === "read" ? "databaseMs" : "writingMs"] += tookMs;
+    const seconds = tookMs / 1000;
     this.metrics.increment("stowage_database_transactions_total", labels);
     this.metrics.observe("stowage_database_transaction_duration_seconds", labels, seconds);
   }

@@ -17,14 +17,24 @@ export interface RequestContext {
   readonly deadlineMs?: number;
   /** How often a claim is tried that others are in the way of; once if not given. */
   readonly claimAttempts?: number;
-  /** Counts what the database had to do again for it. */
+  /** Takes note of what was done for it. */
   readonly effort?: Effort;
 }
 
-/** How hard a request was for the database. */
-export interface Effort {
+/** How hard a request was, and where its time went. */
+export class Effort {
   /** Transactions begun again because another one was first. */
-  retries: number;
+  retries = 0;
   /** Transactions that were to write and were rolled back for good. */
-  rollbacks: number;
+  rollbacks = 0;
+  /** Waiting for all that was committed before the request. */
+  freshnessMs = 0;
+  /** Searching for candidates and writing them down, with what others did in between. */
+  searchMs = 0;
+  /** In transactions that read. */
+  databaseMs = 0;
+  /** In transactions that write. */
+  writingMs = 0;
+  /** How many providers a search has looked at, in all combinations; those passed over quickly count in part. */
+  lookedAt = 0;
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Microversion } from "../api/microversions.ts";
 import type { Dialect } from "../api/route.ts";
-import type { Effort } from "../domain/request-context.ts";
+import { Effort } from "../domain/request-context.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import type { ClientView } from "./proxy-headers.ts";
 import type { MessageFlaw } from "./message-flaw.ts";
@@ -34,7 +34,7 @@ export class Exchange {
     return this.#findFlaw();
   }
 
-  readonly effort: Effort = { retries: 0, rollbacks: 0 };
+  readonly effort = new Effort();
   credentials: Credentials | undefined;
   microversion: Microversion | undefined;
   /** The template of the path, once it is known to lead somewhere. */

@@ -85,7 +85,7 @@ export class Pipeline {
     }
     if (config.cors.allowedOrigin.length > 0) answer = withCors(answer, exchange, config.cors);
     count(answer, exchange, metrics);
-    logAnswer(logger, exchange, answer);
+    logAnswer(logger, exchange, answer, config.stowage.slowRequestTime);
     return answer;
   }
 

@@ -8,7 +8,7 @@ import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
 import type { IndexReader, IndexView } from "../index/reader.ts";
 import { summarize } from "../index/summarize.ts";
-import type { RequestContext } from "../domain/request-context.ts";
+import type { Effort, RequestContext } from "../domain/request-context.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
 
@@ -39,7 +39,12 @@ export async function listAllocationCandidates(
     maxCandidates: placement.maxAllocationCandidates,
     ...(placement.randomizeAllocationCandidates && { random: Math.random }),
   });
-  return new CandidateListing(index, search, service.config.stowage.maxSearchEffort);
+  return new CandidateListing(
+    index,
+    search,
+    service.config.stowage.maxSearchEffort,
+    context.effort,
+  );
 }
 
 /** Candidates one after the other, found on demand. */
@@ -48,11 +53,21 @@ export class CandidateListing {
   readonly #index: IndexReader;
   readonly #search: CandidateSearch;
   readonly #maxEffort: number;
+  readonly #requestEffort: Effort | undefined;
   #effort = 0;
   #view: IndexView | undefined;
 
-  /** @param maxEffort how many providers may be looked at before the search is given up */
-  constructor(index: IndexReader, search: CandidateSearch, maxEffort = Infinity) {
+  /**
+   * @param maxEffort how many providers may be looked at before the search is given up
+   * @param requestEffort takes note of how many there were
+   */
+  constructor(
+    index: IndexReader,
+    search: CandidateSearch,
+    maxEffort = Infinity,
+    requestEffort?: Effort,
+  ) {
+    this.#requestEffort = requestEffort;
     this.#maxEffort = maxEffort;
     this.providers = index;
     this.#index = index;
@@ -93,6 +108,7 @@ export class CandidateListing {
     const before = budget.left;
     const progress = this.#search.next(budget);
     this.#effort += before - budget.left;
+    if (this.#requestEffort) this.#requestEffort.lookedAt = this.#effort;
     if (this.#effort > this.#maxEffort) throw new SearchEffortExceeded(this.#maxEffort);
     return progress;
   }

@@ -151,14 +151,16 @@ export class IndexKeeper {
    */
   async fresh({
     deadlineMs = Infinity,
-  }: Pick<DatabaseContext, "deadlineMs">): Promise<ProviderIndex> {
+    effort,
+  }: Pick<DatabaseContext, "deadlineMs" | "effort">): Promise<ProviderIndex> {
     const { adapter } = this.#database;
     if (!adapter.isShared && (await this.#database.wasOvertaken())) this.#isOvertaken = true;
     if (adapter.isShared || this.#doubted.size > 0 || this.#isOvertaken) {
       const startedAtMs = performance.now();
       await inTime(this.#question.answered(), deadlineMs);
-      const seconds = (performance.now() - startedAtMs) / 1000;
-      this.#database.metrics.observe("stowage_feed_wait_seconds", {}, seconds);
+      const waitedMs = performance.now() - startedAtMs;
+      if (effort) effort.freshnessMs += waitedMs;
+      this.#database.metrics.observe("stowage_feed_wait_seconds", {}, waitedMs / 1000);
     }
     return this.#index;
   }

@@ -54,7 +54,7 @@ describe("the request log", () => {
     };
     const { url, log } = await serve({}, { "/": { GET: { handler } } });
     await fetch(url, { headers: speaking("1.39") });
-    expect(log[0]).toContain("microversion: 1.39 retries: 2\n");
+    expect(log[0]).toContain("microversion: 1.39 retries: 2 time: ");
   });
 
   test("has upstream's line for each request", async () => {
@@ -68,14 +68,34 @@ describe("the request log", () => {
     expect(log[0]).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \d+ INFO stowage\.requestlog /);
     expect(log[0]).toContain(
       ` [None ${id} joe demo - - -] 127.0.0.1 "GET /things/a?x=1" status: 200 ` +
-        `len: ${length} microversion: 1.39\n`,
+        `len: ${length} microversion: 1.39 time: `,
     );
     await fetch(`${url}/things/a`, { method: "DELETE", headers: ADMIN });
     expect(log[1]).toContain('"DELETE /things/a" status: 204 len: - microversion: 1.0');
     await fetch(`${url}/things`);
     expect(log.at(-1)).toMatch(
-      /\[None req-\S+ - - - - -\] .* status: 401 len: \d+ microversion: -/,
+      /\[None req-\S+ - - - - -\] .* status: 401 len: \d+ microversion: - time: \d+\.\d{6}\n$/,
     );
+  });
+
+  test("warns of a request that takes longer than is thought right, and tells where the time went", async () => {
+    const { url, log } = await serve({ stowage: { slowRequestTime: 0.000001 } });
+    await fetch(`${url}/things/a`, { headers: ADMIN });
+    await fetch(`${url}/no/such/path`, { headers: ADMIN });
+    const part = String.raw`\d+\.\d{6}`;
+    const tells = (what: string) =>
+      new RegExp(
+        `WARNING .*A slow request: ${what} took ${part} s: freshness ${part}, search ${part}, ` +
+          `database ${part}, writing ${part}, rest ${part}\n$`,
+      );
+    expect(log[0]).toMatch(tells("GET /things/{name}"));
+    expect(log[2]).toMatch(tells("GET a path that leads nowhere"));
+  });
+
+  test("says nothing of slowness unless it is asked to", async () => {
+    const { url, log } = await serve();
+    await fetch(`${url}/things/a`, { headers: ADMIN });
+    expect(log.join("")).not.toContain("slow");
   });
 
   test("names the operation that a client says its request is part of", async () => {

@@ -25,10 +25,13 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
     ],
   );
   const { metrics } = request.service.database;
+  const startedAtMs = performance.now();
   const body = await renderAnswer(listing, query, request, ({ count, isLimited }) => {
     metrics.observe("stowage_candidates_returned", {}, count);
     if (count === 0) metrics.increment("stowage_candidates_empty_total", {});
     if (isLimited) metrics.increment("stowage_candidates_limited_total", {});
   });
+  const { effort } = request.context;
+  if (effort) effort.searchMs += performance.now() - startedAtMs;
   return { status: 200, body, onSent: release, ...lastModified(request) };
 }
