@@ -39,10 +39,7 @@ test("No regular expression that may begin anywhere repeats so often that going 
 });
 
 /** Put together from what is written in the program: nothing that was sent is part of them. */
-const ASSEMBLED = new Set([
-  "src/api/queries/candidate-query.ts",
-  "src/api/validation/explain.ts",
-]);
+const ASSEMBLED = new Set(["src/api/queries/candidate-query.ts", "src/api/validation/explain.ts"]);
 
 test("No regular expression is made of what was sent", () => {
   const assembled = modules
