@@ -198,6 +198,30 @@ function describeProgram(
       }),
     );
 
+  program
+    .command("explain")
+    .description("ask a service why a query for allocation candidates finds nothing")
+    .argument("<query>", "as that of GET /allocation_candidates")
+    .option("--url <url>", "of the service; OS_PLACEMENT_ENDPOINT_OVERRIDE by default")
+    .option("--host <provider>", "explain the tree of this provider alone, by UUID or name")
+    .option("--nearest <number>", "tell about so many of the nearest hosts", nearestCount)
+    .option("--json", "print the answer as it came")
+    .action(
+      run(async (command) => {
+        const { explain } = await import("./ask/explain.ts");
+        const { url, ...options } = command.opts<ExplainOptions>();
+        return explain(
+          {
+            query: command.args[0] ?? "",
+            url: url ?? environment["OS_PLACEMENT_ENDPOINT_OVERRIDE"],
+            token: environment["OS_TOKEN"],
+            ...options,
+          },
+          surroundings,
+        );
+      }),
+    );
+
   const policy = program.command("policy").description("look at who may do what");
 
   policy
@@ -264,6 +288,13 @@ interface ServeOptions {
   readonly demo?: true;
 }
 
+interface ExplainOptions {
+  readonly url?: string;
+  readonly host?: string;
+  readonly nearest?: number;
+  readonly json?: true;
+}
+
 function loadFor(
   command: Command,
   environment: NodeJS.ProcessEnv,
@@ -300,6 +331,10 @@ function httpUrl(text: string): URL {
 
 function workerCount(text: string): number {
   return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function nearestCount(text: string): number {
+  return wholeNumber(text, 0, 100);
 }
 
 function wholeNumber(text: string, min: number, max: number): number {

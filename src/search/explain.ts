@@ -3,6 +3,7 @@ import { TooManyConstraints } from "../domain/errors.ts";
 import type { ConstraintOutcome, Explanation, Relaxation } from "../domain/explanation.ts";
 import { constraintsOf, type NamedConstraint } from "../domain/query-constraints.ts";
 import type { IndexReader } from "../index/reader.ts";
+import { PagedIntegers } from "../index/paged-array.ts";
 import type { Budget } from "./budget.ts";
 import { ConstraintMasks, lowestBit, MAX_CONSTRAINTS } from "./constraint-masks.ts";
 import { NearestHosts, providersOf } from "./nearest-hosts.ts";
@@ -57,6 +58,7 @@ class Explaining {
   #fitIfEmpty = 0;
   /** Of trees of one provider: how many fail these constraints. */
   readonly #histogram = new Map<number, number>();
+  readonly #lone = new LoneProviders();
 
   constructor(
     index: IndexReader,
@@ -121,9 +123,10 @@ class Explaining {
     const amounts = masks.amounts(root);
     const mask = others | amounts;
     this.#histogram.set(mask, (this.#histogram.get(mask) ?? 0) + 1);
-    if (others === 0 && masks.amountsIfEmpty(root, amounts) === 0) this.#fitIfEmpty += 1;
+    this.#lone.add(root, mask);
     this.#tallies.look(root);
-    if (amounts !== 0) this.#tallies.countLoneFailure(amounts, root);
+    const wouldFit = amounts === 0 || this.#tallies.countLoneFailure(amounts, root);
+    if (others === 0 && wouldFit) this.#fitIfEmpty += 1;
     if (this.#nearest.isWanted(mask)) {
       this.#nearest.offer({ root, own: [root], serving: [] }, mask);
     }
@@ -244,24 +247,20 @@ class Explaining {
   }
 
   *#lookForLower(lowered: readonly Lowered[]): Generator<void, void> {
-    const { trees } = this.#index;
     const budget = this.#budget;
-    const masks = this.#masks;
-    const columns = new Map(masks.resources.map(({ bit, column }) => [bit, column]));
-    const { tree: only } = this.#options;
-    const end = only === undefined ? trees.end : only + 1;
-    for (let tree = only ?? 0; tree < end; tree++) {
-      budget.left -= 1;
+    const columns = new Map(this.#masks.resources.map(({ bit, column }) => [bit, column]));
+    const masks = new Set(
+      this.#histogram.keys().filter((mask) => lowered.some(({ within }) => (mask & ~within) === 0)),
+    );
+    for (let number = 0; number < this.#lone.count; number++) {
+      budget.left -= 1 / 8;
       if (budget.left <= 0) yield;
-      if (!trees.isVisible(tree, this.#time)) continue;
-      const root = this.#index.rootOf(tree);
-      if (root < 0 || trees.nextRow(root) !== root || this.#sharing.isServed(tree, root)) continue;
-      this.#placed.row = root;
-      this.#placed.root = root;
-      const mask = masks.ofRoot(root) | masks.withoutAmounts(this.#placed) | masks.amounts(root);
+      const mask = this.#lone.mask(number);
+      if (!masks.has(mask)) continue;
+      budget.left -= 1;
       for (const it of lowered) {
         if ((mask & ~it.within) !== 0) continue;
-        const amount = largestNow(columns.get(it.bit), root);
+        const amount = largestNow(columns.get(it.bit), this.#lone.row(number));
         if (amount > it.amount) [it.amount, it.hosts] = [amount, 1];
         else if (amount === it.amount) it.hosts += 1;
       }
@@ -273,6 +272,33 @@ class Explaining {
     const root = tree === undefined ? -1 : this.#index.rootOf(tree);
     if (tree === undefined || root < 0) return [];
     return providersOf(this.#index, this.#masks, this.#served(tree, root));
+  }
+}
+
+/** Trees of one provider with what they fail, to be gone through once more. */
+class LoneProviders {
+  readonly #rows = new PagedIntegers();
+  readonly #masks = new PagedIntegers();
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(row: number, mask: number): void {
+    this.#rows.reach(this.#count);
+    this.#masks.reach(this.#count);
+    this.#rows.set(this.#count, row);
+    this.#masks.set(this.#count, mask);
+    this.#count += 1;
+  }
+
+  row(number: number): number {
+    return this.#rows.get(number);
+  }
+
+  mask(number: number): number {
+    return this.#masks.get(number);
   }
 }
 

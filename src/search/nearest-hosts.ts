@@ -49,13 +49,11 @@ export class NearestHosts {
   }
 
   offer(host: HostRows, mask: number): void {
-    const near: Near = {
-      host,
-      mask,
-      failures: bitCount(mask),
-      shortness: this.#shortnessOf(host, mask),
-      name: this.#index.nameOf(host.root),
-    };
+    const failures = bitCount(mask);
+    const shortness = this.#shortnessOf(host, mask);
+    const last = this.#near.length < this.#most ? undefined : this.#near.at(-1);
+    if (last?.failures === failures && shortness > last.shortness) return;
+    const near: Near = { host, mask, failures, shortness, name: this.#index.nameOf(host.root) };
     let place = this.#near.length;
     while (place > 0 && isNearer(near, this.#near[place - 1]!)) place -= 1;
     if (place === this.#most) return;

@@ -24,19 +24,29 @@ export class ResourceTallies {
       if (column === undefined || !column.has(row)) continue;
       const most = this.largest[number]!;
       const now = column.room(row);
-      const ifEmpty = Math.min(column.capacity(row), column.maxUnit(row));
       if (now > most.now) most.now = Math.max(most.now, inUnits(column, row, now));
-      if (ifEmpty > most.ifEmpty)
-        most.ifEmpty = Math.max(most.ifEmpty, inUnits(column, row, ifEmpty));
+      const capacity = column.capacity(row);
+      if (capacity <= most.ifEmpty) continue;
+      const ifEmpty = inUnits(column, row, Math.min(capacity, column.maxUnit(row)));
+      most.ifEmpty = Math.max(most.ifEmpty, ifEmpty);
     }
   }
 
-  /** Counts a host whose only provider some amounts do not fit. */
-  countLoneFailure(bits: number, row: number): void {
+  /**
+   * Counts a host whose only provider some amounts do not fit.
+   *
+   * @returns whether they would fit if nothing of it were used
+   */
+  countLoneFailure(bits: number, row: number): boolean {
+    let wouldFit = true;
     for (let number = 0; number < this.#resources.length; number++) {
       const { bit, column, amount } = this.#resources[number]!;
-      if ((bits & bit) !== 0) this.causes[number]![causeOf(column, row, amount)] += 1;
+      if ((bits & bit) === 0) continue;
+      const cause = causeOf(column, row, amount);
+      this.causes[number]![cause] += 1;
+      if (cause !== "occupied") wouldFit = false;
     }
+    return wouldFit;
   }
 
   /** Counts a host in which some amounts fit no provider. */

@@ -20,7 +20,7 @@ import { indexOf } from "./fast-search.ts";
 import { type Fleet, plainAnchors } from "./plain-search.ts";
 
 /** More for a long run: `CANDIDATE_RUNS=20000 npx vitest run test/search/explain.test.ts`. */
-const NUM_RUNS = Number(process.env["CANDIDATE_RUNS"] ?? 120);
+const NUM_RUNS = Number(process.env["CANDIDATE_RUNS"] ?? 60);
 /** How much is tried before an explanation under test pauses: little, so that it does. */
 const BUDGET = 23;
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { runCommandLine } from "../support/command-line.ts";
 import { providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
 
@@ -150,6 +151,39 @@ describe("what cannot be explained", () => {
       query: `${groups.join("&")}&group_policy=none`,
     });
     expect([reply.status, reply.text]).toEqual([400, expect.stringContaining("at most 30")]);
+  });
+});
+
+describe("stowage explain", () => {
+  const ask = (...args: string[]) =>
+    runCommandLine(["explain", "--url", stowage.client.url, ...args], { OS_TOKEN: "admin" });
+
+  test("tells people what is asked, what would help and what comes nearest", async () => {
+    const [exitCode, output] = await ask("resources=VCPU:10,DISK_GB:50");
+    expect(exitCode, "nothing fits").toBe(3);
+    expect(output).toContain("None of 3 hosts fits; 1 would if nothing were claimed.");
+    expect(output).toMatch(/resources:VCPU +10 +3 +3 +0 +largest free 8/);
+    expect(output).toContain("host-1: resources:VCPU 2 short (8 free of 8)");
+  });
+
+  test("prints the answer as it came, and ends with 0 when something fits", async () => {
+    const [exitCode, output] = await ask("--json", "resources=VCPU:1");
+    expect([exitCode, (JSON.parse(output) as Answer).verdict]).toEqual([0, "fits"]);
+  });
+
+  test("says in a line what is wrong with the query, and where nobody answers", async () => {
+    expect(await ask("resources=VCPU")).toEqual([1, "", expect.stringContaining("answered 400: ")]);
+    const nowhere = ["explain", "--url", "http://127.0.0.1:1", "resources=VCPU:1"];
+    expect(await runCommandLine(nowhere)).toEqual([
+      1,
+      "",
+      expect.stringMatching(/cannot be asked/),
+    ]);
+    expect(await runCommandLine(["explain", "resources=VCPU:1"])).toEqual([
+      1,
+      "",
+      expect.stringContaining("--url"),
+    ]);
   });
 });
 
