@@ -35,6 +35,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "quick",
+          globalSetup: "test/support/whole-run.ts",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: [...PURE, ...PACKAGE, ...GALERA, ...DATABASE_FAULTS],
         },

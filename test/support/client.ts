@@ -23,6 +23,8 @@ export interface SendOptions {
  */
 export class Client {
   readonly url: string;
+  /** Told of every answer. */
+  onReply: ((method: string, path: string, reply: Reply) => void) | undefined;
   readonly #agent: Agent;
 
   /** @param connections how many requests are under way at most; the others wait */
@@ -60,12 +62,14 @@ export class Client {
           response.on("error", reject);
           response.on("end", () => {
             const text = Buffer.concat(chunks).toString("utf8");
-            resolve({
+            const reply: Reply = {
               status: response.statusCode ?? 0,
               headers: response.headers,
               text,
               json: () => JSON.parse(text),
-            });
+            };
+            this.onReply?.(method, path, reply);
+            resolve(reply);
           });
         },
       );

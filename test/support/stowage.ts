@@ -16,6 +16,7 @@ import { openService } from "../../src/operations/open-service.ts";
 import type { Service } from "../../src/operations/service.ts";
 import { ROOT } from "../source-files.ts";
 import { Client } from "./client.ts";
+import { keepLedger, noteAnswer } from "./ledger.ts";
 
 /** A folder that is there as long as a test needs it. */
 export async function makeFolder(): Promise<{ path: string; remove(): Promise<void> }> {
@@ -72,6 +73,7 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
     metrics,
   });
   const client = new Client(server.url);
+  client.onReply = noteAnswer;
   return {
     client,
     service,
@@ -80,6 +82,7 @@ export async function startHere(overrides: ConfigOverrides = {}): Promise<LocalS
     log,
     async stop() {
       client.close();
+      keepLedger();
       await server.stop();
       await service.close();
       await folder.remove();
