@@ -1,47 +1,20 @@
 import { isDeepStrictEqual } from "node:util";
 
-import {
-  findNewestChange,
-  findSettledChangeId,
-  listChangesAfter,
-  lookAtFeed,
-  readFeed,
-  summarizeChangesAfter,
-  type FeedEntry,
-  type FeedLook,
-} from "../db/change-feed.ts";
+import type { FeedEntry } from "../db/change-feed.ts";
+import { internalContext, type DatabaseContext } from "../db/change.ts";
 import type { FeedGaps } from "../db/changes.ts";
-import { listConsumerSpellings } from "../db/consumers.ts";
 import type { Database } from "../db/database.ts";
-import { DatabaseUnavailable } from "../domain/errors.ts";
 import { MissingTable, SchemaMismatch } from "../db/errors.ts";
-import { readFeedState, type FeedState } from "../db/feed-state.ts";
 import { inTime } from "../db/in-time.ts";
 import { adopt } from "../db/migrations/migrate.ts";
-import { listNames } from "../db/names.ts";
-import { listProviderIds, loadProviderRecords } from "../db/provider-records.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
-import {
-  internalContext,
-  type Change,
-  type DatabaseContext,
-  type CommitMark,
-} from "../db/change.ts";
-import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
-import type { NamedRecord, ProviderRecord } from "../domain/provider-record.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
+import { DatabaseUnavailable } from "../domain/errors.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
-import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";
-import { FeedContinuity, type FeedMark } from "./feed-continuity.ts";
-import { FeedPosition } from "./feed-position.ts";
+import { FeedReader, readPositionAlone } from "./feed-reader.ts";
 import { OwnChanges } from "./own-changes.ts";
+import { lacksStandardNames, readAll, readEffects, type ReadAll } from "./read-records.ts";
 import { SharedQuestion } from "./shared-question.ts";
-import { markNewest, writePosition } from "./written-position.ts";
-
-/** So many providers are read at once while the read model is built. */
-const BUILD_CHUNK = 1000;
-
-/** Up to so many entries of the feed are listed without counting them first. */
-const LISTED_AT_ONCE = 100;
 
 /** So many providers in use, and as many others, are compared each minute. */
 const SAMPLES = 100;
@@ -59,7 +32,7 @@ export class IndexKeeper {
   readonly #database: Database;
   readonly #reports: KeeperReports;
   #index = new ProviderIndex();
-  #reading = beginReading(0, NO_FEED);
+  #reader = FeedReader.ofNothing();
   #builds = 0;
   /** No two run at once: the older one could put back what the newer one has brought up to date. */
   readonly #question = new SharedQuestion(() => this.#catchUp());
@@ -128,18 +101,18 @@ export class IndexKeeper {
     metrics.watch("stowage_index_retired_bytes", {}, () => this.#index.retiredBytes);
     metrics.watch("stowage_feed_unknown_writer", {}, () => Number(this.#hasUnknownWriter));
     if (!adapter.isShared) return;
-    metrics.watch("stowage_feed_floor", {}, () => this.#reading.position.floor);
-    metrics.watch("stowage_feed_open_entries", {}, () => this.#reading.position.count);
+    metrics.watch("stowage_feed_floor", {}, () => this.#reader.floor);
+    metrics.watch("stowage_feed_open_entries", {}, () => this.#reader.openEntries);
   }
 
-  #takeOver({ index, consumerSpellings, serversMet, reading }: ReadAll): void {
+  #takeOver({ index, consumerSpellings, serversMet, reader }: ReadAll): void {
     // What is still being written knows the read model of before: the feed will tell of it.
     this.#news += 1;
     this.#own.clear();
     this.#index = index;
     this.#consumerSpellings = consumerSpellings;
     this.#serversMet = serversMet;
-    this.#reading = reading;
+    this.#reader = reader;
     this.#builds += 1;
     this.#hasToBuild = false;
   }
@@ -173,13 +146,7 @@ export class IndexKeeper {
   async position(context: DatabaseContext): Promise<string> {
     if (!this.#database.adapter.isShared) return this.#database.reader(context, readPositionAlone);
     await this.fresh(context);
-    const { position, continuity } = this.#reading;
-    return writePosition({
-      epoch: continuity.epoch,
-      floor: position.floor,
-      seen: position.seen,
-      newest: continuity.newest && markNewest(continuity.newest),
-    });
+    return this.#reader.writePosition();
   }
 
   /**
@@ -213,7 +180,7 @@ export class IndexKeeper {
     this.#samples = new Set();
     if (this.#hasTold) return;
     // So that nothing is taken for lost, when it is collected, that only waits behind a gap.
-    const gaps = this.#reading.position.takeGaps(1);
+    const gaps = this.#reader.takeGaps(1);
     if (gaps) this.#hasTold = true;
     this.#closeGaps(gaps);
   }
@@ -249,7 +216,7 @@ export class IndexKeeper {
     const news = this.#news;
     return (apply) => {
       tx.afterCommit((mark) => {
-        if (mark) this.#reading.continuity.remember(toFeedMark(mark));
+        if (mark) this.#reader.noteWritten(mark);
         if (this.#news !== news) return;
         apply(this.#index);
         if (this.#database.adapter.isShared) this.#own.add(tx.recorded);
@@ -276,18 +243,17 @@ export class IndexKeeper {
       await this.build(this.#isOfLostServer ? "server" : "breach");
       return undefined;
     }
-    const reading = this.#reading;
+    const reader = this.#reader;
     this.#own.beginToLook();
-    const hasNothingToRead = this.#doubted.size === 0 && (await this.#hasNothingToRead(reading));
-    const news = hasNothingToRead ? { isTold: true } : await this.#readNews(reading);
+    const hasNothingToRead = this.#doubted.size === 0 && (await this.#hasNothingToRead(reader));
+    const news = hasNothingToRead ? { isTold: true } : await this.#readNews(reader);
     if (news.breach !== undefined) return news.breach;
     // It may have been another server that was asked.
     if (!news.isTold || this.#isOfLostServer) {
       await this.build(news.isTold ? "server" : "told");
       return undefined;
     }
-    reading.position.settle(startedAtMs);
-    this.#closeGaps(reading.position.takeGaps());
+    this.#closeGaps(reader.settle(startedAtMs));
     return undefined;
   }
 
@@ -318,39 +284,23 @@ export class IndexKeeper {
     this.#reports.onBreach?.(breach);
   }
 
-  /** One statement, so that asking costs little when there is nothing new, which is mostly so. */
-  #hasNothingToRead({ position, continuity }: FeedReading): Promise<boolean> {
-    const { newest } = continuity;
-    return this.#database.readOnce(FOLLOW, async (tx) => {
-      if (position.count > LISTED_AT_ONCE) {
-        const seen = await summarizeChangesAfter(tx, position.floor, newest?.id ?? 0);
-        if (continuity.findBreach(seen, newest) !== undefined) return false;
-        const isUpToDate = seen.count === position.count && seen.lastId === position.lastId;
-        if (isUpToDate) continuity.accept(seen.state);
-        return isUpToDate;
-      }
-      const look = await lookAtFeed(tx, firstIdFor(position, newest));
-      if (!look.isComplete || findBreach(continuity, look, newest) !== undefined) return false;
-      const unseen = look.entries.filter(({ id }) => !position.has(id));
-      if (!this.#own.takeAll(unseen)) return false;
-      remember({ position, continuity }, unseen, look.state);
-      return true;
-    });
+  #hasNothingToRead(reader: FeedReader): Promise<boolean> {
+    const { newest } = reader;
+    const takeAll = (entries: readonly FeedEntry[]) => this.#own.takeAll(entries);
+    return this.#database.readOnce(FOLLOW, (tx) => reader.hasNothingNew(tx, newest, takeAll));
   }
 
-  #readNews(reading: FeedReading): Promise<News> {
-    const { position, continuity } = reading;
-    const { newest } = continuity;
+  #readNews(reader: FeedReader): Promise<News> {
+    const { newest } = reader;
     const doubted = this.#doubted;
     this.#doubted = new Set();
     // What is committed here from now on may or may not be part of what will be read.
     const before = new Map([...this.#samples].map((id) => [id, this.#index.getById(id)]));
     return this.#database
       .reader(FOLLOW, async (tx): Promise<News> => {
-        const look = await readFeed(tx, firstIdFor(position, newest));
-        const breach = findBreach(continuity, look, newest);
-        if (breach !== undefined) return { isTold: false, breach };
-        const unseen = look.entries.filter(({ id }) => !position.has(id));
+        const news = await reader.read(tx, newest);
+        if (news.breach !== undefined) return { isTold: false, breach: news.breach };
+        const unseen = news.entries;
         if (unseen.some(({ kind }) => kind === "everything")) return { isTold: false };
         const fresh = unseen.filter((entry) => !this.#own.take(entry));
         const told = new Set(fresh.map(({ providerId }) => providerId));
@@ -358,7 +308,7 @@ export class IndexKeeper {
           (providerId) => ({ kind: "provider", providerId }) as const,
         );
         if (fresh.length + untold.length === 0) {
-          remember(reading, unseen, look.state);
+          news.remember();
           return { isTold: true };
         }
         const apply = await readEffects(tx, [...fresh, ...untold], this.#index);
@@ -373,7 +323,7 @@ export class IndexKeeper {
           return { isTold: false, breach: "does not tell of all changes" };
         if (fresh.some(({ settled }) => settled === undefined)) this.#hasTold = false;
         this.#own.forgetAdded();
-        remember(reading, unseen, look.state);
+        news.remember();
         this.#news += 1;
         // What this process has committed meanwhile may be newer than what was read, and is told later.
         const isAhead = untold.some(({ providerId }, i) => {
@@ -422,158 +372,8 @@ export interface KeeperReports {
   readonly onBreach?: (breach: string) => void;
 }
 
-/** Where one process writes, ids become visible in their order. */
-async function readPositionAlone(tx: ReadTransaction): Promise<string> {
-  const { epoch } = await readFeedState(tx);
-  const newest = await findNewestChange(tx);
-  return writePosition({
-    epoch,
-    floor: newest?.id ?? 0,
-    seen: new Set(),
-    newest: newest && markNewest(newest),
-  });
-}
-
-/** How far the feed was read, and of which feed that was. */
-interface FeedReading {
-  readonly position: FeedPosition;
-  readonly continuity: FeedContinuity;
-}
-
 /** Whether the feed tells what has changed; if not, perhaps because it cannot be followed any more. */
 interface News {
   readonly isTold: boolean;
   readonly breach?: string;
-}
-
-const NO_FEED: FeedState = { epoch: undefined, collectedUpTo: 0, collections: 0 };
-
-function beginReading(floor: number, state: FeedState): FeedReading {
-  const position = new FeedPosition(floor);
-  return { position, continuity: new FeedContinuity(position, state) };
-}
-
-function remember(
-  { position, continuity }: FeedReading,
-  entries: readonly FeedEntry[],
-  state: FeedState,
-): void {
-  for (const entry of entries) {
-    position.add(entry.id);
-    if (entry.settled !== undefined) position.close(entry.settled);
-    continuity.remember(entry);
-  }
-  continuity.accept(state);
-}
-
-/** From where the feed has to be looked at to tell whether it still is the same. */
-function firstIdFor({ floor }: FeedPosition, newest: FeedMark | undefined): number {
-  return Math.min(floor, newest?.id ?? Infinity);
-}
-
-/** @param look all of the feed from there */
-function findBreach(
-  continuity: FeedContinuity,
-  { state, entries }: FeedLook,
-  newest: FeedMark | undefined,
-): string | undefined {
-  const found = entries.find(({ id }) => id === newest?.id);
-  return continuity.findBreach({ state, found, lastId: entries.at(-1)?.id ?? 0 }, newest);
-}
-
-function toFeedMark({ id, kind, subject, ...row }: CommitMark): FeedMark {
-  const providerId = row.resource_provider_id ?? null;
-  return { id, kind, subject, providerId, requestId: row.request_id };
-}
-
-/**
- * Reads again what changes are about. The result puts all of it into a read model at once, so that
- * nobody sees half of a change.
- */
-async function readEffects(
-  tx: ReadTransaction,
-  changes: readonly Pick<Change | FeedEntry, "kind" | "providerId">[],
-  known: ProviderIndex,
-): Promise<(index: ProviderIndex) => void> {
-  const removed = new Set(changes.flatMap(({ providerId }) => providerId ?? []));
-  const records: readonly ProviderRecord[] = await loadProviderRecords(tx, [...removed]);
-  for (const { id } of records) removed.delete(id);
-  const haveNamesChanged =
-    changes.some(({ kind }) => NAME_KINDS.has(kind)) ||
-    records.some((record) => !hasNamesOf(known, record));
-  const names = haveNamesChanged ? await readNames(tx) : undefined;
-  return (index) => {
-    for (const id of removed) index.remove(id);
-    for (const record of records) index.put(record);
-    if (names) setNames(index, names);
-  };
-}
-
-/** Whether all that a provider has is known by name: who makes names may not tell of it. */
-function hasNamesOf(index: ProviderIndex, { inventories, traitIds }: ProviderRecord): boolean {
-  return (
-    inventories.every(({ resourceClassId }) => index.resourceClasses.has(resourceClassId)) &&
-    traitIds.every((id) => index.traits.has(id))
-  );
-}
-
-/** Changes of what the read model knows by name. */
-const NAME_KINDS: ReadonlySet<string> = new Set([
-  "resource_class",
-  "resource_class_deleted",
-  "trait",
-  "trait_deleted",
-]);
-
-interface ReadAll {
-  readonly index: ProviderIndex;
-  readonly consumerSpellings: ReadonlyMap<string, string>;
-  readonly serversMet: number;
-  readonly reading: FeedReading;
-}
-
-/** @param serversMet before anything was read */
-async function readAll(tx: ReadTransaction, serversMet: number): Promise<ReadAll> {
-  const index = new ProviderIndex();
-  setNames(index, await readNames(tx));
-  const ids = await listProviderIds(tx);
-  for (let start = 0; start < ids.length; start += BUILD_CHUNK) {
-    const records = await loadProviderRecords(tx, ids.slice(start, start + BUILD_CHUNK));
-    for (const record of records) index.put(record);
-  }
-  const consumerSpellings = await listConsumerSpellings(tx);
-  return { index, consumerSpellings, serversMet, reading: await readAllOfFeed(tx) };
-}
-
-interface Names {
-  readonly resourceClasses: readonly NamedRecord[];
-  readonly traits: readonly NamedRecord[];
-}
-
-async function readNames(tx: ReadTransaction): Promise<Names> {
-  return {
-    resourceClasses: await listNames(tx, "resource_classes"),
-    traits: await listNames(tx, "traits"),
-  };
-}
-
-function setNames(index: ProviderIndex, { resourceClasses, traits }: Names): void {
-  index.resourceClasses.replaceAll(resourceClasses);
-  index.traits.replaceAll(traits);
-}
-
-/** A database that was made anew has none before a process starts on it. */
-function lacksStandardNames({ resourceClasses, traits }: ProviderIndex): boolean {
-  return (
-    STANDARD_RESOURCE_CLASSES.some((name) => resourceClasses.idOf(name) === undefined) ||
-    STANDARD_TRAITS.some((name) => traits.idOf(name) === undefined)
-  );
-}
-
-async function readAllOfFeed(tx: ReadTransaction): Promise<FeedReading> {
-  if (!tx.adapter.isShared) return beginReading(0, NO_FEED);
-  const state = await readFeedState(tx);
-  const reading = beginReading(await findSettledChangeId(tx), state);
-  remember(reading, await listChangesAfter(tx, reading.position.floor), state);
-  return reading;
 }
