@@ -102,7 +102,8 @@ export class Pipeline {
     const { head } = exchange;
     if (this.#isForThisMachine) checkHost(head.headers.host);
     const match = this.#findPath(exchange);
-    if (!isPublic(match)) await this.#authenticate(exchange);
+    // In any case there is a wait: the parser goes on meanwhile, and may find a flaw in what came along.
+    await (isPublic(match) ? undefined : this.#authenticate(exchange));
     const microversion = negotiate(head.headers["openstack-api-version"], exchange.dialect);
     exchange.microversion = microversion;
     if (exchange.flaw) throw exchange.flaw;
