@@ -127,7 +127,8 @@ describe.for(SERVER_ENGINES)("the metrics of a service whose $name goes away", (
     const connection = database.connection.replace(address.host, `127.0.0.1:${proxy.port}`);
     const stowage = await startHere({
       placementDatabase: { connection },
-      stowage: { databaseTimeout: 1 },
+      // Long enough for what comes before on any machine.
+      stowage: { databaseTimeout: 5 },
     });
     onTestFinished(async () => {
       await stowage.stop();
