@@ -1,12 +1,15 @@
 import type { Budget } from "./budget.ts";
 import { bitCount } from "./constraint-masks.ts";
 import type { RelaxedPlans } from "./relaxed-plans.ts";
-import type { TreeShape, TreeShapes } from "./tree-shapes.ts";
+import type { TreeShapes } from "./tree-shapes.ts";
 
 /** So many relaxations are told. */
 const MAX_RELAXATIONS = 5;
 /** So many sets of one size are tried; of more constraints, only what some host needs is. */
 const MAX_SETS = 5000;
+
+/** So often a mask or a shape is compared with a set at most: some 50 ms. */
+const MAX_COMPARISONS = 2_000_000;
 
 /** Constraints, as bits, without which so many hosts fit. */
 export interface FoundRelaxation {
@@ -49,15 +52,19 @@ export class Relaxations {
     budget.left -= this.#histogram.size / 16 + 1;
     for (const shape of this.#shapes.all()) {
       budget.left -= 1 / 8;
-      if (yield* this.#fits(shape, left, budget)) hosts += shape.count;
+      if (yield* this.#shapes.fitsWithout(shape, left, budget)) hosts += shape.count;
+      if (budget.left <= 0) yield;
     }
     if (budget.left <= 0) yield;
     return hosts;
   }
 
   *smallest(budget: Budget): Generator<void, FoundRelaxation[]> {
+    const entries = Math.max(1, this.#histogram.size + [...this.#shapes.all()].length);
+    const most = Math.min(MAX_SETS, MAX_COMPARISONS / entries);
     for (let size = 1; size <= this.#count; size++) {
-      if (setsOfSize(this.#count, size) > MAX_SETS) return yield* this.#neededBySome(budget);
+      const sets = setsOfSize(this.#count, size);
+      if (size > 1 && sets > most) return yield* this.#neededBySome(Math.max(1, most), budget);
       const found: FoundRelaxation[] = [];
       for (const left of masksOfSize(this.#count, size)) {
         const hosts = yield* this.hostsWithout(left, budget);
@@ -68,12 +75,8 @@ export class Relaxations {
     return [];
   }
 
-  #fits(shape: TreeShape, left: number, budget: Budget): Generator<void, boolean> {
-    return this.#shapes.fitsWithout(shape, left, budget);
-  }
-
   /** Of the sets that some host of one provider needs, the smallest. */
-  *#neededBySome(budget: Budget): Generator<void, FoundRelaxation[]> {
+  *#neededBySome(most: number, budget: Budget): Generator<void, FoundRelaxation[]> {
     for (const _ of this.#shapes.all()) this.#isExact = false;
     let sets = new Set<number>();
     let least = Infinity;
@@ -81,7 +84,7 @@ export class Relaxations {
       const needed = this.#plans.smallestCovering(mask);
       const size = bitCount(needed);
       if (size < least) [least, sets] = [size, new Set()];
-      if (size === least && sets.size < MAX_SETS) sets.add(needed);
+      if (size === least && sets.size < most) sets.add(needed);
     }
     const found: FoundRelaxation[] = [];
     for (const left of sets) found.push({ left, hosts: yield* this.hostsWithout(left, budget) });

@@ -13,7 +13,7 @@ const MAX_EFFORT = 2_000_000;
 const STEPS = 1024;
 
 /** Trees that a query cannot tell apart, whatever is left out of it. */
-export interface TreeShape {
+interface TreeShape {
   /** One of them. */
   readonly tree: number;
   count: number;
