@@ -36,11 +36,6 @@ const LONG_FUNCTIONS: readonly string[] = [
 const UNUSED_EXPORTS: readonly string[] = [
   "src/api/stowage/described-route.ts: DescribedRoute",
   "src/observability/logger.ts: LogOptions",
-  "src/observability/metrics.ts: CollectedMetrics",
-  "src/observability/metrics.ts: ExpositionFormat",
-  "src/observability/metrics.ts: writeMetrics",
-  "src/observability/metrics.ts: EXPOSITION_TYPES",
-  "src/observability/metrics.ts: sumOfCounts",
   "src/search/failed-shapes.ts: NoteMemory",
   "src/search/provider-choice.ts: Need",
   "src/search/search-plan.ts: ContestedClass",

@@ -985,6 +985,19 @@ export const OPTIONS = {
       takesEffect: "restart",
       help: "The path of a Unix socket to listen on instead of `host` and `port`. Its owner and its group may connect. Sockets that systemd hands over are used instead of either.",
     },
+    metrics_host: {
+      type: "string",
+      default: "127.0.0.1",
+      takesEffect: "restart",
+      help: "The address on which metrics are served without a token, where `metrics_port` is set.",
+    },
+    metrics_port: {
+      type: "integer",
+      min: 0,
+      max: 65535,
+      takesEffect: "restart",
+      help: "The port on which metrics, and whether the service is well, are served without a token and over plain HTTP: `/metrics`, `/metrics/providers`, `/healthz`, `/readyz`, and nothing else. None unless set.",
+    },
     path_prefix: {
       type: "string",
       default: "",

@@ -50,6 +50,7 @@ export class Metrics {
   readonly #watched = new Map<string, Watched[]>();
   /** Looked up with each answer: the library would sort and join the labels each time. */
   readonly #children = new Map<string, Child>();
+  #collectAll = () => this.collect();
 
   constructor() {
     for (const [name, series] of Object.entries(SERIES)) {
@@ -104,13 +105,24 @@ export class Metrics {
       .reduce((sum, { value }) => sum + value, 0);
   }
 
+  /** Of this process. */
   async collect(): Promise<CollectedMetrics> {
     return this.#registry.getMetricsAsJSON();
   }
 
+  /** Of all processes of the service. */
+  collectAll(): Promise<CollectedMetrics> {
+    return this.#collectAll();
+  }
+
+  /** This process is one of several, of which a function knows the metrics. */
+  joinOthers(collectAll: () => Promise<CollectedMetrics>): void {
+    this.#collectAll = collectAll;
+  }
+
   /** As Prometheus scrapes it. */
   async text(): Promise<string> {
-    return writeMetrics([await this.collect()], "prometheus");
+    return writeMetrics(await this.collect(), "prometheus");
   }
 
   #child(name: SeriesName, labels: Labels): Child {
@@ -163,13 +175,10 @@ export class Metrics {
   }
 }
 
-/** The metrics of several processes as those of one, in the format that is scraped. */
-export function writeMetrics(
-  processes: readonly CollectedMetrics[],
-  format: ExpositionFormat,
-): Promise<string> {
-  const named = format === "openmetrics" ? processes.map(withoutTotal) : processes;
-  return merge(named, EXPOSITION_TYPES[format]).metrics();
+/** As it is scraped. */
+export function writeMetrics(metrics: CollectedMetrics, format: ExpositionFormat): Promise<string> {
+  const named = format === "openmetrics" ? withoutTotal(metrics) : metrics;
+  return merge([named], EXPOSITION_TYPES[format]).metrics();
 }
 
 /** The media types of the formats, with their versions. */
@@ -178,17 +187,16 @@ export const EXPOSITION_TYPES = {
   openmetrics: Registry.OPENMETRICS_CONTENT_TYPE,
 } as const;
 
-/** What only ever grows, of several processes together: what is kept of those that have ended. */
-export async function sumOfCounts(
+/** The metrics of several processes as those of one, as plain data. */
+export async function mergeMetrics(
   processes: readonly CollectedMetrics[],
 ): Promise<CollectedMetrics> {
-  const counts = processes.map((metrics) => metrics.filter(isCount));
-  return merge(counts, EXPOSITION_TYPES.prometheus).getMetricsAsJSON();
+  return merge(processes, EXPOSITION_TYPES.prometheus).getMetricsAsJSON();
 }
 
-function isCount({ type }: CollectedMetrics[number]): boolean {
-  // As they come from another process they are plain data: the words, not the library's numbers.
-  return ["counter", "histogram"].includes(String(type));
+/** What only ever grows: it is kept of a process that has ended. */
+export function countsOf(metrics: CollectedMetrics): CollectedMetrics {
+  return metrics.filter(({ type }) => ["counter", "histogram"].includes(String(type)));
 }
 
 function merge(

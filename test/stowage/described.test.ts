@@ -15,6 +15,7 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     path: "/stowage/v1/explain",
     body: { query: "resources=VCPU:1&required=HW_CPU_X86_VMX", nearest: 1 },
   },
+  "GET /metrics": { path: "/metrics" },
 };
 
 let stowage: LocalStowage;
@@ -40,7 +41,9 @@ describe("each method of ours", () => {
 
   test.each(DESCRIBED_METHODS)("$label answers as it says", async (described) => {
     const response = await ask(described.label);
-    expectAsDescribed(described, response, await response.json());
+    const isJson = response.headers.get("content-type")?.startsWith("application/json");
+    const document = isJson ? await response.json() : await response.text();
+    expectAsDescribed(described, response, document);
   });
 
   test.each(DESCRIBED_METHODS.filter(({ route }) => !route.isPublic))(

@@ -21,6 +21,8 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
   readonly hasPosition?: boolean;
   /** @param position empty where the answer does not tell it */
   readonly handler: (request: ApiRequest, position: string) => ReturnType<Handler>;
+  /** The handler picks the media type from any `Accept`, and refuses none. */
+  readonly takesAnyAccept?: true;
 }
 
 /**
@@ -34,6 +36,7 @@ export function describedRoute({
   hasPosition = !isPublic,
   handler,
   query = NO_PARAMETERS,
+  takesAnyAccept,
   ...description
 }: DescribedRoute): Route {
   const schema = defineSchema(query);
@@ -41,7 +44,9 @@ export function describedRoute({
     dialect: "stowage",
     isPublic,
     description: { ...description, query },
-    produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
+    ...(!takesAnyAccept && {
+      produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
+    }),
     ...(description.body && { consumes: ["application/json"] }),
     async handler(request) {
       if (guard !== undefined) request.authorize(guard);

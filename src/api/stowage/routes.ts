@@ -4,8 +4,11 @@ import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
+import { showMetrics } from "./metrics/handlers.ts";
 import { describeService } from "./root/handlers.ts";
 import { SERVICE } from "./root/schemas.ts";
+
+const TEXT = { type: "string" };
 
 /**
  * Every path and method that Placement does not have. `/stowage/v1` changes by addition only: answers may
@@ -55,6 +58,16 @@ export const STOWAGE_ROUTES: RouteTable = {
       query: ANY_QUERY,
       answers: { 200: { "application/json": READINESS }, 503: { "application/json": READINESS } },
       handler: getReadiness,
+    }),
+  },
+  "/metrics": {
+    GET: describedRoute({
+      summary: "What the service counts and measures, in Prometheus' terms.",
+      guard: "stowage:metrics",
+      answers: { 200: { "text/plain": TEXT, "application/openmetrics-text": TEXT } },
+      takesAnyAccept: true,
+      hasPosition: false,
+      handler: showMetrics,
     }),
   },
 };

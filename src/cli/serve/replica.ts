@@ -13,6 +13,7 @@ import { keepHouse } from "../../operations/housekeeping.ts";
 import { openService } from "../../operations/open-service.ts";
 import type { Service } from "../../operations/service.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
+import { startMetricsServer } from "./metrics-server.ts";
 import type { Reloadable } from "./reload.ts";
 
 /** What {@link Replica.stop} may take beyond `[stowage] shutdown_timeout`: closing the database. */
@@ -22,6 +23,7 @@ const CLOSING_MS = 5000;
 export class Replica implements Reloadable {
   readonly #service: Service;
   readonly #server: RunningServer;
+  readonly #metricsServer: RunningServer | undefined;
   readonly #logger: Logger;
   readonly #housekeeping: Housekeeping;
   readonly #lock: SqliteLock | undefined;
@@ -29,13 +31,14 @@ export class Replica implements Reloadable {
 
   private constructor(
     service: Service,
-    server: RunningServer,
+    servers: { readonly main: RunningServer; readonly metrics: RunningServer | undefined },
     logger: Logger,
     lock: SqliteLock | undefined,
   ) {
     this.#lock = lock;
     this.#service = service;
-    this.#server = server;
+    this.#server = servers.main;
+    this.#metricsServer = servers.metrics;
     this.#logger = logger;
     this.#housekeeping = new Housekeeping(service, logger);
     this.#shutdownTimeout = service.config.stowage.shutdownTimeout;
@@ -85,19 +88,30 @@ export class Replica implements Reloadable {
       database: service.database.adapter.engine,
     };
     metrics.watch("stowage_build_info", labels, () => 1);
+    let metricsServer: RunningServer | undefined;
     try {
-      const parts = { config, service, routes: ALL_ROUTES, policy, logger, metrics };
+      metricsServer = await startMetricsServer({ config, service, logger, metrics });
       beforeServing();
       const server = await startServer({
-        ...parts,
+        config,
+        service,
+        routes: ALL_ROUTES,
+        policy,
+        logger,
+        metrics,
         ...(places.length > 0 && { places }),
         checkAddress: (address) => refuseOpenDoors(config, address),
       });
-      return new Replica(service, server, logger, lock);
+      return new Replica(service, { main: server, metrics: metricsServer }, logger, lock);
     } catch (error) {
+      await metricsServer?.stop();
       await service.close();
       throw error;
     }
+  }
+
+  get metrics(): Metrics {
+    return this.#server.metrics;
   }
 
   get url(): string {
@@ -133,7 +147,7 @@ export class Replica implements Reloadable {
       },
       this.#shutdownTimeout * 1000 + CLOSING_MS,
     );
-    await this.#server.stop();
+    await Promise.all([this.#server.stop(), this.#metricsServer?.stop()]);
     await this.#housekeeping.stop();
     await this.#service.close();
     this.#lock?.release();

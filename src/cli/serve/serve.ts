@@ -18,6 +18,7 @@ import { Replica } from "./replica.ts";
 import { describeRisks } from "./risks.ts";
 import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
+import { OwnMetrics } from "./worker-metrics.ts";
 import {
   announceToPrimary,
   checkDatabaseTakesWorkers,
@@ -144,9 +145,11 @@ async function serveAsWorker(beginning: Beginning): Promise<void> {
   const { log, signals } = beginning;
   const replica = await startReplica(beginning);
   signals.onHangUp(() => log.reopen());
+  const ownMetrics = new OwnMetrics(replica.metrics);
   announceToPrimary(replica.url);
   await signals.stopped;
   await replica.stop();
+  await ownMetrics.tell();
   // As long as it listens to the first process, it does not end.
   cluster.worker?.disconnect();
 }

@@ -6,6 +6,7 @@ import { ConfigError } from "../../config/config-error.ts";
 import { databaseOf } from "../../config/database-of.ts";
 import type { Logger } from "../../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
+import { sumMetricsOfWorkers } from "./worker-metrics.ts";
 import { describeEnd, WorkerEnded } from "./worker-ended.ts";
 
 /**
@@ -63,6 +64,7 @@ export class Workers implements Reloadable {
     this.#shutdownTimeout = loaded.config.stowage.shutdownTimeout;
     this.#hasInheritedSockets = hasInheritedSockets;
     this.#logger = logger;
+    sumMetricsOfWorkers();
   }
 
   /**
