@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly contentType: string;
   /** The `Accept` header; JSON when the client sent none. */
   readonly accept: string;
+  /** The tags of `If-None-Match`, with their quotes: answers that the client has. */
+  readonly ifNoneMatch: readonly string[];
   /**
    * The body, which is not taken in before somebody asks: whom policy refuses makes the server hold
    * nothing.

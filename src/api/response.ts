@@ -11,6 +11,8 @@ export interface ApiResponse {
   readonly location?: string;
   /** How far the change feed was read before: sent as `Stowage-Position`. */
   readonly position?: string;
+  /** With its quotes; sent as `ETag`. */
+  readonly etag?: string;
   /** Called with the body, or each part of it, once that is sent and its memory may be used again. */
   readonly onSent?: (body: Uint8Array) => unknown;
   /** Sent as `Last-Modified`, together with `Cache-Control: no-cache`, since 1.15. */

@@ -998,6 +998,12 @@ export const OPTIONS = {
       takesEffect: "restart",
       help: "The port on which metrics, and whether the service is well, are served without a token and over plain HTTP: `/metrics`, `/metrics/providers`, `/healthz`, `/readyz`, and nothing else. None unless set.",
     },
+    metrics_prefix: {
+      type: "string",
+      default: "openstack",
+      takesEffect: "reload",
+      help: "What the names at `/metrics/providers` begin with, as openstack-exporter's do.",
+    },
     path_prefix: {
       type: "string",
       default: "",

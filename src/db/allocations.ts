@@ -53,6 +53,28 @@ export async function listStoredAllocations(
   }));
 }
 
+/** In the order of their ids, so many of those beyond one. */
+export async function listAllocationsAfter(
+  tx: ReadTransaction,
+  id: number,
+  count: number,
+): Promise<(StoredAllocation & { readonly id: number })[]> {
+  const rows = await tx.query
+    .selectFrom("allocations as a")
+    .select(["a.id", "a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
+    .where("a.id", ">", id)
+    .orderBy("a.id")
+    .limit(count)
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    resourceProviderId: row.resource_provider_id,
+    consumerUuid: row.consumer_id,
+    resourceClassId: row.resource_class_id,
+    used: row.used,
+  }));
+}
+
 export function insertAllocations(
   tx: WriteTransaction,
   allocations: readonly StoredAllocation[],

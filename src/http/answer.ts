@@ -15,10 +15,11 @@ export interface Answer {
 
 /** A handler's response with the headers that follow from the request. */
 export function finish(response: ApiResponse, exchange: Exchange): Answer {
-  const { status, body, contentType, location, lastModified, position, onSent } = response;
+  const { status, body, contentType, location, lastModified, position, etag, onSent } = response;
   const headers = body
     ? ["content-type", contentType ?? "application/json", ...lengthHeader(body)]
     : emptyBodyHeaders(status);
+  if (etag !== undefined) headers.push("etag", etag, "cache-control", "no-cache");
   if (location !== undefined) headers.push("location", absolute(location, exchange));
   if (position !== undefined) headers.push("stowage-position", position);
   if (lastModified && exchange.microversion && supports(exchange as Versioned, "cacheHeaders")) {
@@ -53,5 +54,5 @@ function lengthHeader(body: Uint8Array | AsyncIterable<Uint8Array>): string[] {
 }
 
 function emptyBodyHeaders(status: number): string[] {
-  return status === 204 ? [] : ["content-length", "0"];
+  return status === 204 || status === 304 ? [] : ["content-length", "0"];
 }

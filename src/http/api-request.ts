@@ -74,6 +74,11 @@ export class HttpApiRequest implements ApiRequest {
     this.#context = this.#makeContext();
   }
 
+  get ifNoneMatch(): readonly string[] {
+    const header = this.#exchange.head.headers["if-none-match"] ?? "";
+    return header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  }
+
   get origin(): string {
     return originOf(this.#exchange);
   }

@@ -210,6 +210,10 @@ export class ProviderIndex implements IndexReader {
     return this.#rows;
   }
 
+  findRowById(id: number): number | undefined {
+    return this.#rowOfId.get(id);
+  }
+
   findRow(uuid: string): number | undefined {
     return this.#rowOfUuid.get(uuid);
   }

@@ -16,6 +16,8 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     body: { query: "resources=VCPU:1&required=HW_CPU_X86_VMX", nearest: 1 },
   },
   "GET /metrics": { path: "/metrics" },
+  "GET /metrics/providers": { path: "/metrics/providers" },
+  "GET /stowage/v1/providers": { path: "/stowage/v1/providers" },
 };
 
 let stowage: LocalStowage;

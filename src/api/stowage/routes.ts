@@ -4,7 +4,9 @@ import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
-import { showMetrics } from "./metrics/handlers.ts";
+import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
+import { showFleet } from "./providers/handlers.ts";
+import { FLEET, FLEET_LINE, FLEET_QUERY } from "./providers/schemas.ts";
 import { describeService } from "./root/handlers.ts";
 import { SERVICE } from "./root/schemas.ts";
 
@@ -60,6 +62,15 @@ export const STOWAGE_ROUTES: RouteTable = {
       handler: getReadiness,
     }),
   },
+  "/stowage/v1/providers": {
+    GET: describedRoute({
+      summary: "All resource providers with all that they have, at one moment.",
+      guard: "stowage:providers:list",
+      query: FLEET_QUERY,
+      answers: { 200: { "application/json": FLEET, "application/x-ndjson": FLEET_LINE } },
+      handler: showFleet,
+    }),
+  },
   "/metrics": {
     GET: describedRoute({
       summary: "What the service counts and measures, in Prometheus' terms.",
@@ -68,6 +79,26 @@ export const STOWAGE_ROUTES: RouteTable = {
       takesAnyAccept: true,
       hasPosition: false,
       handler: showMetrics,
+    }),
+  },
+  "/metrics/providers": {
+    GET: describedRoute({
+      summary:
+        "What resource providers have and what of it is in use, as openstack-exporter tells it.",
+      guard: "stowage:metrics",
+      query: {
+        type: "object",
+        properties: {
+          allocations: {
+            enum: ["0", "1"],
+            description: "Whether to tell what each consumer holds, too.",
+          },
+        },
+        additionalProperties: false,
+      },
+      answers: { 200: { "text/plain": TEXT } },
+      takesAnyAccept: true,
+      handler: showProviderMetrics,
     }),
   },
 };

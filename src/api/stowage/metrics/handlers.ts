@@ -3,13 +3,59 @@ import {
   writeMetrics,
   type ExpositionFormat,
 } from "../../../observability/metrics.ts";
+import { viewFleet } from "../../../operations/fleet.ts";
 import type { ApiRequest } from "../../request.ts";
-import type { ApiResponse } from "../../response.ts";
+import { empty, type ApiResponse } from "../../response.ts";
+import { slicedText } from "../sliced-text.ts";
+import { headOfAllocations, writeAllocation, writeProviderSeries } from "./provider-series.ts";
 
 export async function showMetrics(request: ApiRequest): Promise<ApiResponse> {
   const format = formatFor(request.accept);
   const text = await writeMetrics(await request.service.database.metrics.collectAll(), format);
   return { status: 200, body: Buffer.from(text), contentType: EXPOSITION_TYPES[format] };
+}
+
+/** What each provider has, by the names of openstack-exporter. */
+export async function showProviderMetrics(request: ApiRequest): Promise<ApiResponse> {
+  const { service, signal, query } = request;
+  const prefix = request.config.stowage.metricsPrefix;
+  const hasAllocations = query.get("allocations") === "1";
+  const fleet = await viewFleet(service, request.context);
+  // Of consumers, the read model knows nothing.
+  const etag = hasAllocations ? undefined : `"${fleet.tag}.${prefix}"`;
+  if (etag !== undefined && request.ifNoneMatch.includes(etag)) {
+    fleet.close();
+    return empty(304, { etag });
+  }
+  const series = slicedText(
+    writeProviderSeries(prefix, () => fleet.providers()),
+    {
+      client: request.context.userId ?? "",
+      signal,
+      check: () => fleet.checkHold(),
+      onEnd: () => fleet.close(),
+    },
+  );
+  const allocations = async function* () {
+    yield* series;
+    yield Buffer.from(headOfAllocations(prefix));
+    for await (const page of fleet.allocations(service, () => renewed(request))) {
+      if (signal.aborted) return;
+      yield Buffer.from(page.map((it) => writeAllocation(prefix, it)).join(""));
+    }
+  };
+  return {
+    status: 200,
+    body: hasAllocations ? allocations() : series,
+    contentType: EXPOSITION_TYPES.prometheus,
+    ...(etag !== undefined && { etag }),
+  };
+}
+
+/** Each page of a long answer has the time of a request. */
+function renewed(request: ApiRequest): ApiRequest["context"] {
+  request.renewDeadline();
+  return request.context;
 }
 
 /**

@@ -1,0 +1,158 @@
+import { randomUUID } from "node:crypto";
+
+import { listAllocationsAfter } from "../db/allocations.ts";
+import type { DatabaseContext } from "../db/change.ts";
+import { CandidatesOutdated } from "../domain/errors.ts";
+import type { IndexReader, IndexView } from "../index/reader.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import { NONE } from "../index/tree-table.ts";
+import type { Service } from "./service.ts";
+
+/** A provider with all that the read model has of it. */
+export interface FleetProvider {
+  readonly uuid: string;
+  readonly name: string;
+  readonly generation: number;
+  readonly rootUuid: string;
+  readonly parentUuid: string | null;
+  readonly inventories: readonly FleetInventory[];
+  readonly traits: readonly string[];
+  readonly aggregates: readonly string[];
+}
+
+export interface FleetInventory {
+  readonly resourceClass: string;
+  readonly total: number;
+  readonly reserved: number;
+  readonly minUnit: number;
+  readonly maxUnit: number;
+  readonly stepSize: number;
+  readonly allocationRatio: number;
+  readonly capacity: number;
+  readonly used: number;
+}
+
+/** What a consumer holds of one class of one provider. */
+export interface FleetAllocation {
+  readonly providerName: string;
+  readonly consumerUuid: string;
+  readonly resourceClass: string;
+  readonly used: number;
+}
+
+/** So many allocations are read at once: some milliseconds of work. */
+const PAGE_ROWS = 1000;
+
+/**
+ * All providers as they are when the read model has answered, or those of the tree of one of them. To be
+ * closed.
+ */
+export async function viewFleet(
+  service: Service,
+  context: DatabaseContext,
+  tree?: string,
+): Promise<Fleet> {
+  return new Fleet(await service.freshIndex(context), tree);
+}
+
+/** All providers at one moment. */
+export class Fleet {
+  /** Is another one when anything about any provider has changed, or may have. */
+  readonly tag: string;
+  readonly size: number;
+  readonly #index: ProviderIndex;
+  readonly #endOfTrees: number;
+  readonly #view: IndexView;
+  readonly #tree: number | undefined;
+
+  /** @param uuid of a provider in the only tree that is asked for */
+  constructor(index: ProviderIndex, uuid?: string) {
+    this.#index = index;
+    // At once: between this and the next step of the caller others may write.
+    this.#view = index.openView();
+    const row = uuid === undefined ? undefined : index.findRow(uuid);
+    this.#tree = uuid === undefined ? undefined : row === undefined ? NONE : index.treeOf(row);
+    this.size = index.size;
+    this.#endOfTrees = index.trees.end;
+    this.tag = [identityOf(index), index.journal.position, index.namings].join(".");
+  }
+
+  /**
+   * After waiting.
+   *
+   * @throws CandidatesOutdated when so much has changed that what was held had to be given up
+   */
+  checkHold(): void {
+    if (!this.#view.isOpen) throw new CandidatesOutdated();
+  }
+
+  close(): void {
+    this.#view.close();
+  }
+
+  /** Tree by tree, the root first. Undefined now and then, where many numbers of trees are not in use. */
+  *providers(): Generator<FleetProvider | undefined> {
+    const [index, only] = [this.#index, this.#tree];
+    if (only === NONE) return;
+    const [first, end] = only === undefined ? [0, this.#endOfTrees] : [only, only + 1];
+    for (let tree = first; tree < end; tree += 1) {
+      if (!index.trees.isVisible(tree, this.#view.time)) yield undefined;
+      else for (const row of index.trees.rows(tree)) yield readProvider(index, row);
+    }
+  }
+
+  /** What all consumers hold, from the database, page by page: each page is of its own moment. */
+  async *allocations(
+    service: Service,
+    context: () => DatabaseContext,
+  ): AsyncGenerator<FleetAllocation[]> {
+    for (let lastId = 0; ;) {
+      const page = await service.database.readOnce(context(), (tx) =>
+        listAllocationsAfter(tx, lastId, PAGE_ROWS),
+      );
+      yield page.flatMap(({ resourceProviderId, resourceClassId, consumerUuid, used }) => {
+        const row = this.#index.findRowById(resourceProviderId);
+        const resourceClass = this.#index.resourceClasses.nameOf(resourceClassId);
+        // What was made or deleted since is of another moment.
+        if (row === undefined || resourceClass === undefined) return [];
+        return [{ providerName: this.#index.nameOf(row), consumerUuid, resourceClass, used }];
+      });
+      if (page.length < PAGE_ROWS) return;
+      lastId = page.at(-1)!.id;
+    }
+  }
+}
+
+function readProvider(index: IndexReader, row: number): FleetProvider {
+  const parent = index.parentOf(row);
+  const root = index.rootOf(index.treeOf(row));
+  const record = index.read(row);
+  return {
+    uuid: record.uuid,
+    name: record.name,
+    generation: record.generation,
+    rootUuid: index.uuidOf(root === NONE ? row : root),
+    parentUuid: parent === NONE ? null : index.uuidOf(parent),
+    inventories: record.inventories.flatMap(({ resourceClassId, ...amounts }) => {
+      const resourceClass = index.resourceClasses.nameOf(resourceClassId);
+      // Names that an open view still refers to may be gone by now.
+      if (resourceClass === undefined) return [];
+      const capacity = index.column(resourceClassId)!.capacity(row);
+      return [{ resourceClass, capacity, ...amounts }];
+    }),
+    traits: record.traitIds.flatMap((id) => index.traits.nameOf(id) ?? []),
+    aggregates: record.aggregates,
+  };
+}
+
+/** Each read model counts its changes from the beginning. */
+const identities = new WeakMap<ProviderIndex, string>();
+
+function identityOf(index: ProviderIndex): string {
+  let identity = identities.get(index);
+  if (identity === undefined) {
+    identity = randomUUID();
+    identities.set(index, identity);
+  }
+  return identity;
+}
