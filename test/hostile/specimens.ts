@@ -222,6 +222,16 @@ export const SPECIMENS: readonly Specimen[] = [
       allocations: { [CONSUMER]: await allocations(world) },
     }),
   },
+  {
+    route: "POST /stowage/v1/explain",
+    version: "1.39",
+    body: async () => ({
+      query: "resources=VCPU:1&resources_DISK=DISK_GB:5&required=!HW_CPU_X86_AVX2",
+      microversion: "1.39",
+      nearest: 2,
+      host: HOST,
+    }),
+  },
 ];
 
 /** One of each route. */
