@@ -7,6 +7,7 @@ import {
   leaveOut,
   type NamedConstraint,
 } from "../../src/domain/query-constraints.ts";
+import { MAX_CONSTRAINTS } from "../../src/search/constraint-masks.ts";
 import { explainCandidates } from "../../src/search/explain.ts";
 import {
   alikeFleets,
@@ -154,6 +155,8 @@ function check(
 ): void {
   fc.assert(
     fc.property(fleets, queries, (fleet, query) => {
+      // More are refused.
+      fc.pre(constraintsOf(query).length <= MAX_CONSTRAINTS);
       holds(fleet, query, {
         explanation: explain(fleet, query),
         anchorsOf: (other, ignoresShared) => plainAnchors(fleet, other, ignoresShared),
