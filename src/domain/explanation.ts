@@ -1,3 +1,4 @@
+import type { InventoryAmounts } from "./inventory.ts";
 import type { NamedConstraint } from "./query-constraints.ts";
 
 /**
@@ -70,7 +71,10 @@ export interface Failure {
   readonly inventory?: InventoryFacts;
 }
 
-export interface InventoryFacts {
+export interface InventoryFacts extends Pick<
+  InventoryAmounts,
+  "reserved" | "minUnit" | "maxUnit" | "stepSize"
+> {
   readonly provider: NamedProvider;
   readonly requested: number;
   /** The most that one allocation can get. */
@@ -78,10 +82,6 @@ export interface InventoryFacts {
   readonly short: number;
   readonly capacity: number;
   readonly used: number;
-  readonly reserved: number;
-  readonly minUnit: number;
-  readonly maxUnit: number;
-  readonly stepSize: number;
 }
 
 /** A resource class or trait that does not exist, and up to three that may have been meant. */

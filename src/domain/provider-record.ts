@@ -1,3 +1,5 @@
+import type { InventoryAmounts } from "./inventory.ts";
+
 /**
  * Everything that the read model keeps of one resource provider.
  *
@@ -25,14 +27,8 @@ export interface ProviderRecord {
 }
 
 /** One inventory of a provider, with what is used of it. */
-export interface InventoryRecord {
+export interface InventoryRecord extends InventoryAmounts {
   readonly resourceClassId: number;
-  readonly total: number;
-  readonly reserved: number;
-  readonly minUnit: number;
-  readonly maxUnit: number;
-  readonly stepSize: number;
-  readonly allocationRatio: number;
   /** Sum of all allocations of this class on this provider. */
   readonly used: number;
 }

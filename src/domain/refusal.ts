@@ -1,3 +1,5 @@
+import type { InventoryAmounts } from "./inventory.ts";
+
 /**
  * Why a claim or a change was refused, as facts instead of a text: what is told to clients, noted for
  * operators and counted is made from these, each in its own words.
@@ -28,19 +30,18 @@ export type Refusal =
   | { readonly reason: "retries_exhausted" };
 
 /** One inventory that does not allow an amount: there is too little, or the amount breaks its units. */
-export interface InventoryRefusal {
+export interface InventoryRefusal extends Pick<
+  InventoryAmounts,
+  "reserved" | "minUnit" | "maxUnit" | "stepSize"
+> {
   readonly reason: "out_of_capacity" | "units";
   readonly provider: ProviderFacts;
   readonly resourceClass: string;
   /** All that the claim asks of the inventory: the sum over its consumers, where several name it. */
   readonly requested: number;
-  readonly capacity: number;
   /** By others than the consumers of the claim. */
   readonly used: number;
-  readonly reserved: number;
-  readonly minUnit: number;
-  readonly maxUnit: number;
-  readonly stepSize: number;
+  readonly capacity: number;
 }
 
 /** Providers that have no inventory of any of these classes. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { listAllocationsAfter } from "../db/allocations.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";
+import type { InventoryAmounts } from "../domain/inventory.ts";
 import type { IndexReader, IndexView } from "../index/reader.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
@@ -20,14 +21,8 @@ export interface FleetProvider {
   readonly aggregates: readonly string[];
 }
 
-export interface FleetInventory {
+export interface FleetInventory extends InventoryAmounts {
   readonly resourceClass: string;
-  readonly total: number;
-  readonly reserved: number;
-  readonly minUnit: number;
-  readonly maxUnit: number;
-  readonly stepSize: number;
-  readonly allocationRatio: number;
   readonly capacity: number;
   readonly used: number;
 }
