@@ -1,4 +1,5 @@
 import { TooManySearches } from "../domain/errors.ts";
+import { RoundRobin } from "../domain/round-robin.ts";
 
 /** Whoever comes is served at once as long as the others of one round of the event loop took no longer. */
 const ROUND_MS = 3;
@@ -14,41 +15,13 @@ const MAX_OF_ONE_CLIENT = 96;
 type Slice = () => void;
 
 /**
- * A fair queue (round robin) over clients for work in slices: who has fifty searches under way does not
- * hold up another one's fifty times as long as with one.
- */
-class FairQueue {
-  /** By client, whose turn it is first; each with its slices in the order in which they came. */
-  readonly #slices = new Map<string, Slice[]>();
-
-  get isEmpty(): boolean {
-    return this.#slices.size === 0;
-  }
-
-  add(client: string, slice: Slice): void {
-    const slices = this.#slices.get(client);
-    if (slices === undefined) this.#slices.set(client, [slice]);
-    else slices.push(slice);
-  }
-
-  take(): Slice | undefined {
-    for (const [client, slices] of this.#slices) {
-      const slice = slices.shift();
-      this.#slices.delete(client);
-      if (slices.length > 0) this.#slices.set(client, slices);
-      return slice;
-    }
-    return undefined;
-  }
-}
-
-/**
  * Gives turns to slices of long work, so that the event loop is free for others in between: in each round
  * of it, some begin, since most work is done with its first slice, and then one slice of work that goes on.
  */
 class Turns {
-  readonly #first = new FairQueue();
-  readonly #further = new FairQueue();
+  /** By client: who has fifty searches under way holds others up no longer than who has one. */
+  readonly #first = new RoundRobin<Slice>();
+  readonly #further = new RoundRobin<Slice>();
   #isScheduled = false;
   /** How long the slices of this round took so far, and how long a first slice mostly takes. */
   #spentMs = 0;
@@ -81,7 +54,7 @@ class Turns {
     return this.#wait(this.#further, client, () => this.#run(slice));
   }
 
-  #wait<Result>(queue: FairQueue, client: string, work: () => Result): Promise<Result> {
+  #wait<Result>(queue: RoundRobin<Slice>, client: string, work: () => Result): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     queue.add(client, () => {
       try {

@@ -1,3 +1,5 @@
+import { RoundRobin } from "../../domain/round-robin.ts";
+
 /** Someone whose turn came too late for it to matter: there were too many. */
 export class QueueFull extends Error {}
 
@@ -23,8 +25,7 @@ interface Waiter {
 export class FairQueue {
   readonly #limits: QueueLimits;
   readonly #preferred: Waiter[] = [];
-  /** By peer, in the order of their turns. */
-  readonly #waiting = new Map<string, Waiter[]>();
+  readonly #waiting = new RoundRobin<Waiter>();
   #waiters = 0;
   #running = 0;
   readonly #runningOf = new Map<string, number>();
@@ -54,11 +55,7 @@ export class FairQueue {
     const waiter = { peer, start: resolve, refuse: () => reject(new QueueFull()) };
     this.#waiters += 1;
     if (isPreferred) this.#preferred.push(waiter);
-    else {
-      const others = this.#waiting.get(peer);
-      if (others === undefined) this.#waiting.set(peer, [waiter]);
-      else others.push(waiter);
-    }
+    else this.#waiting.add(peer, waiter);
     this.#startNext();
     if (this.#waiters > this.#limits.waiting) this.#refuseOne();
     return promise;
@@ -66,7 +63,8 @@ export class FairQueue {
 
   #startNext(): void {
     while (this.#running < this.#limits.running) {
-      const next = this.#preferred.shift() ?? this.#takeInTurn();
+      const next =
+        this.#preferred.shift() ?? this.#waiting.take((peer) => this.#mayStartOneOf(peer));
       if (next === undefined) return;
       this.#waiters -= 1;
       this.#running += 1;
@@ -75,26 +73,14 @@ export class FairQueue {
     }
   }
 
-  #takeInTurn(): Waiter | undefined {
-    for (const [peer, waiters] of this.#waiting) {
-      if ((this.#runningOf.get(peer) ?? 0) >= this.#limits.runningOfPeer) continue;
-      const waiter = waiters.shift();
-      this.#waiting.delete(peer);
-      if (waiters.length > 0) this.#waiting.set(peer, waiters);
-      return waiter;
-    }
-    return undefined;
+  #mayStartOneOf(peer: string): boolean {
+    return (this.#runningOf.get(peer) ?? 0) < this.#limits.runningOfPeer;
   }
 
   /** The last to come of the peer that has the most. */
   #refuseOne(): void {
-    let longest = this.#preferred;
-    for (const waiters of this.#waiting.values()) {
-      if (waiters.length > longest.length || longest === this.#preferred) longest = waiters;
-    }
-    const refused = longest.pop();
+    const refused = this.#waiting.takeLastOfLongest() ?? this.#preferred.pop();
     if (refused === undefined) return;
-    if (longest.length === 0) this.#waiting.delete(refused.peer);
     this.#waiters -= 1;
     refused.refuse();
   }
