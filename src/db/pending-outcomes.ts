@@ -23,7 +23,10 @@ export class PendingOutcomes {
     const { promise, resolve } = Promise.withResolvers<void>();
     for (const subject of subjects) this.#settled.set(subject, promise);
     return () => {
-      for (const subject of subjects) this.#settled.delete(subject);
+      for (const subject of subjects) {
+        // Another one may have become pending meanwhile.
+        if (this.#settled.get(subject) === promise) this.#settled.delete(subject);
+      }
       resolve();
     };
   }
