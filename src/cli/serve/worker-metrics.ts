@@ -49,7 +49,7 @@ class WorkerMetrics {
     });
     worker.once("exit", () => {
       const last = this.#latest.get(worker);
-      if (last) this.#ended = [...this.#ended, countsOf(last)];
+      if (last) void this.#keep(countsOf(last));
       this.#latest.delete(worker);
       this.#onCounted.get(worker)?.resolve();
     });
@@ -57,10 +57,14 @@ class WorkerMetrics {
 
   async #answer(worker: Worker, question: number): Promise<void> {
     await this.#askAll();
-    const ended = this.#ended;
-    const metrics = await mergeMetrics([...this.#latest.values(), ...ended]);
+    const metrics = await mergeMetrics([...this.#latest.values(), ...this.#ended]);
     send(worker, { kind: "metrics", question, metrics });
-    if (ended.length < 2) return;
+  }
+
+  /** As one sum: workers may end and be started again without end, and nobody ask. */
+  async #keep(counts: CollectedMetrics): Promise<void> {
+    const ended = [...this.#ended, counts];
+    this.#ended = ended;
     const sum = await mergeMetrics(ended);
     if (this.#ended === ended) this.#ended = [sum];
   }
