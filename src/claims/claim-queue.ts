@@ -102,24 +102,11 @@ export class ClaimQueue {
     return batch.filter((waiting) => {
       const { claim, refuse } = waiting;
       const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
-      const settled = this.#findPending(claim);
+      const settled = this.#database.findPending(() => namedBy(claim));
       if (!isInTime) refuse(new DatabaseUnavailable("the claim could not be written in time"));
       else if (settled) void this.#comeBack(waiting, settled);
       return isInTime && !settled;
     });
-  }
-
-  /** When it is known what became of something that a claim names, if it is not. */
-  #findPending({ consumers, inventories = [] }: Claim): Promise<void> | undefined {
-    const named = consumers.flatMap(({ consumerUuid, allocations }) => [
-      consumerUuid,
-      ...allocations.map(({ providerUuid }) => providerUuid),
-    ]);
-    for (const uuid of [...named, ...inventories.map(({ providerUuid }) => providerUuid)]) {
-      const settled = this.#database.findPending(uuid);
-      if (settled) return settled;
-    }
-    return undefined;
   }
 
   /** Has a claim wait aside until that is known which it would rely on. */
@@ -255,6 +242,15 @@ export class ClaimQueue {
     );
     this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
   }
+}
+
+/** The UUIDs of the consumers and providers that a claim names. */
+function* namedBy({ consumers, inventories = [] }: Claim): Generator<string> {
+  for (const { consumerUuid, allocations } of consumers) {
+    yield consumerUuid;
+    for (const { providerUuid } of allocations) yield providerUuid;
+  }
+  for (const { providerUuid } of inventories) yield providerUuid;
 }
 
 function addEffort(sum: Effort | undefined, effort: Effort): void {

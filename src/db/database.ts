@@ -148,11 +148,16 @@ export class Database {
   }
 
   /**
-   * When it is known what became of the last change of something, by UUID or name; undefined where that is
-   * known.
+   * When it is known what became of a change of one of these, by UUID or name; undefined where that is known of
+   * all. They are listed only where anything is pending, which is hardly ever.
    */
-  findPending(subject: string): Promise<void> | undefined {
-    return this.#pending.find(subject);
+  findPending(listSubjects: () => Iterable<string>): Promise<void> | undefined {
+    if (this.#pending.isEmpty) return undefined;
+    for (const subject of listSubjects()) {
+      const settled = this.#pending.find(subject);
+      if (settled) return settled;
+    }
+    return undefined;
   }
 
   /**

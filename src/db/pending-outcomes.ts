@@ -7,6 +7,10 @@ import { OutcomePending } from "./errors.ts";
 export class PendingOutcomes {
   readonly #settled = new Map<string, Promise<void>>();
 
+  get isEmpty(): boolean {
+    return this.#settled.size === 0;
+  }
+
   /** When it is known what became of a change; undefined where none is pending. */
   find(subject: string): Promise<void> | undefined {
     return this.#settled.get(subject);
