@@ -1,6 +1,6 @@
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { CandidatesOutdated, HostNotFound, SearchEffortExceeded } from "../domain/errors.ts";
+import { HostNotFound, SearchEffortExceeded } from "../domain/errors.ts";
 import type { Explanation, UnknownName } from "../domain/explanation.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { normalizeUuid } from "../domain/uuid.ts";
@@ -8,11 +8,10 @@ import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
 import { explainCandidates } from "../search/explain.ts";
 import { unknownNames } from "../search/unknown-names.ts";
+import { inSlices } from "./in-slices.ts";
 import type { Service } from "./service.ts";
 import { enterSearch, turns } from "./turns.ts";
 
-/** A slice ends after so long, so that others are served in between. */
-const SLICE_MS = 2;
 /** The clock is looked at after so many steps. */
 const STEPS_BY_CLOCK = 512;
 
@@ -47,70 +46,23 @@ export async function explain(
   const names = unknownNames(index, question.query);
   if (names.length > 0) return { unknownNames: names };
   const budget = { left: STEPS_BY_CLOCK };
-  const work = new SlicedWork(
+  const { maxSearchEffort } = service.config.stowage;
+  let effort = 0;
+  const explanation = await inSlices(
+    index,
+    client,
     explainHosts(index, index.time, question, budget),
-    budget,
-    service.config.stowage.maxSearchEffort,
+    {
+      signal: question.signal,
+      enter: () => enterSearch(client),
+      onPause: () => {
+        effort += STEPS_BY_CLOCK - budget.left;
+        if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
+        budget.left = STEPS_BY_CLOCK;
+      },
+    },
   );
-  turns.begin(() => work.slice());
-  if (work.result === undefined) await goOn(work, index, client, question.signal);
-  if (work.result === undefined) throw new CandidatesOutdated();
-  return { explanation: work.result };
-}
-
-async function goOn(
-  work: SlicedWork<Explanation>,
-  index: IndexReader,
-  client: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const view = index.openView();
-  try {
-    const leave = enterSearch(client);
-    try {
-      while (work.result === undefined && !signal.aborted) {
-        await turns.goOn(client, () => {
-          if (signal.aborted) return;
-          if (!view.isOpen) throw new CandidatesOutdated();
-          work.slice();
-        });
-      }
-    } finally {
-      leave();
-    }
-  } finally {
-    view.close();
-  }
-}
-
-/** Work that pauses each time its budget is used up. */
-class SlicedWork<Result> {
-  result: Result | undefined;
-  readonly #work: Iterator<void, Result>;
-  readonly #budget: Budget;
-  readonly #maxEffort: number;
-  #effort = 0;
-
-  constructor(work: Iterator<void, Result>, budget: Budget, maxEffort: number) {
-    this.#work = work;
-    this.#budget = budget;
-    this.#maxEffort = maxEffort;
-  }
-
-  /** @throws SearchEffortExceeded */
-  slice(): void {
-    const endsAtMs = performance.now() + SLICE_MS;
-    do {
-      const step = this.#work.next();
-      if (step.done === true) {
-        this.result = step.value;
-        return;
-      }
-      this.#effort += STEPS_BY_CLOCK - this.#budget.left;
-      if (this.#effort > this.#maxEffort) throw new SearchEffortExceeded(this.#maxEffort);
-      this.#budget.left = STEPS_BY_CLOCK;
-    } while (performance.now() < endsAtMs);
-  }
+  return { explanation };
 }
 
 function* explainHosts(

@@ -5,7 +5,6 @@ import { lockProviders } from "../db/provider-trees.ts";
 import * as rows from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import {
-  CandidatesOutdated,
   CannotDeleteParentResourceProvider,
   ObjectActionError,
   ResourceProviderExists,
@@ -20,6 +19,7 @@ import type { ResourceProvider } from "../domain/resource-provider.ts";
 import { searchProviders } from "../index/find-providers.ts";
 import { getParent, ProviderMove } from "./provider-move.ts";
 import type { Service } from "./service.ts";
+import { inSlices } from "./in-slices.ts";
 import { turns } from "./turns.ts";
 
 export function getProvider(
@@ -39,8 +39,6 @@ export interface ProviderListing {
 
 /** So many rows are read in one piece, in some milliseconds where the database is in this process. */
 const PAGE_ROWS = 500;
-/** A slice of the look through the read model. */
-const SLICE_MS = 2;
 
 /**
  * In the order of their ids.
@@ -110,27 +108,7 @@ async function findProviders(
   const client = context.userId ?? "";
   if (!turns.canBegin()) await turns.waitToBegin(client);
   const index = await service.freshIndex(context);
-  const search = searchProviders(index, index.time, filter);
-  const lookOn = () => {
-    const endsAtMs = performance.now() + SLICE_MS;
-    let step = search.next();
-    while (!step.done && performance.now() < endsAtMs) step = search.next();
-    return step;
-  };
-  let step = turns.begin(lookOn);
-  if (step.done) return step.value;
-  const view = index.openView();
-  try {
-    while (!step.done) {
-      step = await turns.goOn(client, () => {
-        if (!view.isOpen) throw new CandidatesOutdated();
-        return lookOn();
-      });
-    }
-    return step.value;
-  } finally {
-    view.close();
-  }
+  return inSlices(index, client, searchProviders(index, index.time, filter));
 }
 
 interface ProviderAttributes {

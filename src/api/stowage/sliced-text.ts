@@ -1,7 +1,6 @@
-import { enterSearch, turns } from "../../operations/turns.ts";
+import { enterSearch, SLICE_MS, turns } from "../../operations/turns.ts";
 
-/** A slice ends after so long, or so many characters, so that others are served in between. */
-const SLICE_MS = 2;
+/** A slice ends after so many characters, too. */
 const SLICE_LENGTH = 256 * 1024;
 /** The clock is looked at after so many pieces. */
 const PIECES_BY_CLOCK = 16;

@@ -1,10 +1,7 @@
 import { badRequest } from "../http-error.ts";
 import type { ApiRequest } from "../request.ts";
-import { turns } from "../../operations/turns.ts";
+import { SLICE_MS, turns } from "../../operations/turns.ts";
 import { malformed, parseJson } from "./parse-json.ts";
-
-/** How long it is worked on before others have their turn. */
-const SLICE_MS = 2;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

@@ -2,6 +2,7 @@ import type {
   CandidateListing,
   FoundCandidates,
 } from "../../../operations/allocation-candidates.ts";
+import { SLICE_MS } from "../../../operations/turns.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { RequestKeeper } from "./kept-requests.ts";
 import { NumberSet } from "./number-set.ts";
@@ -20,8 +21,7 @@ export interface AnswerForm extends AllocationRequestForm, SummaryForm {
 /** What was found, for those who count. */
 export type Finding = Pick<FoundCandidates, "count" | "isLimited">;
 
-/** A slice ends after so long, or so many bytes, so that others are served in between. */
-const SLICE_MS = 2;
+/** A slice ends after so many bytes, too. */
 const SLICE_BYTES = 256 * 1024;
 /** So that an answer of usual size is one slice, also where a thousand trees have to be searched. */
 const FIRST_SLICE_MS = 4;
