@@ -171,6 +171,14 @@ describe("stowage explain", () => {
     expect([exitCode, (JSON.parse(output) as Answer).verdict]).toEqual([0, "fits"]);
   });
 
+  test("lets no name of a host do anything to the terminal", async () => {
+    const path = `/resource_providers/${providerUuid(1)}`;
+    await stowage.client.put(path, { name: "host\u001b[2J\n1" });
+    const [, output] = await ask("resources=VCPU:10,DISK_GB:50");
+    await stowage.client.put(path, { name: "host-1" });
+    expect(output).toContain("host?[2J?1: resources:VCPU 2 short (8 free of 8)");
+  });
+
   test("says in a line what is wrong with the query, and where nobody answers", async () => {
     expect(await ask("resources=VCPU")).toEqual([1, "", expect.stringContaining("answered 400: ")]);
     const nowhere = ["explain", "--url", "http://127.0.0.1:1", "resources=VCPU:1"];

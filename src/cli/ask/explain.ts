@@ -1,5 +1,6 @@
 import { parseJson } from "../../api/validation/parse-json.ts";
 import { messageOf, OperatorError } from "../../config/operator-error.ts";
+import { printable } from "../../observability/logger.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Command-line options of `stowage explain`. */
@@ -145,7 +146,8 @@ function describe({ summary, constraints = [], relaxations = [], nearest = [] }:
       lines.push(`  ${root.name}: ${reasons.join("; ")}`);
     }
   }
-  return `${lines.join("\n")}\n`;
+  // Names are what anybody has called something.
+  return lines.map((line) => `${printable(line)}\n`).join("");
 }
 
 function describeConstraints(constraints: NonNullable<Answer["constraints"]>): string[] {
