@@ -12,9 +12,9 @@ const BATCH = 1000;
 const HOUSEKEEPING = internalContext("housekeeping");
 
 /**
- * Every minute, looks for changes that the feed does not tell of, and deletes changes that are older than `[stowage] change_retention`, until `signal`
- * is aborted. A failure is reported, and tried again the next time; that the database is away is
- * said elsewhere.
+ * Every minute, looks for changes that the feed does not tell of, and deletes those in it that are older than
+ * `[stowage] change_retention`, until `signal` is aborted. A failure is reported, and tried again the next
+ * time; that the database is away is said elsewhere.
  */
 export async function keepHouse(
   service: Service,

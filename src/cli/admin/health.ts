@@ -5,6 +5,7 @@ import { READINESS } from "../../api/stowage/health/schemas.ts";
 import { parseJson } from "../../api/validation/parse-json.ts";
 import { defineSchema } from "../../api/validation/schema.ts";
 import type { Config } from "../../config/config.ts";
+import { messageOf } from "../../config/operator-error.ts";
 import type { Terminal } from "../terminal.ts";
 
 export interface HealthOptions {
@@ -37,7 +38,7 @@ export async function checkHealth(
     }
     for (const line of describeChecks(body, status)) problems.write(`stowage: ${line}\n`);
   } catch (error) {
-    problems.write(`stowage: no answer from ${place.name}: ${messageOf(error)}\n`);
+    problems.write(`stowage: no answer from ${place.name}: ${reasonOf(error)}\n`);
   }
   return 1;
 }
@@ -125,9 +126,7 @@ function checksIn(body: Uint8Array): Checks | undefined {
   }
 }
 
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" || error.name === "AbortError"
-    ? `nothing within ${PATIENCE_MS / 1000} s`
-    : error.message;
+function reasonOf(error: unknown): string {
+  const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
+  return isLate ? `nothing within ${PATIENCE_MS / 1000} s` : messageOf(error);
 }
