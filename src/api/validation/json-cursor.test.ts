@@ -85,6 +85,13 @@ test("A member has a size of its own, and is not looked at beyond it", async () 
   }
 });
 
+test("Blanks do not hold others up either", async () => {
+  const blanks = " ".repeat(5000);
+  for (const text of [`{${blanks}}`, `{"a"${blanks}: {}}`, `{"a": ${blanks}{}}`, `{}${blanks}x`]) {
+    expect(await refusalOf(text)).toBe("There are more than 4096 blanks in a row.");
+  }
+});
+
 test("Others have their turn while a large object is read", async () => {
   const members = Array.from({ length: 50_000 }, (_, at) => `"${at}":{"a":[${at}]}`);
   let turns = 0;

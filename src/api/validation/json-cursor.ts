@@ -100,9 +100,19 @@ export class JsonCursor {
     throw malformed(`Extra data: (char ${this.#at})`);
   }
 
-  /** Goes to the next byte that is no blank. */
+  /**
+   * Goes to the next byte that is no blank.
+   *
+   * @throws HttpError 400 where that is further away than a value may be long: it is done in one piece
+   */
   #next(): number | undefined {
-    while (BLANKS.has(this.#bytes[this.#at])) this.#at++;
+    const limit = this.#at + this.#maxValueBytes;
+    while (BLANKS.has(this.#bytes[this.#at])) {
+      if (this.#at === limit) {
+        throw badRequest(`There are more than ${this.#maxValueBytes} blanks in a row.`);
+      }
+      this.#at++;
+    }
     return this.#bytes[this.#at];
   }
 
