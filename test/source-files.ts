@@ -20,11 +20,15 @@ export function listFiles(folder = ROOT): string[] {
 }
 
 /** The modules that make up the program: everything in `src` that is no test. */
-export function listModules(): SourceModule[] {
-  return listFiles(join(ROOT, "src"))
+export function listModules(): readonly SourceModule[] {
+  modules ??= listFiles(join(ROOT, "src"))
     .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
     .map((path) => new SourceModule(path));
+  return modules;
 }
+
+/** Parsed once for all tests of a thread. */
+let modules: readonly SourceModule[] | undefined;
 
 export function readText(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
@@ -51,7 +55,7 @@ export class SourceModule {
   constructor(path: string) {
     this.path = path;
     this.text = readText(path);
-    this.nodes = Array.from(walk(parseSync(path, this.text).program, undefined));
+    this.nodes = nodesIn(parseSync(path, this.text).program);
   }
 
   /** What it imports or re-exports, types included, and files named by a URL, such as workers. */
@@ -69,13 +73,18 @@ export class SourceModule {
   }
 }
 
-function* walk(value: unknown, parent: ESTree.Node | undefined): Generator<SyntaxNode> {
-  if (Array.isArray(value)) {
-    for (const element of value) yield* walk(element, parent);
-  } else if (isNode(value)) {
-    yield { node: value, parent };
-    for (const child of Object.values(value)) yield* walk(child, value);
-  }
+function nodesIn(program: ESTree.Program): SyntaxNode[] {
+  const nodes: SyntaxNode[] = [];
+  const visit = (value: unknown, parent: ESTree.Node | undefined): void => {
+    if (Array.isArray(value)) {
+      for (const element of value) visit(element, parent);
+    } else if (isNode(value)) {
+      nodes.push({ node: value, parent });
+      for (const child of Object.values(value)) visit(child, value);
+    }
+  };
+  visit(program, undefined);
+  return nodes;
 }
 
 function isNode(value: unknown): value is ESTree.Node {
