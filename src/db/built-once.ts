@@ -1,10 +1,11 @@
 import { CompiledQuery, type Compilable } from "kysely";
 
+import { BoundedMap } from "../domain/bounded-map.ts";
 import { inChunks } from "./chunks.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
-const texts = new WeakMap<DatabaseAdapter, Map<string, string>>();
+const texts = new WeakMap<DatabaseAdapter, BoundedMap<string, string>>();
 
 /** So many texts are kept for each database. */
 const MAX_TEXTS = 300;
@@ -22,7 +23,7 @@ export function textOf(
   parameters: readonly unknown[],
   build: () => Compilable,
 ): string {
-  const known = texts.get(adapter) ?? new Map<string, string>();
+  const known = texts.get(adapter) ?? new BoundedMap<string, string>({ entries: MAX_TEXTS });
   texts.set(adapter, known);
   const text = known.get(name);
   if (text !== undefined) return text;
@@ -30,7 +31,6 @@ export function textOf(
   if (!isSame(parameters, built.parameters)) {
     throw new Error(`parameters in another order than in the text: ${name}`);
   }
-  if (known.size >= MAX_TEXTS) known.clear();
   known.set(name, built.sql);
   return built.sql;
 }

@@ -1,12 +1,13 @@
+import { BoundedMap } from "../../domain/bounded-map.ts";
+
 /** Keys that were seen within some time: the newest ones, up to a number. */
 export class RecentKeys {
   readonly #keepMs: number;
-  readonly #maxSize: number;
-  readonly #untilMs = new Map<string, number>();
+  readonly #untilMs: BoundedMap<string, number>;
 
-  constructor(keepMs: number, maxSize: number) {
+  constructor(keepMs: number, entries: number) {
     this.#keepMs = keepMs;
-    this.#maxSize = maxSize;
+    this.#untilMs = new BoundedMap({ entries });
   }
 
   has(key: string): boolean {
@@ -15,12 +16,8 @@ export class RecentKeys {
 
   add(key: string): void {
     const nowMs = Date.now();
-    this.#untilMs.delete(key);
+    this.#untilMs.forgetWhile((untilMs) => untilMs <= nowMs);
     this.#untilMs.set(key, nowMs + this.#keepMs);
-    for (const [oldest, untilMs] of this.#untilMs) {
-      if (this.#untilMs.size <= this.#maxSize && nowMs < untilMs) break;
-      this.#untilMs.delete(oldest);
-    }
   }
 
   delete(key: string): void {

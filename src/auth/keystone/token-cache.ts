@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../domain/bounded-map.ts";
 import type { Token } from "./token.ts";
 
 interface Entry {
@@ -17,26 +18,25 @@ interface CacheLimits {
  */
 export class TokenCache {
   readonly #keepMs: number;
-  readonly #limits: CacheLimits;
-  readonly #entries = new Map<string, Entry>();
-  #bytes = 0;
+  readonly #entries: BoundedMap<string, Entry>;
 
   /** @param keepMs 0 or less keeps nothing */
   constructor(keepMs: number, limits: CacheLimits) {
     this.#keepMs = keepMs;
-    this.#limits = limits;
+    const { tokens: entries, bytes: weight } = limits;
+    this.#entries = new BoundedMap({ entries, weight, weightOf: ({ bytes }) => bytes });
   }
 
   /** How much is kept, in bytes; an estimate. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#entries.weight;
   }
 
   /** A token that has expired since it came in is gone, one that had expired before is not. */
   get(key: string): Token | undefined {
     const entry = this.#entries.get(key);
     if (!entry || Date.now() < entry.untilMs) return entry?.token;
-    this.#delete(key);
+    this.#entries.delete(key);
     return undefined;
   }
 
@@ -46,24 +46,12 @@ export class TokenCache {
     const untilMs = nowMs + this.#keepMs;
     const isAlive = nowMs < token.expiresAtMs;
     // All stay equally long, so the first that came in is the first that may go.
-    this.#delete(key);
-    const bytes = sizeOf(token);
-    this.#bytes += bytes;
+    this.#entries.forgetWhile((entry) => entry.untilMs <= nowMs);
     this.#entries.set(key, {
       token,
       untilMs: isAlive ? Math.min(untilMs, token.expiresAtMs) : untilMs,
-      bytes,
+      bytes: sizeOf(token),
     });
-    for (const [oldest, entry] of this.#entries) {
-      const isFull = this.#entries.size > this.#limits.tokens || this.#bytes > this.#limits.bytes;
-      if (!isFull && nowMs < entry.untilMs) break;
-      this.#delete(oldest);
-    }
-  }
-
-  #delete(key: string): void {
-    this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
-    this.#entries.delete(key);
   }
 }
 

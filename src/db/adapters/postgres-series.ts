@@ -1,5 +1,6 @@
 import { Query, type Client, type Connection, type QueryResult } from "pg";
 
+import { BoundedMap } from "../../domain/bounded-map.ts";
 import type { SeriesFailure, SessionResult } from "./session.ts";
 
 interface PostgresStatement {
@@ -33,9 +34,9 @@ interface PreparedStatement {
   isKnown: boolean;
 }
 
-/** What is prepared on a connection: statements by their texts, the oldest first. */
+/** The prepared statement cache of a connection: statements by their texts. */
 interface Prepared {
-  readonly statements: Map<string, PreparedStatement>;
+  readonly statements: BoundedMap<string, PreparedStatement>;
   /** How many names were given; none is given twice. */
   given: number;
   /** Names of which nobody knows whether there is a statement: to be closed, which never fails. */
@@ -60,7 +61,7 @@ export function runSeries(
   isPlannedEachTime: boolean,
 ): Promise<PostgresSeries> {
   const prepared: Prepared = preparedOn.get(client) ?? {
-    statements: new Map(),
+    statements: new BoundedMap({ entries: PREPARED }),
     given: 0,
     doubtful: [],
   };
@@ -127,17 +128,13 @@ function doubt({ statements, doubtful }: Prepared, failed: readonly PostgresStat
 function prepare(connection: Connection, text: string, prepared: Prepared): string {
   const { statements } = prepared;
   const known = statements.get(text);
-  statements.delete(text);
   const isWorn = known !== undefined && known.uses >= MAX_USES;
   if (isWorn) connection.close({ type: "S", name: known.name }, true);
   const statement =
     known && !isWorn ? known : { name: `s${(prepared.given += 1)}`, uses: 0, isKnown: false };
   if (statement.uses === 0) connection.parse({ text, name: statement.name, types: [] }, true);
   statement.uses += 1;
-  statements.set(text, statement);
-  for (const [oldest, { name }] of statements) {
-    if (statements.size <= PREPARED) break;
-    statements.delete(oldest);
+  for (const { name } of statements.set(text, statement)) {
     connection.close({ type: "S", name }, true);
   }
   return statement.name;

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 
+import { BoundedMap } from "../../domain/bounded-map.ts";
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
 import { runAtOnce } from "./statement-series.ts";
 
@@ -36,8 +37,8 @@ export class LocalSqliteSession implements Session {
   readonly isBroken = false;
   readonly runsInTurn = true;
   readonly #database: DatabaseSync;
-  /** By text, the least recently used first. */
-  readonly #prepared = new Map<string, PreparedStatement>();
+  /** The prepared statement cache, by text. */
+  readonly #prepared = new BoundedMap<string, PreparedStatement>({ entries: CACHED_STATEMENTS });
 
   constructor(options: SqliteOptions) {
     this.#database = new DatabaseSync(options.file, { timeout: options.busyTimeoutMs });
@@ -70,23 +71,12 @@ export class LocalSqliteSession implements Session {
   }
 
   #prepare(text: string): PreparedStatement {
-    let prepared = this.#prepared.get(text);
-    if (prepared) {
-      this.#prepared.delete(text);
-    } else {
-      const statement = this.#database.prepare(text);
-      prepared = { statement, returnsRows: statement.columns().length > 0 };
-      if (this.#prepared.size >= CACHED_STATEMENTS) this.#forgetOldest();
-    }
+    const known = this.#prepared.use(text);
+    if (known) return known;
+    const statement = this.#database.prepare(text);
+    const prepared = { statement, returnsRows: statement.columns().length > 0 };
     this.#prepared.set(text, prepared);
     return prepared;
-  }
-
-  #forgetOldest(): void {
-    for (const text of this.#prepared.keys()) {
-      this.#prepared.delete(text);
-      return;
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../../domain/bounded-map.ts";
 import type {
   CandidateListing,
   FoundCandidates,
@@ -28,12 +29,14 @@ interface KeptRequests {
 export class RequestKeeper {
   static readonly #keepers = new WeakMap<ProviderRows, RequestKeeper>();
 
-  /** By query, the one that has not been asked for the longest time first. */
-  readonly #kept = new Map<string, KeptRequests>();
+  /** By query. */
+  readonly #kept = new BoundedMap<string, KeptRequests>({
+    weight: MAX_BYTES,
+    weightOf: ({ bytes }) => bytes.length,
+  });
   /** Of these, those that were of use. */
   readonly #used = new WeakSet<KeptRequests>();
-  readonly #known = new Set<string>();
-  #bytes = 0;
+  readonly #known = new BoundedMap<string, true>({ entries: MAX_KNOWN });
 
   static for(providers: ProviderRows): RequestKeeper {
     let keeper = RequestKeeper.#keepers.get(providers);
@@ -46,17 +49,15 @@ export class RequestKeeper {
 
   /** What is kept for a query, if a listing that has not begun would find the same. */
   find(query: string, listing: CandidateListing): KeptRequests | undefined {
-    const kept = this.#kept.get(query);
+    const kept = this.#kept.use(query);
     if (kept === undefined) return undefined;
-    this.#kept.delete(query);
     if (!listing.wouldFind(kept.found)) {
-      this.#bytes -= kept.bytes.length;
+      this.#kept.delete(query);
       // To keep what changes all the time would cost more than it brings.
       if (!this.#used.has(kept)) this.#known.delete(query);
       return undefined;
     }
     this.#used.add(kept);
-    this.#kept.set(query, kept);
     return kept;
   }
 
@@ -64,20 +65,11 @@ export class RequestKeeper {
   isWorthKeeping(query: string): boolean {
     if (query.length > MAX_QUERY_LENGTH) return false;
     if (this.#known.has(query)) return true;
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.add(query);
+    this.#known.set(query, true);
     return false;
   }
 
   keep(query: string, requests: KeptRequests): void {
-    const { length } = requests.bytes;
-    if (length > MAX_BYTES_OF_ONE) return;
-    this.#bytes += length - (this.#kept.get(query)?.bytes.length ?? 0);
-    this.#kept.set(query, requests);
-    for (const [oldest, { bytes }] of this.#kept) {
-      if (this.#bytes <= MAX_BYTES) return;
-      this.#kept.delete(oldest);
-      this.#bytes -= bytes.length;
-    }
+    if (requests.bytes.length <= MAX_BYTES_OF_ONE) this.#kept.set(query, requests);
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../../domain/bounded-map.ts";
 import type { CandidateListing } from "../../../operations/allocation-candidates.ts";
 import { UUID_LENGTH } from "./summary-cache.ts";
 
@@ -38,7 +39,9 @@ const BLANK_UUID = " ".repeat(UUID_LENGTH);
 export class RequestTemplates {
   readonly #listing: CandidateListing;
   readonly #form: AllocationRequestForm;
-  readonly #templates = new Map<number | string, RequestTemplate>();
+  readonly #templates = new BoundedMap<number | string, RequestTemplate>({
+    entries: MAX_TEMPLATES,
+  });
   #lastKey: number | string = -1;
   #last: RequestTemplate | undefined;
 
@@ -52,7 +55,6 @@ export class RequestTemplates {
     if (key === this.#lastKey && this.#last !== undefined) return this.#last;
     let template = this.#templates.get(key);
     if (template === undefined) {
-      if (this.#templates.size === MAX_TEMPLATES) this.#templates.clear();
       template = this.#make(rows.map((row) => rows.indexOf(row)));
       this.#templates.set(key, template);
     }

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../../domain/bounded-map.ts";
 import type { ProviderSummary } from "../../../domain/provider-summary.ts";
 import { type ProviderRows, summarize } from "../../../operations/allocation-candidates.ts";
 import { viewOf } from "./byte-writer.ts";
@@ -28,7 +29,7 @@ const UUID_OFFSET = 2;
  * together are copied together.
  */
 export class SummaryCache {
-  static readonly #caches = new WeakMap<ProviderRows, Map<string, SummaryCache>>();
+  static readonly #caches = new WeakMap<ProviderRows, BoundedMap<string, SummaryCache>>();
 
   readonly #providers: ProviderRows;
   readonly #form: SummaryForm;
@@ -53,17 +54,16 @@ export class SummaryCache {
 
   /** The cache for a form, as kept from earlier answers; to be asked for by each answer anew. */
   static for(providers: ProviderRows, form: SummaryForm): SummaryCache {
-    const caches = SummaryCache.#caches.get(providers) ?? new Map<string, SummaryCache>();
+    const caches =
+      SummaryCache.#caches.get(providers) ??
+      new BoundedMap<string, SummaryCache>({ entries: MAX_FORMS });
     SummaryCache.#caches.set(providers, caches);
     const classes = form.resourceClasses && [...form.resourceClasses].sort();
     const { renames } = providers.resourceClasses;
     const key = JSON.stringify([form.hasTraits, form.hasParents, classes, renames]);
-    const cache = caches.get(key) ?? new SummaryCache(providers, form);
+    const cache = caches.use(key) ?? new SummaryCache(providers, form);
     cache.#refresh();
-    caches.delete(key);
     caches.set(key, cache);
-    // The first one is the one that has not been used for the longest time.
-    if (caches.size > MAX_FORMS) caches.delete(caches.keys().next().value!);
     return cache;
   }
 
