@@ -4,17 +4,14 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { loadConfig, type ConfigOverrides, type LoadedConfig } from "../config/config.ts";
 import { isForOperator } from "../config/operator-error.ts";
 import { VERSION } from "../config/version.ts";
+import { addAskCommands } from "./ask/commands.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
 import type { HealthOptions } from "./admin/health.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Surroundings, Terminal } from "./terminal.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 // The table of commands. Each imports its file when it is asked for: a start is mostly imports.
-
-/** What a command line is run in. */
-interface Surroundings extends Terminal {
-  readonly environment: NodeJS.ProcessEnv;
-}
 
 /**
  * Runs a command line, without the name of the program.
@@ -198,29 +195,7 @@ function describeProgram(
       }),
     );
 
-  program
-    .command("explain")
-    .description("ask a service why a query for allocation candidates finds nothing")
-    .argument("<query>", "as that of GET /allocation_candidates")
-    .option("--url <url>", "of the service; OS_PLACEMENT_ENDPOINT_OVERRIDE by default")
-    .option("--host <provider>", "explain the tree of this provider alone, by UUID or name")
-    .option("--nearest <number>", "tell about so many of the nearest hosts", nearestCount)
-    .option("--json", "print the answer as it came")
-    .action(
-      run(async (command) => {
-        const { explain } = await import("./ask/explain.ts");
-        const { url, ...options } = command.opts<ExplainOptions>();
-        return explain(
-          {
-            query: command.args[0] ?? "",
-            url: url ?? environment["OS_PLACEMENT_ENDPOINT_OVERRIDE"],
-            token: environment["OS_TOKEN"],
-            ...options,
-          },
-          surroundings,
-        );
-      }),
-    );
+  addAskCommands(program, run, surroundings);
 
   const policy = program.command("policy").description("look at who may do what");
 
@@ -288,13 +263,6 @@ interface ServeOptions {
   readonly demo?: true;
 }
 
-interface ExplainOptions {
-  readonly url?: string;
-  readonly host?: string;
-  readonly nearest?: number;
-  readonly json?: true;
-}
-
 function loadFor(
   command: Command,
   environment: NodeJS.ProcessEnv,
@@ -331,16 +299,6 @@ function httpUrl(text: string): URL {
 
 function workerCount(text: string): number {
   return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
-}
-
-function nearestCount(text: string): number {
-  return wholeNumber(text, 0, 100);
-}
-
-function wholeNumber(text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
 }
 
 /** Commander has printed what it has to say. As of argparse: 2 for a wrong command line. */

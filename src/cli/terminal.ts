@@ -5,3 +5,8 @@ export interface Terminal {
   readonly output: Writable;
   readonly problems: Writable;
 }
+
+/** What a command line is run in. */
+export interface Surroundings extends Terminal {
+  readonly environment: NodeJS.ProcessEnv;
+}

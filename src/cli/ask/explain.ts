@@ -1,14 +1,10 @@
-import { parseJson } from "../../api/validation/parse-json.ts";
-import { messageOf, OperatorError } from "../../config/operator-error.ts";
 import { printable } from "../../observability/logger.ts";
 import type { Terminal } from "../terminal.ts";
+import { ServiceClient, type ServiceAddress } from "./service-client.ts";
 
 /** Command-line options of `stowage explain`. */
-interface ExplainCommand {
+interface ExplainCommand extends ServiceAddress {
   readonly query: string;
-  /** Of the service, with the path below which it is mounted. */
-  readonly url: string | undefined;
-  readonly token: string | undefined;
   readonly host?: string;
   readonly nearest?: number;
   readonly json?: true;
@@ -16,10 +12,6 @@ interface ExplainCommand {
 
 /** Nothing fits. */
 const NOTHING = 3;
-/** A service that does not answer for so long does not answer. */
-const TIMEOUT_MS = 60_000;
-
-class CannotAsk extends OperatorError {}
 
 /** As much of the answer as is printed. */
 interface Answer {
@@ -57,69 +49,17 @@ interface Answer {
  * @returns 0 when something fits, 3 when nothing does
  */
 export async function explain(command: ExplainCommand, { output }: Terminal): Promise<number> {
-  const text = await ask(command);
-  const answer = parse(text, command.url);
+  const { query, host, nearest } = command;
+  const service = new ServiceClient(command);
+  const text = await service.ask("POST", "/stowage/v1/explain", {
+    body: { query: query.replace(/^.*\?/, ""), host, nearest },
+  });
+  const answer = service.parse<Answer>(
+    text,
+    ({ verdict, summary }) => typeof verdict === "string" && typeof summary === "string",
+  );
   output.write(command.json === true ? `${text}\n` : describe(answer));
   return answer.verdict === "fits" ? 0 : NOTHING;
-}
-
-async function ask({ query, url, token, host, nearest }: ExplainCommand): Promise<string> {
-  if (url === undefined) {
-    throw new CannotAsk("say where the service is: --url or OS_PLACEMENT_ENDPOINT_OVERRIDE");
-  }
-  const body = {
-    query: query.replace(/^.*\?/, ""),
-    ...(host !== undefined && { host }),
-    ...(nearest !== undefined && { nearest }),
-  };
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(`${url.replace(/\/$/, "")}/stowage/v1/explain`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        ...(token !== undefined && { "x-auth-token": token }),
-      },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    text = await response.text();
-  } catch (error) {
-    throw new CannotAsk(`${url} cannot be asked: ${reasonOf(error)}`);
-  }
-  if (response.status === 401 && token === undefined) {
-    throw new CannotAsk(`${url} wants a token: set OS_TOKEN`);
-  }
-  if (!response.ok) throw new CannotAsk(`${url} answered ${response.status}: ${detailOf(text)}`);
-  return text;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error && error.cause !== undefined
-    ? messageOf(error.cause)
-    : messageOf(error);
-}
-
-function detailOf(text: string): string {
-  try {
-    const { errors } = parseJson(Buffer.from(text)) as { errors: readonly { detail: string }[] };
-    return errors[0]!.detail;
-  } catch {
-    return text.slice(0, 200);
-  }
-}
-
-function parse(text: string, url: string | undefined): Answer {
-  try {
-    const answer = parseJson(Buffer.from(text)) as Partial<Answer> | null;
-    if (typeof answer?.verdict === "string" && typeof answer.summary === "string") {
-      return answer as Answer;
-    }
-  } catch {
-    // Told below.
-  }
-  throw new CannotAsk(`${url} is no service that explains`);
 }
 
 function describe({ summary, constraints = [], relaxations = [], nearest = [] }: Answer): string {
