@@ -82,12 +82,12 @@ async function open(
     isSynchronous: true,
     busyTimeoutMs: 1000,
     checkpointAfterPages: 1000,
-    isReadOnly: false,
+    access: "write",
   });
   await session.run("pragma journal_mode = wal", []);
   const { types } = new SqliteDatabaseAdapter(
     { engine: "sqlite", file, timeoutSeconds: undefined, parameters: {} },
-    true,
+    {},
   ).schemaDialect;
   for (const table of [...PLACEMENT_TABLES, ...STOWAGE_TABLES]) {
     for (const statement of createTable(table, types)) await session.run(statement, []);

@@ -1,5 +1,3 @@
-import { DatabaseSync } from "node:sqlite";
-
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { checkUpgrade } from "../src/cli/admin/status.ts";
@@ -8,8 +6,8 @@ import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { atTerminal } from "./support/command-line.ts";
 import { ENGINES, type TestDatabase } from "./support/engines.ts";
 import { providerUuid } from "./support/fleet.ts";
-import { openOtherProgram } from "./support/other-program.ts";
 import { startHere, type LocalStowage } from "./support/stowage.ts";
+import { readUnchecked, runUnchecked } from "./support/unchecked-rows.ts";
 import { findTreeProblems, makeTree, move, PLACES_OF_PROVIDERS } from "./support/trees.ts";
 import type { PlacedRow } from "./support/trees.ts";
 
@@ -100,7 +98,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])(
     }
 
     async function expectMended(): Promise<void> {
-      const rows = await readUnchecked(database.connection);
+      const rows = await readUnchecked<PlacedRow>(database.connection, PLACES_OF_PROVIDERS);
       expect(findTreeProblems(rows)).toEqual([]);
       await expectNothingNamed();
     }
@@ -177,7 +175,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])(
       expect((await move(stowage.client, Y, X_CHILD)).status).toBe(200);
       await expectMended();
       expect((await move(stowage.client, X, OTHER_ROOT)).status).toBe(200);
-      const rows = await readUnchecked(database.connection);
+      const rows = await readUnchecked<PlacedRow>(database.connection, PLACES_OF_PROVIDERS);
       const inOtherTree = rows.filter(({ root }) => root === OTHER_ROOT).map((row) => row.uuid);
       expect(inOtherTree).toEqual([X, Y, X_CHILD, Y_CHILD, OTHER_ROOT]);
       await expectMended();
@@ -195,39 +193,3 @@ describe.each([...ENGINES, ...SERVER_ENGINES])(
     });
   },
 );
-
-/** Runs statements that foreign keys might refuse. */
-async function runUnchecked(connection: string, statements: readonly string[]): Promise<void> {
-  if (connection.startsWith("sqlite")) {
-    const database = openFile(connection);
-    for (const statement of statements) database.exec(statement);
-    database.close();
-    return;
-  }
-  const other = await openOtherProgram(connection);
-  await other.run(
-    connection.startsWith("mysql")
-      ? "SET foreign_key_checks = 0"
-      : "SET session_replication_role = replica",
-  );
-  for (const statement of statements) await other.run(statement);
-  await other.close();
-}
-
-async function readUnchecked(connection: string): Promise<PlacedRow[]> {
-  if (connection.startsWith("sqlite")) {
-    const database = openFile(connection);
-    const rows = database.prepare(PLACES_OF_PROVIDERS).all() as unknown as PlacedRow[];
-    database.close();
-    return rows.map((row) => ({ ...row }));
-  }
-  const other = await openOtherProgram(connection);
-  const rows = await other.run(PLACES_OF_PROVIDERS);
-  await other.close();
-  return rows as unknown as PlacedRow[];
-}
-
-function openFile(connection: string): DatabaseSync {
-  const file = connection.replace("sqlite:///", "");
-  return new DatabaseSync(file, { enableForeignKeyConstraints: false });
-}

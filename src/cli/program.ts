@@ -155,6 +155,19 @@ function describeProgram(
       }),
     );
 
+  db.command("check")
+    .description(
+      "tell what in the tables is not as it should be, and what mends it; writes nothing",
+    )
+    .option("--json", "print JSON instead of text")
+    .action(
+      run(async (command) => {
+        const { checkDatabase } = await import("./admin/db-check.ts");
+        const { json = false } = command.opts<{ json?: true }>();
+        return checkDatabase(load(command).config, { json }, surroundings);
+      }),
+    );
+
   const triggers = db
     .command("triggers")
     .description("let Placement write to the same database, during a rolling migration");

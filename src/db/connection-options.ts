@@ -15,6 +15,8 @@ export type ConnectionOptions = Partial<
   > &
     Pick<Config["stowage"], "databaseTimeout">
 > & {
+  /** Whether nothing may be written, not even by whoever is asked to: also to a file that another process serves. */
+  readonly isReadOnly?: boolean;
   /** Is told of each new session with which run of which server it is, before the session is used. */
   readonly onServer?: (server: string) => void;
 };

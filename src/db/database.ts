@@ -67,6 +67,7 @@ export class Database {
   readonly #enclosing = new AsyncLocalStorage<{ isOpen: boolean }>();
   readonly #servers: ReadonlySet<string>;
   readonly #pending = new PendingOutcomes();
+  readonly #isReadOnly: boolean;
   #writesBegun = 0;
 
   private constructor(
@@ -75,6 +76,7 @@ export class Database {
     options: DatabaseOptions,
   ) {
     this.#servers = servers;
+    this.#isReadOnly = options.isReadOnly ?? false;
     const { onStatement, metrics = new Metrics(), logger } = options;
     this.#availability = logger && new Availability(logger, (access) => this.#probe(access));
     this.adapter = adapter;
@@ -93,7 +95,9 @@ export class Database {
     const onServer = (server: string) => void servers.add(server);
     const adapter = await openAdapter(connection, { ...options, onServer });
     const database = new Database(adapter, servers, options);
-    const connect = () => database.#writers.run("write", () => Promise.resolve());
+    const { isReadOnly = false } = options;
+    const pool = isReadOnly ? database.#readers : database.#writers;
+    const connect = () => pool.run(isReadOnly ? "read" : "write", () => Promise.resolve());
     // A file is there or is not.
     const report = ({ message }: DatabaseUnavailable) =>
       options.logger?.error(`The database is away: ${message}; the start waits for it`);
@@ -144,6 +148,7 @@ export class Database {
     work: (tx: WriteTransaction) => Result | Promise<Result>,
     onUnanswered: () => void = () => {},
   ): Promise<Result> {
+    if (this.#isReadOnly) throw new Error("the database was opened to be read only");
     return this.#repeatOnConflict("write", context, () => this.#write(context, work, onUnanswered));
   }
 

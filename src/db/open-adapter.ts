@@ -9,7 +9,7 @@ export async function openAdapter(
 ): Promise<DatabaseAdapter> {
   if (connection.engine === "sqlite") {
     const { SqliteDatabaseAdapter } = await import("./adapters/sqlite.ts");
-    return new SqliteDatabaseAdapter(connection, options.sqliteSynchronous ?? true);
+    return new SqliteDatabaseAdapter(connection, options);
   }
   if (connection.engine === "postgres") {
     const { PostgresDatabaseAdapter } = await import("./adapters/postgres.ts");

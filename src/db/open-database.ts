@@ -10,7 +10,10 @@ import { Database, type DatabaseOptions } from "./database.ts";
  */
 export function openDatabase(
   config: Pick<Config, "placementDatabase" | "stowage">,
-  options: Pick<DatabaseOptions, "onStatement" | "metrics" | "logger" | "onAway"> = {},
+  options: Pick<
+    DatabaseOptions,
+    "onStatement" | "metrics" | "logger" | "onAway" | "isReadOnly"
+  > = {},
 ): Promise<Database> {
   const { placementDatabase, stowage } = config;
   const { databaseTimeout } = stowage;

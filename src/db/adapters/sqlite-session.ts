@@ -17,8 +17,11 @@ export interface SqliteOptions {
    * log begins anew; 0 for never.
    */
   readonly checkpointAfterPages: number;
-  /** Whether only to read. */
-  readonly isReadOnly: boolean;
+  /**
+   * Whether to write, or only to read. Of a file that is to stay untouched, nothing is changed by closing it
+   * either, as it is when the last session leaves a write-ahead log.
+   */
+  readonly access: "write" | "read" | "untouched";
 }
 
 /** What a parameter has to be. */
@@ -41,11 +44,14 @@ export class LocalSqliteSession implements Session {
   readonly #prepared = new BoundedMap<string, PreparedStatement>({ entries: CACHED_STATEMENTS });
 
   constructor(options: SqliteOptions) {
-    this.#database = new DatabaseSync(options.file, { timeout: options.busyTimeoutMs });
+    this.#database = new DatabaseSync(options.file, {
+      timeout: options.busyTimeoutMs,
+      readOnly: options.access === "untouched",
+    });
     this.#database.exec(`PRAGMA synchronous = ${options.isSynchronous ? "FULL" : "OFF"}`);
     this.#database.exec("PRAGMA foreign_keys = ON");
     this.#database.exec(`PRAGMA wal_autocheckpoint = ${options.checkpointAfterPages}`);
-    if (options.isReadOnly) this.#database.exec("PRAGMA query_only = ON");
+    if (options.access === "read") this.#database.exec("PRAGMA query_only = ON");
   }
 
   run(text: string, parameters: readonly unknown[]): SessionResult {

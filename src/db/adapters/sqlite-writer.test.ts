@@ -129,7 +129,7 @@ test("a database that has another kind of journal gets one that is written ahead
 
 function open(limits: Partial<SqliteWriterLimits>, checkpointAfterPages = 1000): SqliteWriter {
   writer = new SqliteWriter(
-    { file, isSynchronous: false, busyTimeoutMs: 5000, checkpointAfterPages, isReadOnly: false },
+    { file, isSynchronous: false, busyTimeoutMs: 5000, checkpointAfterPages, access: "write" },
     { quickMs: 1000, quickOnesPerMs: 1, runs: 24, turn: 256, ...limits },
   );
   return writer;

@@ -9,6 +9,7 @@ import {
 import type { SqliteConnection } from "../../config/connection-url.ts";
 import type { DatabaseAdapter } from "../adapter.ts";
 import { DatabaseUnavailable } from "../../domain/errors.ts";
+import type { ConnectionOptions } from "../connection-options.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { Schema } from "../schema.ts";
 import { BEGINNINGS, FILE_LIMITS } from "../terms.ts";
@@ -70,16 +71,18 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly #place: SqlitePlace | undefined;
   #openWriter: SqliteWriter | undefined;
 
-  /** @param isSynchronous whether a commit waits until it is on the disk */
-  constructor({ file, timeoutSeconds }: SqliteConnection, isSynchronous: boolean) {
+  constructor(
+    { file, timeoutSeconds }: SqliteConnection,
+    { sqliteSynchronous: isSynchronous = true, isReadOnly = false }: ConnectionOptions,
+  ) {
     const options = {
       file,
       isSynchronous,
       busyTimeoutMs:
         timeoutSeconds === undefined ? FILE_LIMITS.busyTimeoutMs : timeoutSeconds * 1000,
       checkpointAfterPages: CHECKPOINT_AFTER_PAGES,
-      isReadOnly: false,
-    };
+      access: "write",
+    } as const;
     if (file === ":memory:") {
       this.#writer = sqlitePool(file, 1, async () => new LocalSqliteSession(options));
       this.#readers = this.#writer;
@@ -90,7 +93,8 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
         1,
         async () => (this.#openWriter = await openForWriting(options)),
       );
-      this.#readers = sqlitePool(file, READERS, async () => openForReading(options));
+      const openReader = isReadOnly ? openUntouched : openForReading;
+      this.#readers = sqlitePool(file, READERS, async () => openReader(options));
     }
   }
 
@@ -153,7 +157,12 @@ function sqlitePool(file: string, sessions: number, open: () => Promise<Session>
 
 function openForReading(options: SqliteOptions): Session {
   const busyTimeoutMs = FILE_LIMITS.readerBusyTimeoutMs;
-  return new LocalSqliteSession({ ...options, busyTimeoutMs, isReadOnly: true });
+  return new LocalSqliteSession({ ...options, busyTimeoutMs, access: "read" });
+}
+
+/** Another program may write in another mode than ours, in which whoever reads waits for it. */
+function openUntouched(options: SqliteOptions): Session {
+  return new LocalSqliteSession({ ...options, access: "untouched" });
 }
 
 async function openForWriting(options: SqliteOptions): Promise<SqliteWriter> {

@@ -74,6 +74,20 @@ export async function checkHasSchema(database: Database): Promise<void> {
   checkIsNotOfNova(revision, tables);
 }
 
+/**
+ * Makes sure that a database can be read, as it is, without a table of our own.
+ *
+ * @throws {SchemaMismatch} says why not
+ */
+export async function checkIsReadable(database: Database): Promise<void> {
+  const { revision, tables } = await describeSchema(database);
+  checkIsNotOfNova(revision, tables);
+  if (!tables.has("resource_providers")) {
+    throw new SchemaMismatch("the database does not have the tables of Placement");
+  }
+  checkCanBeServed(revision);
+}
+
 /** Adds the tables of Stowage that are missing, whatever the revision of upstream's tables. */
 export async function ensureStowageTables(database: Database): Promise<void> {
   // Looks first, as a database may allow no change of its schema at other times than upgrades.
