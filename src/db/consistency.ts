@@ -163,7 +163,7 @@ export async function findOddRows(
   const counted = await sql<{ count: number }>`
     select count(*) as count from (${rows}) as it`.execute(tx.query);
   const examples = found.map((row) => columns.map((name) => `${name} ${row[name]}`).join(", "));
-  return { count: Number(counted.rows[0]?.count ?? 0), examples };
+  return { count: counted.rows[0]?.count ?? 0, examples };
 }
 
 /** An inventory, whose it is, and how much of it is in use. */

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/config.ts";
 import { internalContext } from "../../db/change.ts";
+import type { Database } from "../../db/database.ts";
 import { checkIsReadable } from "../../db/migrations/migrate.ts";
 import { printable } from "../../observability/logger.ts";
 import { checkConsistency, type Finding } from "../../operations/consistency.ts";
@@ -20,13 +21,14 @@ export async function checkDatabase(
   { json }: { readonly json: boolean },
   terminal: Terminal,
 ): Promise<number> {
-  const work = async (database: Parameters<typeof checkIsReadable>[0]) => {
-    await checkIsReadable(database);
-    return database.reader(internalContext("check"), checkConsistency);
-  };
-  const findings = await withDatabase(config, terminal, work, { isReadOnly: true });
+  const findings = await withDatabase(config, terminal, findAll, { isReadOnly: true });
   terminal.output.write(json ? `${JSON.stringify({ findings })}\n` : describe(findings));
   return findings.length > 0 ? FOUND : 0;
+}
+
+async function findAll(database: Database): Promise<Finding[]> {
+  await checkIsReadable(database);
+  return database.reader(internalContext("check"), checkConsistency);
 }
 
 function describe(findings: readonly Finding[]): string {
