@@ -8,6 +8,8 @@ import { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimPlan, type ProviderSource } from "./claim-plan.ts";
 import { writePlan } from "./claim-writer.ts";
+import type { PlannedChanges } from "./planned.ts";
+import { toldChanges } from "./told-changes.ts";
 import { unknownNames, type ConsumerNames, type KnownNames } from "./known-names.ts";
 
 /** What became of a claim. */
@@ -167,34 +169,24 @@ class PlannedBatch {
 interface Judgement {
   readonly claim: Claim;
   readonly outcome: ClaimOutcome;
-  /** The UUIDs of the providers that it changes. */
-  readonly changed: ReadonlySet<string>;
+  /** Nothing of one that is refused. */
+  readonly changes: PlannedChanges | undefined;
 }
 
 const ACCEPTED: ClaimOutcome = { kind: "accepted" };
 
 function judge(plan: ClaimPlan, claim: Claim): Judgement {
   try {
-    return { claim, outcome: ACCEPTED, changed: plan.add(claim) };
+    return { claim, outcome: ACCEPTED, changes: plan.add(claim) };
   } catch (error) {
     if (!(error instanceof PlacementError)) throw error;
-    return { claim, outcome: { kind: "refused", refusal: error }, changed: new Set() };
+    return { claim, outcome: { kind: "refused", refusal: error }, changes: undefined };
   }
 }
 
-function recordChanges(
-  tx: WriteTransaction,
-  { providers }: ClaimPlan,
-  { claim, outcome, changed }: Judgement,
-): void {
-  if (outcome.kind === "refused") return;
-  for (const { record } of providers) {
-    if (!changed.has(record.uuid)) continue;
-    const change = { kind: "provider", providerId: record.id, subject: record.uuid } as const;
+function recordChanges(tx: WriteTransaction, plan: ClaimPlan, { claim, changes }: Judgement): void {
+  if (!changes) return;
+  const roundRatio = (ratio: number) => tx.adapter.roundRatio(ratio);
+  for (const change of toldChanges(plan, changes, roundRatio))
     tx.recordChange(change, claim.context);
-  }
-  for (const { consumerUuid, allocations } of claim.consumers) {
-    const kind = allocations.length > 0 ? "consumer" : "consumer_deleted";
-    tx.recordChange({ kind, subject: consumerUuid }, claim.context);
-  }
 }

@@ -16,52 +16,18 @@ import { capacityOf, meetsUnitConstraints, type InventoryAmounts } from "../doma
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderFacts } from "../domain/refusal.ts";
 import type { NameRegistry } from "../index/name-registry.ts";
+import type {
+  PlannedAllocation,
+  PlannedChanges,
+  PlannedConsumer,
+  PlannedProvider,
+} from "./planned.ts";
 
 /** Where the plan looks providers up: the read model. */
 export interface ProviderSource {
   get(uuid: string): ProviderRecord | undefined;
   getById(id: number): ProviderRecord | undefined;
-  readonly resourceClasses: Pick<NameRegistry, "idOf" | "getName">;
-}
-
-/** What a consumer holds of one class of one provider. */
-interface PlannedAllocation {
-  readonly providerId: number;
-  readonly resourceClassId: number;
-  readonly used: number;
-}
-
-/** A provider as it will be after the claims planned so far. */
-export interface PlannedProvider {
-  /** As the read model has it. */
-  readonly record: ProviderRecord;
-  /** By how much its generation will have risen. */
-  steps: number;
-  /** Whether its inventories are not those of the record. */
-  isReshaped: boolean;
-  /** Amount in use by resource class id. */
-  readonly used: Map<number, number>;
-  /** By resource class id. */
-  inventories: ReadonlyMap<number, InventoryAmounts>;
-}
-
-/** A consumer as it will be after the claims planned so far. */
-export interface PlannedConsumer {
-  readonly uuid: string;
-  /** As the database has it; `undefined` if it has none. */
-  readonly stored: Consumer | undefined;
-  /** Whether the database has allocations of it. */
-  readonly hasStoredAllocations: boolean;
-  /** Whether an accepted claim names it. */
-  isClaimed: boolean;
-  /** Whether a claim removed it; if it exists, it is a new one. */
-  wasRemoved: boolean;
-  /** `undefined` while it does not exist. */
-  generation: number | undefined;
-  projectId: string | undefined;
-  userId: string | undefined;
-  consumerType: string | undefined;
-  allocations: readonly PlannedAllocation[];
+  readonly resourceClasses: Pick<NameRegistry, "idOf" | "nameOf" | "getName">;
 }
 
 /**
@@ -97,8 +63,8 @@ export class ClaimPlan {
       isClaimed: false,
       wasRemoved: false,
       generation: stored?.generation,
-      projectId: stored?.project.externalId,
-      userId: stored?.user.externalId,
+      projectId: stored?.loaded.projectId,
+      userId: stored?.loaded.userId,
       consumerType: undefined,
       allocations,
     });
@@ -108,9 +74,9 @@ export class ClaimPlan {
    * Adds a claim to the plan.
    *
    * @throws PlacementError the claim is refused, and the plan is as it was before
-   * @returns the UUIDs of the providers that it changes
+   * @returns what it changes
    */
-  add(claim: Claim): Set<string> {
+  add(claim: Claim): PlannedChanges {
     const reshapes = (claim.inventories ?? []).map((reshape) => this.#resolveReshape(reshape));
     const changes = claim.consumers.map((consumer) => this.#resolveConsumer(consumer));
     const usage = this.#usageWithoutConsumers(changes);
@@ -175,7 +141,7 @@ export class ClaimPlan {
     changes: readonly ConsumerChange[],
     usage: UsageTable,
     demand: UsageTable,
-  ): Set<string> {
+  ): PlannedChanges {
     const changed = new Set<string>();
     for (const table of [usage, demand]) {
       for (const { provider, resourceClassId, amount } of table.entries()) {
@@ -188,15 +154,21 @@ export class ClaimPlan {
       provider.steps += 1;
       changed.add(provider.record.uuid);
     }
-    for (const { provider, final } of reshapes) {
+    const inventories = reshapes.map(({ provider, final }) => {
       // Upstream sets the inventories twice, around the allocations, unless there are none to set.
       provider.steps += final.size > 0 ? 2 : 1;
+      const was = provider.inventories;
       provider.inventories = final;
       provider.isReshaped = true;
       changed.add(provider.record.uuid);
-    }
-    for (const change of changes) applyToConsumer(change);
-    return changed;
+      return { provider: { ...provider }, was };
+    });
+    const consumers = changes.map((change) => {
+      const was = { ...change.consumer };
+      applyToConsumer(change);
+      return { was, now: { ...change.consumer } };
+    });
+    return { providers: changed, consumers, inventories };
   }
 
   /** Each provider that a claim names, or that a consumer gives back by holding nothing any more. */
@@ -228,6 +200,16 @@ export class ClaimPlan {
     };
     this.#providers.set(record.id, planned);
     return planned;
+  }
+
+  /** For what is told of a change; of what other programs have left behind, the id is all that is known. */
+  providerUuidOf(id: number): string {
+    return this.#providers.get(id)?.record.uuid ?? `#${id}`;
+  }
+
+  /** The same of a resource class. */
+  classNameOf(id: number): string {
+    return this.#source.resourceClasses.nameOf(id) ?? `#${id}`;
   }
 
   #resourceClassId(name: string): number {

@@ -18,7 +18,8 @@ import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import type { ClaimPlan, PlannedConsumer, PlannedProvider } from "./claim-plan.ts";
+import type { ClaimPlan } from "./claim-plan.ts";
+import type { PlannedConsumer, PlannedProvider } from "./planned.ts";
 import { unknownNames, type ConsumerNames } from "./known-names.ts";
 
 /**

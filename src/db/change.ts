@@ -1,11 +1,13 @@
+import type { ChangeDetails } from "../domain/change-details.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { NewChangeRow } from "./schema.ts";
 
 /** What the database needs to know about the request that a transaction belongs to. */
 export type DatabaseContext = Pick<
   RequestContext,
-  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort"
->;
+  "requestId" | "userId" | "projectId" | "deadlineMs" | "effort" | "cause"
+> &
+  Partial<Pick<RequestContext, "globalRequestId">>;
 
 /** The context of what belongs to no request; the name stands in its place, also in the change feed. */
 export function internalContext(name: string): DatabaseContext {
@@ -30,6 +32,11 @@ export interface Change {
   readonly providerId?: number;
   /** The UUID of a provider or consumer, or a name. */
   readonly subject: string;
+  /**
+   * From what to what. Nothing where more is changed than is known, and for a provider of which a claim has
+   * changed the usage, and nothing else: what the consumers of the same request are told of says that.
+   */
+  readonly details?: ChangeDetails | undefined;
 }
 
 /** A change with the request that made it. */

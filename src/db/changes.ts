@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 
+import { writeDetails } from "../domain/change-details.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
 import { deferInsertion } from "./row-statements.ts";
@@ -8,7 +9,7 @@ import type { CommitMark, RecordedChange } from "./change.ts";
 import type { WriteTransaction } from "./transaction.ts";
 
 /**
- * Writes what a transaction has recorded, in one statement if the engine's limits allow.
+ * Writes what a transaction has recorded, in one statement if limits allow.
  *
  * @returns the first row where the database is shared, if there is any: elsewhere nobody needs to
  *   know its id, and it is sent with the commit
@@ -26,20 +27,41 @@ export async function insertChanges(
     request_id: by.requestId,
     user_id: by.userId ?? null,
     project_id: by.projectId ?? null,
+    details: writeDetails(change.details, by),
   }));
   if (!tx.adapter.isShared) {
     deferInsertion(tx, "stowage_changes", rows);
     return undefined;
   }
-  const rowsAtOnce = Math.floor(tx.adapter.maxParameters / COLUMNS);
   let mark: CommitMark | undefined;
-  for (let start = 0; start < rows.length; start += rowsAtOnce) {
-    const chunk = rows.slice(start, start + rowsAtOnce);
+  for (const chunk of inStatements(rows, Math.floor(tx.adapter.maxParameters / COLUMNS))) {
     const id = await insertRows(tx, chunk);
     const [first] = chunk;
     if (first) mark ??= { ...first, id };
   }
   return mark;
+}
+
+/** A message to MariaDB has at most 16 MiB by default, and a reshape may have 50,000 rows of some hundred bytes. */
+const MAX_DETAILS_AT_ONCE = 4 * 1024 * 1024;
+
+function* inStatements(
+  rows: readonly NewChangeRow[],
+  rowsAtOnce: number,
+): Generator<readonly NewChangeRow[]> {
+  let chunk: NewChangeRow[] = [];
+  let length = 0;
+  for (const row of rows) {
+    const added = row.details?.length ?? 0;
+    if (chunk.length === rowsAtOnce || length + added > MAX_DETAILS_AT_ONCE) {
+      yield chunk;
+      chunk = [];
+      length = 0;
+    }
+    chunk.push(row);
+    length += added;
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 /**
@@ -137,4 +159,4 @@ async function insertRows(tx: WriteTransaction, rows: readonly NewChangeRow[]): 
 }
 
 /** How many columns of `stowage_changes` are given. */
-const COLUMNS = 7;
+const COLUMNS = 8;

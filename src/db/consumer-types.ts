@@ -1,3 +1,4 @@
+import { made } from "../domain/change-details.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
@@ -25,7 +26,9 @@ export async function ensureConsumerTypes(
         .execute(),
     ),
   );
-  for (const name of missing) tx.recordChange({ kind: "consumer_type", subject: name });
+  for (const name of missing) {
+    tx.recordChange({ kind: "consumer_type", subject: name, details: made(name) });
+  }
   return findConsumerTypes(tx, names);
 }
 

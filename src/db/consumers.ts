@@ -33,11 +33,13 @@ export async function findConsumers(
       // Not inner joins: from few projects, MySQL reads all of their consumers to find fifty.
       .leftJoin("projects as p", "p.id", "c.project_id")
       .leftJoin("users as u", "u.id", "c.user_id")
+      .leftJoin("consumer_types as ct", "ct.id", "c.consumer_type_id")
       .select([
         "c.id",
         "c.uuid",
         "c.generation",
         "c.consumer_type_id",
+        "ct.name as consumer_type",
         "c.project_id",
         "p.external_id as project_external_id",
         "c.user_id",
@@ -54,7 +56,8 @@ export async function findConsumers(
       user: { id: row.user_id, externalId: user },
       consumerTypeId: row.consumer_type_id,
     };
-    consumers.set(uuid, new Consumer(id, uuid, generation, attributes));
+    const type = row.consumer_type ?? undefined;
+    consumers.set(uuid, new Consumer(id, uuid, generation, attributes, type));
   }
   return consumers;
 }

@@ -37,7 +37,8 @@ export async function setRootProviderIds(
         .execute(),
   );
   for (const { id, uuid } of providers) {
-    tx.recordChange({ kind: "provider", providerId: id, subject: uuid });
+    const details = { of: "provider", root: [null, uuid] } as const;
+    tx.recordChange({ kind: "provider", providerId: id, subject: uuid, details });
   }
   return { found: providers.length, migrated: providers.length };
 }
@@ -72,7 +73,15 @@ export async function createIncompleteConsumers(
     created_at: tx.adapter.encodeDate(tx.now),
   }));
   await inChunks(consumers, (chunk) => tx.query.insertInto("consumers").values(chunk).execute());
-  for (const { uuid } of rows) tx.recordChange({ kind: "consumer", subject: uuid });
+  // It holds what it held.
+  const details = {
+    of: "consumer",
+    generation: 0,
+    projectId,
+    userId,
+    consumerType: undefined,
+  } as const;
+  for (const { uuid } of rows) tx.recordChange({ kind: "consumer", subject: uuid, details });
   return { found: rows.length, migrated: rows.length };
 }
 

@@ -100,6 +100,8 @@ interface ChangesTable {
   request_id: string;
   user_id: string | null;
   project_id: string | null;
+  /** From what to what, as `writeDetails` writes it; `null` in rows of other programs and of older releases. */
+  details: string | null;
 }
 
 export type NewChangeRow = Insertable<ChangesTable>;

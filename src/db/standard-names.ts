@@ -1,3 +1,4 @@
+import { made } from "../domain/change-details.ts";
 import { STANDARD_RESOURCE_CLASSES, STANDARD_TRAITS } from "../standard/standard-names.ts";
 import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
@@ -20,7 +21,9 @@ async function insertMissingResourceClasses(tx: WriteTransaction): Promise<void>
   const missing = rows.filter(({ name }) => !known.has(name));
   if (missing.length === 0) return;
   await tx.query.insertInto("resource_classes").values(missing).execute();
-  for (const { name } of missing) tx.recordChange({ kind: "resource_class", subject: name });
+  for (const { name } of missing) {
+    tx.recordChange({ kind: "resource_class", subject: name, details: made(name) });
+  }
 }
 
 async function insertMissingTraits(tx: WriteTransaction): Promise<void> {
@@ -29,7 +32,9 @@ async function insertMissingTraits(tx: WriteTransaction): Promise<void> {
   if (missing.length === 0) return;
   const rows = missing.map((name) => ({ name, ...createdNow(tx) }));
   await tx.query.insertInto("traits").values(rows).execute();
-  for (const name of missing) tx.recordChange({ kind: "trait", subject: name });
+  for (const name of missing) {
+    tx.recordChange({ kind: "trait", subject: name, details: made(name) });
+  }
 }
 
 async function knownNames(

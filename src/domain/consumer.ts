@@ -13,6 +13,12 @@ interface ConsumerAttributes {
   consumerTypeId: number | null;
 }
 
+interface LoadedNames {
+  readonly projectId: string;
+  readonly userId: string;
+  readonly consumerType: string | undefined;
+}
+
 type ConsumerField = keyof ConsumerAttributes;
 
 /**
@@ -30,17 +36,23 @@ export class Consumer implements Readonly<ConsumerAttributes> {
   generation: number;
   #attributes: ConsumerAttributes;
   readonly #changed = new Set<ConsumerField>();
+  /** What the outside calls them, as they were when it was loaded, whatever was changed since. */
+  readonly loaded: LoadedNames;
 
+  /** @param consumerType the name of its type, if it has one */
   constructor(
     id: number,
     uuid: string,
     generation: number,
     attributes: Readonly<ConsumerAttributes>,
+    consumerType?: string,
   ) {
     this.id = id;
     this.uuid = uuid;
     this.generation = generation;
     this.#attributes = { ...attributes };
+    const { project, user } = attributes;
+    this.loaded = { projectId: project.externalId, userId: user.externalId, consumerType };
   }
 
   get project(): ExternalIdentity {

@@ -10,6 +10,8 @@ export interface RequestContext {
   readonly userId: string | undefined;
   readonly projectId: string | undefined;
   readonly roles: readonly string[];
+  /** What is asked for, as the change feed tells it: `PUT /allocations`. */
+  readonly cause?: string | undefined;
   /**
    * By when the database has to have done all of it, on the clock of `performance.now()`; it may
    * take its time if there is none.

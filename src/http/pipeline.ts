@@ -185,6 +185,7 @@ export class Pipeline {
     return {
       requestId,
       globalRequestId,
+      cause: causeOf(exchange),
       userId: credentials?.userId,
       projectId: credentials?.projectId,
       roles: credentials?.roles ?? [],
@@ -296,4 +297,9 @@ function count({ status }: Answer, exchange: Exchange, metrics: Metrics): void {
   const seconds = (performance.now() - startedAtMs) / 1000;
   metrics.increment("stowage_http_requests_total", { ...labels, status: String(status) });
   metrics.observe("stowage_http_request_duration_seconds", labels, seconds);
+}
+
+/** Method and path, without what the path names. */
+function causeOf({ head, route }: Exchange): string | undefined {
+  return route && `${head.method} ${route.replace(/\/\{\w+\}/g, "")}`;
 }

@@ -11,7 +11,7 @@ import {
   lockProvider,
 } from "../db/resource-providers.ts";
 import type { RequestContext } from "../domain/request-context.ts";
-import { recordProvider } from "./resource-providers.ts";
+import { recordProvider } from "./provider-details.ts";
 import type { Service } from "./service.ts";
 
 /** The UUIDs of the aggregates of a provider at one of its generations. */
@@ -54,12 +54,16 @@ export function setProviderAggregates(
     if (generation === undefined) await lockProvider(tx, provider);
     const present = new Set(await listAggregatesOfProvider(tx, provider.id));
     const wanted = new Set(aggregates);
-    const removed = await ensureAggregates(tx, [...present.difference(wanted)]);
-    const added = await ensureAggregates(tx, [...wanted.difference(present)]);
-    await deleteProviderAggregates(tx, provider.id, removed);
-    await insertProviderAggregates(tx, provider.id, added);
-    recordProvider(tx, provider);
-    if (generation === undefined) return { generation: provider.generation, aggregates };
-    return { generation: incrementProviderGeneration(tx, provider), aggregates };
+    const removed = [...present.difference(wanted)];
+    const added = [...wanted.difference(present)];
+    const removedIds = await ensureAggregates(tx, removed);
+    const addedIds = await ensureAggregates(tx, added);
+    await deleteProviderAggregates(tx, provider.id, removedIds);
+    await insertProviderAggregates(tx, provider.id, addedIds);
+    const newGeneration =
+      generation === undefined ? provider.generation : incrementProviderGeneration(tx, provider);
+    const changed = added.length + removed.length > 0 && { aggregates: { added, removed } };
+    recordProvider(tx, provider, { generation: newGeneration, ...changed });
+    return { generation: newGeneration, aggregates };
   });
 }

@@ -20,7 +20,7 @@ import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { classNamesFor } from "./class-names.ts";
-import { recordProvider } from "./resource-providers.ts";
+import { byClass, inventoryDetails, offerOf, recordProvider } from "./provider-details.ts";
 import type { Service } from "./service.ts";
 
 /** The inventories of a provider by resource class name, at one of its generations. */
@@ -79,7 +79,7 @@ export function createInventory(
       if (error instanceof DuplicateEntry) throw new ResourceProviderConcurrentUpdateDetected();
       throw error;
     }
-    return finishChange(tx, provider);
+    return finishChange(tx, index, provider, new Map(), new Map([[classId, inventory]]));
   });
 }
 
@@ -103,10 +103,11 @@ export function updateInventory(
     const provider = await getProviderAt(tx, providerUuid, generation);
     checkCapacity(provider, resourceClass, inventory, rules);
     const classId = classIdOf(index, resourceClass);
+    const was = only(classId, await offerOf(tx, index, provider));
     if (!(await rows.updateInventory(tx, provider.id, classId, inventory))) {
       throw new InventoryWithResourceClassNotFound(resourceClass);
     }
-    return finishChange(tx, provider);
+    return finishChange(tx, index, provider, was, new Map([[classId, inventory]]));
   });
 }
 
@@ -134,14 +135,12 @@ export function setInventories(
     const wanted = new Map(
       [...inventories].map(([name, inventory]) => [classIdOf(index, name), inventory]),
     );
-    const present = new Set(
-      (await rows.listInventories(tx, provider.id)).map((stored) => stored.resourceClassId),
-    );
+    const present = byClass(await rows.listInventories(tx, provider.id));
     await removeInventories(
       tx,
       index,
       provider,
-      [...present].filter((classId) => !wanted.has(classId)),
+      [...present.keys()].filter((classId) => !wanted.has(classId)),
     );
     await rows.insertInventories(
       tx,
@@ -151,7 +150,7 @@ export function setInventories(
     for (const [classId, inventory] of wanted) {
       if (present.has(classId)) await rows.updateInventory(tx, provider.id, classId, inventory);
     }
-    return finishChange(tx, provider);
+    return finishChange(tx, index, provider, present, wanted);
   });
 }
 
@@ -167,11 +166,13 @@ export function deleteInventory(
 ): Promise<void> {
   return service.write(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
-    const removed = await removeInventories(tx, index, provider, [classIdOf(index, resourceClass)]);
+    const classId = classIdOf(index, resourceClass);
+    const was = only(classId, await offerOf(tx, index, provider));
+    const removed = await removeInventories(tx, index, provider, [classId]);
     if (removed === 0) {
       throw new NotFound(`No inventory of class ${resourceClass} found for delete`);
     }
-    await finishChange(tx, provider);
+    await finishChange(tx, index, provider, was, new Map());
   });
 }
 
@@ -205,9 +206,30 @@ async function removeInventories(
   return rows.deleteInventories(tx, provider.id, classIds);
 }
 
-async function finishChange(tx: WriteTransaction, provider: ResourceProvider): Promise<number> {
-  recordProvider(tx, provider);
-  return incrementProviderGeneration(tx, provider);
+/** @param was the inventories that may have changed, by the id of the class, and `now` what they are */
+async function finishChange(
+  tx: WriteTransaction,
+  index: ProviderIndex,
+  provider: ResourceProvider,
+  was: ReadonlyMap<number, InventoryAmounts>,
+  now: ReadonlyMap<number, InventoryAmounts>,
+): Promise<number> {
+  const generation = incrementProviderGeneration(tx, provider);
+  const stored = new Map<number, InventoryAmounts>();
+  for (const [classId, inventory] of now) {
+    const allocationRatio = tx.adapter.roundRatio(inventory.allocationRatio);
+    stored.set(classId, { ...inventory, allocationRatio });
+  }
+  recordProvider(tx, provider, { generation, ...inventoryDetails(index, was, stored) });
+  return generation;
+}
+
+function only(
+  classId: number,
+  { inventories }: { readonly inventories: ReadonlyMap<number, InventoryAmounts> },
+): ReadonlyMap<number, InventoryAmounts> {
+  const inventory = inventories.get(classId);
+  return new Map(inventory && [[classId, inventory]]);
 }
 
 function classIdOf(index: ProviderIndex, name: string): number {

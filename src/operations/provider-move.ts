@@ -6,6 +6,7 @@ import {
   updateRootOfProviders,
 } from "../db/resource-providers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
+import type { FromTo } from "../domain/change-details.ts";
 import { ObjectActionError } from "../domain/errors.ts";
 import {
   rootsByAncestry,
@@ -81,8 +82,8 @@ export class ProviderMove {
     }
   }
 
-  /** @returns all who lie elsewhere now */
-  async write(tx: WriteTransaction): Promise<StoredPlace[]> {
+  /** @returns all who lie in another tree now, with the UUIDs of its root and of the one before */
+  async write(tx: WriteTransaction): Promise<MovedPlace[]> {
     const { provider, parent } = this.#move;
     const parentId = parent?.id ?? null;
     if (parentId !== provider.parentId) await updateParentOfProvider(tx, provider.id, parentId);
@@ -93,8 +94,22 @@ export class ProviderMove {
         rootId,
       );
     }
-    return [...this.#newRoots.values()].flat();
+    return [...this.#newRoots].flatMap(([rootId, places]) =>
+      places.map((place) => ({
+        ...place,
+        root: [this.#uuidOf(place.rootId), this.#uuidOf(rootId)],
+      })),
+    );
   }
+
+  /** `null` where another program has left an id that is nobody's. */
+  #uuidOf(id: number | null): string | null {
+    return id === null ? null : (this.#move.places.get(id)?.uuid ?? null);
+  }
+}
+
+interface MovedPlace extends StoredPlace {
+  readonly root: FromTo<string>;
 }
 
 /** @throws ObjectActionError there is no such provider */

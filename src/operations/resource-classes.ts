@@ -9,6 +9,7 @@ import {
   renameResourceClass,
 } from "../db/names.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
+import { made, removed } from "../domain/change-details.ts";
 import {
   ResourceClassCannotDeleteStandard,
   ResourceClassCannotUpdateStandard,
@@ -83,7 +84,8 @@ export function updateResourceClass(
       if (error instanceof DuplicateEntry) throw new ResourceClassExists(newName);
       throw error;
     }
-    tx.recordChange({ kind: "resource_class", subject: newName });
+    const details = { of: "name", name: [name, newName] } as const;
+    tx.recordChange({ kind: "resource_class", subject: newName, details });
   });
 }
 
@@ -100,12 +102,12 @@ export function deleteResourceClass(
     // In this order: whoever makes an inventory of it has come before, or finds that it is gone.
     await deleteName(tx, "resource_classes", resourceClass.id);
     if (await isResourceClassInUse(tx, resourceClass.id)) throw new ResourceClassInUse(name);
-    tx.recordChange({ kind: "resource_class_deleted", subject: name });
+    tx.recordChange({ kind: "resource_class_deleted", subject: name, details: removed(name) });
   });
 }
 
 async function insertResourceClass(tx: WriteTransaction, name: string): Promise<void> {
   const id = Math.max(MIN_CUSTOM_ID, (await maxResourceClassId(tx)) + 1);
   await insertName(tx, "resource_classes", name, id);
-  tx.recordChange({ kind: "resource_class", subject: name });
+  tx.recordChange({ kind: "resource_class", subject: name, details: made(name) });
 }

@@ -17,6 +17,7 @@ import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import { searchProviders } from "../index/find-providers.ts";
+import { lostOffer, offerOf, placeDetails, recordProvider } from "./provider-details.ts";
 import { getParent, ProviderMove } from "./provider-move.ts";
 import type { Service } from "./service.ts";
 import { inSlices } from "./in-slices.ts";
@@ -135,7 +136,7 @@ export function createProvider(
     await refuseDuplicates(tx, { uuid, name });
     await rows.insertProvider(tx, { uuid, name }, parent);
     const provider = await rows.getProviderByUuid(tx, uuid);
-    recordProvider(tx, provider);
+    recordProvider(tx, provider, placeDetails(undefined, provider));
     return provider;
   });
 }
@@ -161,7 +162,9 @@ export function updateProvider(
       await moveProvider(tx, uuid, parentProviderUuid, canReparent);
     }
     await rename(tx, provider, name);
-    return rows.getProviderByUuid(tx, uuid);
+    const updated = await rows.getProviderByUuid(tx, uuid);
+    recordProvider(tx, updated, placeDetails(provider, updated));
+    return updated;
   });
 }
 
@@ -171,13 +174,14 @@ export function deleteProvider(
   context: RequestContext,
   uuid: string,
 ): Promise<void> {
-  return service.write(context, async (tx) => {
+  return service.write(context, async (tx, index) => {
     const provider = await rows.getProviderByUuid(tx, uuid);
     // A claim that is under way is waited for, and one that comes later finds nothing.
     await rows.lockProvider(tx, provider);
     if (await rows.hasChildProviders(tx, provider.id))
       throw new CannotDeleteParentResourceProvider();
     if (await hasAllocations(tx, provider.id)) throw new ResourceProviderInUse();
+    const offer = await offerOf(tx, index, provider);
     try {
       await rows.deleteProvider(tx, provider.id);
     } catch (error) {
@@ -185,16 +189,13 @@ export function deleteProvider(
       if (error instanceof ReferenceViolation) throw new CannotDeleteParentResourceProvider();
       throw error;
     }
-    tx.recordChange({ kind: "provider_deleted", providerId: provider.id, subject: uuid });
+    const details = {
+      of: "provider",
+      ...placeDetails(provider, undefined),
+      ...lostOffer(index, offer),
+    } as const;
+    tx.recordChange({ kind: "provider_deleted", providerId: provider.id, subject: uuid, details });
   });
-}
-
-/** Notes that a provider, or what belongs to it, has changed. */
-export function recordProvider(
-  tx: WriteTransaction,
-  provider: Pick<ResourceProvider, "id" | "uuid">,
-): void {
-  tx.recordChange({ kind: "provider", providerId: provider.id, subject: provider.uuid });
 }
 
 /**
@@ -218,7 +219,6 @@ async function rename(
     if (error instanceof DuplicateEntry) throw new ResourceProviderExists(["name"]);
     throw error;
   }
-  recordProvider(tx, provider);
 }
 
 /**
@@ -239,7 +239,10 @@ async function moveProvider(
     throw new TransactionConflict("the trees of the provider and its new parent have changed");
   }
   move.check(canReparent);
-  for (const place of await move.write(tx)) recordProvider(tx, place);
+  for (const place of await move.write(tx)) {
+    // Of itself all is told at once.
+    if (place.uuid !== uuid) recordProvider(tx, place, { root: place.root });
+  }
 }
 
 /** Says which attributes collide; engines tell about one of them only. */

@@ -13,6 +13,7 @@ import {
   listTraitsOfProvider,
 } from "../db/traits.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
+import { made, removed, type AddedAndRemoved } from "../domain/change-details.ts";
 import {
   ResourceProviderConcurrentUpdateDetected,
   TraitCannotDeleteStandard,
@@ -22,7 +23,7 @@ import {
 import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
-import { recordProvider } from "./resource-providers.ts";
+import { recordProvider } from "./provider-details.ts";
 import type { Service } from "./service.ts";
 
 /** The beginning of names that are not standard. */
@@ -70,7 +71,7 @@ export function ensureTrait(
     const existing = await findName(tx, "traits", name);
     if (existing) return { trait: existing, isNew: false };
     const trait = await insertName(tx, "traits", name);
-    tx.recordChange({ kind: "trait", subject: name });
+    tx.recordChange({ kind: "trait", subject: name, details: made(name) });
     return { trait, isNew: true };
   });
 }
@@ -87,7 +88,7 @@ export function deleteTrait(
     if (!name.startsWith(CUSTOM_NAMESPACE)) throw new TraitCannotDeleteStandard(name);
     if (await isTraitInUse(tx, trait.id)) throw new TraitInUse(name);
     await deleteName(tx, "traits", trait.id);
-    tx.recordChange({ kind: "trait_deleted", subject: name });
+    tx.recordChange({ kind: "trait_deleted", subject: name, details: removed(name) });
   });
 }
 
@@ -130,17 +131,14 @@ export function setProviderTraits(
     if (missing.length > 0) throw new TraitNotFound([...new Set(missing)].join(", "));
     const wanted = new Set(names);
     const traits = index.traits.list().filter((trait) => wanted.has(trait.name));
-    const isChanged = await replaceTraits(
-      tx,
-      provider.id,
-      traits.map(({ id }) => id),
-    );
-    if (!isChanged) {
+    const changed = await replaceTraits(tx, provider.id, traits);
+    if (!changed) {
       await checkGeneration(tx, provider);
       return { generation: provider.generation, traits };
     }
-    recordProvider(tx, provider);
-    return { generation: incrementProviderGeneration(tx, provider), traits };
+    const newGeneration = incrementProviderGeneration(tx, provider);
+    recordProvider(tx, provider, { generation: newGeneration, traits: changed });
+    return { generation: newGeneration, traits };
   });
 }
 
@@ -153,16 +151,22 @@ async function checkGeneration(
   if (present !== generation) throw new ResourceProviderConcurrentUpdateDetected();
 }
 
+/** @returns the names of those that were added and removed; undefined if there are none */
 async function replaceTraits(
   tx: WriteTransaction,
   providerId: number,
-  traitIds: readonly number[],
-): Promise<boolean> {
-  const present = new Set((await listTraitsOfProvider(tx, providerId)).map(({ id }) => id));
-  const wanted = new Set(traitIds);
-  const added = wanted.difference(present);
-  const removed = present.difference(wanted);
-  await deleteProviderTraits(tx, providerId, [...removed]);
-  await insertProviderTraits(tx, providerId, [...added]);
-  return added.size + removed.size > 0;
+  traits: readonly NamedRecord[],
+): Promise<AddedAndRemoved | undefined> {
+  const present = await listTraitsOfProvider(tx, providerId);
+  const presentIds = new Set(present.map(({ id }) => id));
+  const wantedIds = new Set(traits.map(({ id }) => id));
+  const fresh = traits.filter(({ id }) => !presentIds.has(id));
+  const stale = present.filter(({ id }) => !wantedIds.has(id));
+  await deleteProviderTraits(tx, providerId, stale.map(idOf));
+  await insertProviderTraits(tx, providerId, fresh.map(idOf));
+  if (fresh.length + stale.length === 0) return undefined;
+  return { added: fresh.map(nameOf), removed: stale.map(nameOf) };
 }
+
+const idOf = ({ id }: NamedRecord) => id;
+const nameOf = ({ name }: NamedRecord) => name;

@@ -60,6 +60,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
       float: "FLOAT",
       dateTime: "DATETIME",
       preciseDateTime: "DATETIME(6)",
+      text: "LONGTEXT",
     },
     remakesTables: false,
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,

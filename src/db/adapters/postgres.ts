@@ -62,6 +62,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
       float: "FLOAT",
       dateTime: "TIMESTAMP WITHOUT TIME ZONE",
       preciseDateTime: "TIMESTAMP WITHOUT TIME ZONE",
+      text: "TEXT",
     },
     remakesTables: false,
     dropIndex: (name) => `DROP INDEX ${name}`,

@@ -59,6 +59,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
       float: "FLOAT",
       dateTime: "DATETIME",
       preciseDateTime: "DATETIME",
+      text: "TEXT",
     },
     remakesTables: true,
     dropIndex: (name) => `DROP INDEX ${name}`,

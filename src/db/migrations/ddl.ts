@@ -52,6 +52,14 @@ export function additionsOf(table: Table, types: ColumnTypes, name = table.name)
   ];
 }
 
+/** What adds a column to a table that was made without; it can only be one that may be `NULL`. */
+export function addColumn(table: Table, column: Column, types: ColumnTypes): Addition {
+  return {
+    part: `column ${table.name}.${column.name}`,
+    statement: `ALTER TABLE ${table.name} ADD COLUMN ${columnDefinition(column, types)}`,
+  };
+}
+
 function createIndex(index: Index, tableName: string): string {
   return `CREATE INDEX ${index.name} ON ${tableName} (${index.columns.join(", ")})`;
 }

@@ -5,11 +5,12 @@ import { SchemaMismatch } from "../errors.ts";
 import { internalContext, type DatabaseContext } from "../change.ts";
 import type { ReadTransaction, WriteTransaction } from "../transaction.ts";
 import { repeating, SCHEMA_CHANGE } from "../repeating.ts";
-import { additionsOf } from "./ddl.ts";
+import { addColumn, additionsOf, type Addition } from "./ddl.ts";
 import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
-import { tableNames } from "./schema-parts.ts";
+import { schemaParts, tableNames } from "./schema-parts.ts";
 import {
   ALEMBIC_VERSION,
+  CHANGE_DETAILS,
   CONSUMERS,
   PLACEMENT_TABLES,
   STOWAGE_CHANGES,
@@ -88,12 +89,14 @@ export async function checkIsReadable(database: Database): Promise<void> {
   checkCanBeServed(revision);
 }
 
-/** Adds the tables of Stowage that are missing, whatever the revision of upstream's tables. */
+/** Adds what is missing of the tables of Stowage, whatever the revision of upstream's tables. */
 export async function ensureStowageTables(database: Database): Promise<void> {
   // Looks first, as a database may allow no change of its schema at other times than upgrades.
   const isComplete = await database.reader(CONTEXT, async (tx) => {
-    const tables = await tableNames(tx);
-    return STOWAGE_TABLES.every(({ name }) => tables.has(name)) && (await hasFeedEpoch(tx));
+    const parts = await schemaParts(tx);
+    const { part } = additionOfDetails(tx);
+    const hasTables = STOWAGE_TABLES.every(({ name }) => parts.has(`table ${name}`));
+    return hasTables && parts.has(part) && (await hasFeedEpoch(tx));
   });
   if (isComplete) return;
   await changeSchema(database, createStowageTables);
@@ -185,7 +188,13 @@ async function createStowageTables(tx: WriteTransaction): Promise<void> {
   const tables = await tableNames(tx);
   if (tables.has(STOWAGE_STATE.name) && !tables.has(STOWAGE_CHANGES.name)) await forgetFeed(tx);
   await create(tx, STOWAGE_TABLES);
+  await addMissing(tx, [additionOfDetails(tx)]);
   await ensureFeedEpoch(tx);
+}
+
+/** An earlier release has made the table without, and goes on writing to it. */
+function additionOfDetails({ adapter }: ReadTransaction): Addition {
+  return addColumn(STOWAGE_CHANGES, CHANGE_DETAILS, adapter.schemaDialect.types);
 }
 
 /** Creates what is missing of the tables and their indexes. */

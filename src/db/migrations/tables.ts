@@ -27,6 +27,7 @@ export type ColumnType =
   | "float"
   | "dateTime"
   | "preciseDateTime"
+  | "text"
   | number;
 
 export type Constraint =
@@ -214,6 +215,9 @@ export const PLACEMENT_TABLES: readonly Table[] = [
   CONSUMERS,
 ];
 
+/** Missing from the feed of an earlier release. */
+export const CHANGE_DETAILS: Column = optional("details", "text");
+
 /** The change feed. */
 export const STOWAGE_CHANGES: Table = {
   name: "stowage_changes",
@@ -226,6 +230,7 @@ export const STOWAGE_CHANGES: Table = {
     required("request_id", 255),
     optional("user_id", 255),
     optional("project_id", 255),
+    CHANGE_DETAILS,
   ],
   constraints: [primaryKey("id")],
   indexes: [],

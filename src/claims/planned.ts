@@ -1,0 +1,58 @@
+import type { Consumer } from "../domain/consumer.ts";
+import type { InventoryAmounts } from "../domain/inventory.ts";
+import type { ProviderRecord } from "../domain/provider-record.ts";
+
+/** What a consumer holds of one class of one provider. */
+export interface PlannedAllocation {
+  readonly providerId: number;
+  readonly resourceClassId: number;
+  readonly used: number;
+}
+
+/** A provider as it will be after the claims planned so far. */
+export interface PlannedProvider {
+  /** As the read model has it. */
+  readonly record: ProviderRecord;
+  /** By how much its generation will have risen. */
+  steps: number;
+  /** Whether its inventories are not those of the record. */
+  isReshaped: boolean;
+  /** Amount in use by resource class id. */
+  readonly used: Map<number, number>;
+  /** By resource class id. */
+  inventories: ReadonlyMap<number, InventoryAmounts>;
+}
+
+/** A consumer as it will be after the claims planned so far. */
+export interface PlannedConsumer {
+  readonly uuid: string;
+  /** As the database has it; `undefined` if it has none. */
+  readonly stored: Consumer | undefined;
+  /** Whether the database has allocations of it. */
+  readonly hasStoredAllocations: boolean;
+  /** Whether an accepted claim names it. */
+  isClaimed: boolean;
+  /** Whether a claim removed it; if it exists, it is a new one. */
+  wasRemoved: boolean;
+  /** `undefined` while it does not exist. */
+  generation: number | undefined;
+  projectId: string | undefined;
+  userId: string | undefined;
+  consumerType: string | undefined;
+  allocations: readonly PlannedAllocation[];
+}
+
+/** What an accepted claim changes. */
+export interface PlannedChanges {
+  /** UUIDs. */
+  readonly providers: ReadonlySet<string>;
+  readonly consumers: readonly {
+    readonly was: Readonly<PlannedConsumer>;
+    readonly now: Readonly<PlannedConsumer>;
+  }[];
+  /** Of a reshape: the providers as they are now, with the inventories that they had. */
+  readonly inventories: readonly {
+    readonly provider: Readonly<PlannedProvider>;
+    readonly was: ReadonlyMap<number, InventoryAmounts>;
+  }[];
+}
