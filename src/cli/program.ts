@@ -208,7 +208,7 @@ function describeProgram(
       }),
     );
 
-  addAskCommands(program, run, surroundings);
+  addAskCommands(program, run, { ...surroundings, load });
 
   const policy = program.command("policy").description("look at who may do what");
 

@@ -1,13 +1,16 @@
 import type { Config } from "../config/config.ts";
 import type { Database, DatabaseOptions } from "../db/database.ts";
 import { moveIdCounters } from "../db/migrations/id-counters.ts";
-import { adopt, migrate } from "../db/migrations/migrate.ts";
+import { adopt, checkIsReadable, migrate } from "../db/migrations/migrate.ts";
 import { openDatabase } from "../db/open-database.ts";
 import { ensureStandardNames } from "../db/standard-names.ts";
 import { internalContext } from "../db/change.ts";
 import type { Logger } from "../observability/logger.ts";
+import { StillReadModel, type StillRecords } from "../read-model/still-read-model.ts";
 import { describeOddTrees, findOddTreesOfIndex } from "./odd-trees.ts";
 import { Service } from "./service.ts";
+
+export type { StillRecords };
 
 /** What is done at start belongs to no request. */
 const START = internalContext("start");
@@ -44,6 +47,32 @@ export async function openService(
     await database.close();
     throw error;
   }
+}
+
+/**
+ * Opens a database that somebody else serves, be it Placement, to be asked only: nothing is written, and none of
+ * our own tables is needed. What is answered is of this moment.
+ *
+ * @throws ConfigError, SchemaMismatch, DatabaseUnavailable
+ */
+export async function readService(
+  config: Config,
+  options: Pick<DatabaseOptions, "onAway"> = {},
+): Promise<Service> {
+  const database = await openDatabase(config, { ...options, isReadOnly: true });
+  try {
+    await checkIsReadable(database);
+    return Service.still(config, database, await StillReadModel.read(database));
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** What is known of providers, to be asked: of consumers, nothing is known. */
+export async function serviceOfRecords(config: Config, records: StillRecords): Promise<Service> {
+  const database = await openDatabase(config, { isReadOnly: true });
+  return Service.still(config, database, new StillReadModel(database, records));
 }
 
 /** Adds what the schema does not, and mends what a copy of the rows leaves behind. */

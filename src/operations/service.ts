@@ -10,6 +10,7 @@ import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
 import { ReadinessProbe } from "./readiness.ts";
 import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
+import type { StillReadModel } from "../read-model/still-read-model.ts";
 
 /** Where operations find what they work on: the database, which is the truth, and the read model. */
 export class Service {
@@ -36,6 +37,11 @@ export class Service {
     const keeper = new IndexKeeper(database, reports);
     await keeper.build();
     return new Service(config, database, keeper);
+  }
+
+  /** Of one moment, to be asked only. */
+  static still(config: Config, database: Database, model: StillReadModel): Service {
+    return new Service(config, database, model);
   }
 
   /** The read model with every change that was committed before the call. */

@@ -11,6 +11,7 @@ import {
 import type { CommitMark } from "../db/change.ts";
 import type { FeedGaps } from "../db/changes.ts";
 import { readFeedState, type FeedState } from "../db/feed-state.ts";
+import { tableNames } from "../db/migrations/schema-parts.ts";
 import type { ReadTransaction } from "../db/transaction.ts";
 import { FeedContinuity, type FeedMark } from "./feed-continuity.ts";
 import { FeedPosition } from "./feed-position.ts";
@@ -160,3 +161,13 @@ export async function readPositionAlone(tx: ReadTransaction): Promise<string> {
     newest: newest && markNewest(newest),
   });
 }
+
+/** How far the feed tells, where there is one; empty where there is none, as in a database of Placement. */
+export async function positionIfAny(tx: ReadTransaction): Promise<string> {
+  const tables = await tableNames(tx);
+  if (!FEED_TABLES.every((name) => tables.has(name))) return "";
+  if (!tx.adapter.isShared) return readPositionAlone(tx);
+  return (await FeedReader.atEnd(tx)).writePosition();
+}
+
+const FEED_TABLES = ["stowage_changes", "stowage_state"];

@@ -60,6 +60,13 @@ export interface ReadAll {
 
 /** @param serversMet before anything was read */
 export async function readAll(tx: ReadTransaction, serversMet: number): Promise<ReadAll> {
+  return { ...(await readTables(tx)), serversMet, reader: await FeedReader.atEnd(tx) };
+}
+
+/** What Placement's own tables tell. */
+export async function readTables(
+  tx: ReadTransaction,
+): Promise<Pick<ReadAll, "index" | "consumerSpellings">> {
   const index = new ProviderIndex();
   setNames(index, await readNames(tx));
   const ids = await listProviderIds(tx);
@@ -67,8 +74,7 @@ export async function readAll(tx: ReadTransaction, serversMet: number): Promise<
     const records = await loadProviderRecords(tx, ids.slice(start, start + BUILD_CHUNK));
     for (const record of records) index.put(record);
   }
-  const consumerSpellings = await listConsumerSpellings(tx);
-  return { index, consumerSpellings, serversMet, reader: await FeedReader.atEnd(tx) };
+  return { index, consumerSpellings: await listConsumerSpellings(tx) };
 }
 
 interface Names {

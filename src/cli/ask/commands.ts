@@ -1,20 +1,30 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 
+import type { LoadedConfig } from "../../config/config.ts";
 import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
-import type { ServiceAddress } from "./service-client.ts";
+import type { SnapshotCommand } from "./snapshot.ts";
+import type { SourceOptions } from "./source.ts";
 
 /** Makes the action of a command, whose exit code becomes that of the program. */
 type Run = (execute: (command: Command) => Promise<number>) => (this: Command) => Promise<void>;
 
-/** Adds the commands that are questions to a running service. */
-export function addAskCommands(program: Command, run: Run, surroundings: Surroundings): void {
-  addExplain(program, run, surroundings);
+/** What the actions of these commands need. */
+interface AskSurroundings extends Surroundings {
+  /** Reads the configuration that a command names. */
+  readonly load: (command: Command) => LoadedConfig;
 }
 
-function addExplain(program: Command, run: Run, surroundings: Surroundings): void {
-  askCommand(program, "explain")
-    .description("ask a service why a query for allocation candidates finds nothing")
+/** Adds the commands that are questions: to a running service, or beside one to its database. */
+export function addAskCommands(program: Command, run: Run, surroundings: AskSurroundings): void {
+  addExplain(program, run, surroundings);
+  addSnapshot(program, run, surroundings);
+  addMetrics(program, run, surroundings);
+}
+
+function addExplain(program: Command, run: Run, surroundings: AskSurroundings): void {
+  snapshotOption(askCommand(program, "explain"))
+    .description("ask why a query for allocation candidates finds nothing")
     .argument("<query>", "as that of GET /allocation_candidates")
     .option("--host <provider>", "explain the tree of this provider alone, by UUID or name")
     .option("--nearest <number>", "tell about so many of the nearest hosts", nearestCount)
@@ -23,9 +33,53 @@ function addExplain(program: Command, run: Run, surroundings: Surroundings): voi
         const { explain } = await import("./explain.ts");
         const options = command.opts<ExplainOptions>();
         const [query = ""] = command.args;
-        return explain({ ...options, query, ...addressOf(command, surroundings) }, surroundings);
+        return explain({ ...options, query, ...sourceOf(command, surroundings) }, surroundings);
       }),
     );
+}
+
+function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings): void {
+  sourceCommand(program, "snapshot")
+    .description("write all providers of one moment, with all that they have")
+    .addOption(
+      new Option("--format <name>", "one provider a line, or one document")
+        .choices(["ndjson", "json"])
+        .default("ndjson"),
+    )
+    .option("-o, --output <file>", "write to this file, which is there when it is whole")
+    .option("--fields <names>", "only these: inventories, usages, traits, aggregates")
+    .option("--tree <uuid>", "only the tree that this provider is in")
+    .option("--name <name>", "only the provider of this name")
+    .action(
+      run(async (command) => {
+        const { writeSnapshot } = await import("./snapshot.ts");
+        const { format, output, fields, tree, name } = command.opts<SnapshotOptions>();
+        const query = { fields, tree, name };
+        const options = { format, query, ...(output !== undefined && { output }) };
+        return writeSnapshot({ ...options, ...sourceOf(command, surroundings) }, surroundings);
+      }),
+    );
+}
+
+function addMetrics(program: Command, run: Run, surroundings: AskSurroundings): void {
+  sourceCommand(program, "metrics")
+    .description("write what providers have, in the series of openstack-exporter")
+    .option("--allocations", "tell what each consumer holds, too")
+    .action(
+      run(async (command) => {
+        const { writeMetrics } = await import("./metrics.ts");
+        const options = command.opts<{ readonly allocations?: true }>();
+        return writeMetrics({ ...options, ...sourceOf(command, surroundings) }, surroundings);
+      }),
+    );
+}
+
+interface SnapshotOptions {
+  readonly format: SnapshotCommand["format"];
+  readonly output?: string;
+  readonly fields?: string;
+  readonly tree?: string;
+  readonly name?: string;
 }
 
 interface ExplainOptions {
@@ -34,19 +88,36 @@ interface ExplainOptions {
   readonly json?: true;
 }
 
-/** A command with the options of all that ask a service; {@link addressOf} reads the first. */
+/** A command that asks something of which the answer is a text; {@link sourceOf} reads where. */
 function askCommand(program: Command, name: string): Command {
-  return program
-    .command(name)
-    .option("--url <url>", "of the service; OS_PLACEMENT_ENDPOINT_OVERRIDE by default")
-    .option("--json", "print the answer as it came");
+  return sourceCommand(program, name).option("--json", "print the answer as it came");
 }
 
-function addressOf(command: Command, { environment }: Surroundings): ServiceAddress {
-  const { url } = command.opts<{ readonly url?: string }>();
+function sourceCommand(program: Command, name: string): Command {
+  return program
+    .command(name)
+    .option("--url <url>", "of the service; OS_PLACEMENT_ENDPOINT_OVERRIDE by default");
+}
+
+/** For what can be told of a file as well. */
+function snapshotOption(command: Command): Command {
+  return command.option("--snapshot <file>", "ask a file that stowage snapshot has written");
+}
+
+/** What the command asks: the database that `--config-dir` names, a snapshot, or else a service. */
+function sourceOf(command: Command, { environment, load }: AskSurroundings): SourceOptions {
+  const { url, snapshot, configFile, configDir } = command.optsWithGlobals<{
+    readonly url?: string;
+    readonly snapshot?: string;
+    readonly configFile?: readonly string[];
+    readonly configDir?: readonly string[];
+  }>();
+  const isOffline = [snapshot, configFile, configDir].some((given) => given !== undefined);
   return {
-    url: url ?? environment["OS_PLACEMENT_ENDPOINT_OVERRIDE"],
+    url: url ?? (isOffline ? undefined : environment["OS_PLACEMENT_ENDPOINT_OVERRIDE"]),
     token: environment["OS_TOKEN"],
+    ...(snapshot !== undefined && { snapshot }),
+    ...((configFile ?? configDir) && { loadConfig: () => load(command) }),
   };
 }
 

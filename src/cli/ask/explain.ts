@@ -1,9 +1,9 @@
 import { printable } from "../../observability/logger.ts";
 import type { Terminal } from "../terminal.ts";
-import { ServiceClient, type ServiceAddress } from "./service-client.ts";
+import { withSource, type SourceOptions } from "./source.ts";
 
 /** Command-line options of `stowage explain`. */
-interface ExplainCommand extends ServiceAddress {
+interface ExplainCommand extends SourceOptions {
   readonly query: string;
   readonly host?: string;
   readonly nearest?: number;
@@ -43,23 +43,24 @@ interface Answer {
 }
 
 /**
- * Asks a service why a query for allocation candidates finds what it finds.
+ * Asks why a query for allocation candidates finds what it finds.
  *
  * @throws CannotAsk, which ends the command with 1
  * @returns 0 when something fits, 3 when nothing does
  */
-export async function explain(command: ExplainCommand, { output }: Terminal): Promise<number> {
+export async function explain(command: ExplainCommand, terminal: Terminal): Promise<number> {
   const { query, host, nearest } = command;
-  const service = new ServiceClient(command);
-  const text = await service.ask("POST", "/stowage/v1/explain", {
-    body: { query: query.replace(/^.*\?/, ""), host, nearest },
+  return withSource(command, terminal, async (client) => {
+    const text = await client.ask("POST", "/stowage/v1/explain", {
+      body: { query: query.replace(/^.*\?/, ""), host, nearest },
+    });
+    const answer = client.parse<Answer>(
+      text,
+      ({ verdict, summary }) => typeof verdict === "string" && typeof summary === "string",
+    );
+    terminal.output.write(command.json === true ? `${text}\n` : describe(answer));
+    return answer.verdict === "fits" ? 0 : NOTHING;
   });
-  const answer = service.parse<Answer>(
-    text,
-    ({ verdict, summary }) => typeof verdict === "string" && typeof summary === "string",
-  );
-  output.write(command.json === true ? `${text}\n` : describe(answer));
-  return answer.verdict === "fits" ? 0 : NOTHING;
 }
 
 function describe({ summary, constraints = [], relaxations = [], nearest = [] }: Answer): string {

@@ -1,12 +1,20 @@
 import { parseJson } from "../../api/validation/parse-json.ts";
 import { messageOf, OperatorError } from "../../config/operator-error.ts";
 import { printable } from "../../observability/logger.ts";
+import type { Send } from "./local-service.ts";
 
 /** Which service is asked, and as whom. */
 export interface ServiceAddress {
   /** Of the service, with the path below which it is mounted. */
   readonly url: string | undefined;
   readonly token: string | undefined;
+}
+
+/** What answers in the stead of a service that is reached by HTTP. */
+interface Stand {
+  /** As problems name it. */
+  readonly name: string;
+  readonly send: Send;
 }
 
 type Method = "GET" | "POST" | "PUT" | "DELETE";
@@ -28,15 +36,18 @@ const TIMEOUT_MS = 60_000;
 const MAX_LENGTH = 256 * 1024 * 1024;
 
 /** The service did not answer, or not what was asked; it ends the command with 1. */
-class CannotAsk extends OperatorError {}
+export class CannotAsk extends OperatorError {}
 
 /** Asks a running service, for the commands that are questions to it. */
 export class ServiceClient {
   readonly #url: string;
   readonly #token: string | undefined;
+  readonly #name: string;
+  readonly #send: Send;
+  readonly #isHere: boolean;
 
   /** @throws CannotAsk for a place that is none */
-  constructor({ url, token }: ServiceAddress) {
+  constructor({ url, token, name, send = fetch }: ServiceAddress & Partial<Stand>) {
     if (url === undefined) {
       throw new CannotAsk("say where the service is: --url or OS_PLACEMENT_ENDPOINT_OVERRIDE");
     }
@@ -45,6 +56,9 @@ export class ServiceClient {
     }
     this.#url = url.replace(/\/+$/, "");
     this.#token = token;
+    this.#name = name ?? this.#url;
+    this.#send = send;
+    this.#isHere = send !== fetch;
   }
 
   /**
@@ -76,7 +90,7 @@ export class ServiceClient {
     let response: Response;
     let problem: string;
     try {
-      response = await fetch(this.#url + path + (search === "" ? "" : `?${search}`), {
+      response = await this.#send(this.#url + path + (search === "" ? "" : `?${search}`), {
         method,
         headers: {
           ...(body !== undefined && { "content-type": "application/json" }),
@@ -94,10 +108,11 @@ export class ServiceClient {
       throw this.#cannot(error);
     }
     if (response.status === 401 && this.#token === undefined) {
-      throw new CannotAsk(`${this.#url} wants a token: set OS_TOKEN`);
+      throw new CannotAsk(`${this.#name} wants a token: set OS_TOKEN`);
     }
+    const detail = printable(detailOf(problem));
     throw new CannotAsk(
-      `${this.#url} answered ${response.status}: ${printable(detailOf(problem))}`,
+      this.#isHere ? detail : `${this.#name} answered ${response.status}: ${detail}`,
     );
   }
 
@@ -119,11 +134,11 @@ export class ServiceClient {
     } catch {
       // Told below.
     }
-    throw new CannotAsk(`what answers at ${this.#url} is no service that can tell`);
+    throw new CannotAsk(`what answers at ${this.#name} is no service that can tell`);
   }
 
   #cannot(error: unknown): CannotAsk {
-    return new CannotAsk(`${this.#url} cannot be asked: ${reasonOf(error)}`);
+    return new CannotAsk(`${this.#name} cannot be asked: ${reasonOf(error)}`);
   }
 }
 
