@@ -27,6 +27,8 @@ export interface ApiRequest {
   readonly microversion: Microversion;
   readonly context: RequestContext;
   readonly service: Service;
+  /** Has a function called if the request is answered with an error. It must be quick: the answer waits for it. */
+  whenRefused(note: NoteRefusal): void;
   /** As it is now; what the service keeps from its start, it has itself. */
   readonly config: Config;
   /** Aborted when the client goes away before the answer is complete. */
@@ -52,6 +54,15 @@ export interface ApiRequest {
    */
   authorize(action: string, target?: { readonly projectId: string | undefined }): void;
 }
+
+/** Takes note of the error that a request is answered with. */
+export type NoteRefusal = (refused: {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  /** What it was before the handler's table of errors gave it a text. */
+  readonly cause: unknown;
+}) => void;
 
 /** A query string, and the microversion that says how it is read. */
 export type VersionedQuery = Pick<ApiRequest, "microversion" | "query">;

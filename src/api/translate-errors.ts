@@ -26,7 +26,9 @@ export async function translatingErrors<Result>(
   } catch (error) {
     for (const rule of rules) {
       const translated = rule(error);
-      if (translated) throw translated;
+      if (!translated) continue;
+      translated.cause = error;
+      throw translated;
     }
     throw error;
   }

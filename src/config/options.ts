@@ -1085,7 +1085,7 @@ export const OPTIONS = {
       // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
       min: 600,
       takesEffect: "restart",
-      help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept.",
+      help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept, and those of `stowage_refusals`.",
     },
     tls_cert_file: {
       type: "string",

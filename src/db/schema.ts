@@ -26,6 +26,7 @@ export interface Schema {
   users: ExternalTable;
   stowage_changes: ChangesTable;
   stowage_state: { name: string; value: string };
+  stowage_refusals: RefusalsTable;
 }
 
 /** What the adapter has the driver take and give for a DATETIME. */
@@ -102,6 +103,20 @@ interface ChangesTable {
   project_id: string | null;
   /** From what to what, as `writeDetails` writes it; `null` in rows of other programs and of older releases. */
   details: string | null;
+}
+
+/** What requests did not get: facts as JSON, under the request that they were told to. */
+interface RefusalsTable {
+  id: Generated<number>;
+  created_at: DatabaseDate;
+  kind: string;
+  request_id: string;
+  global_request_id: string | null;
+  /** The UUID of the consumer that was to hold something. */
+  consumer_id: string | null;
+  /** External, as the request says it. */
+  project_id: string | null;
+  body: string;
 }
 
 export type NewChangeRow = Insertable<ChangesTable>;

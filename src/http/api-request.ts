@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Microversion } from "../api/microversions.ts";
-import type { ApiRequest, QueryParameters } from "../api/request.ts";
+import type { ApiRequest, NoteRefusal, QueryParameters } from "../api/request.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "../operations/service.ts";
 import { originOf } from "./answer.ts";
@@ -61,6 +61,10 @@ export class HttpApiRequest implements ApiRequest {
 
   get context(): RequestContext {
     return this.#context;
+  }
+
+  whenRefused(note: NoteRefusal): void {
+    this.#exchange.noteRefusal = note;
   }
 
   async readBody(): Promise<Uint8Array> {

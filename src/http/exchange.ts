@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Microversion } from "../api/microversions.ts";
+import type { NoteRefusal } from "../api/request.ts";
 import type { Dialect } from "../api/route.ts";
 import { Effort } from "../domain/request-context.ts";
 import type { Credentials } from "../auth/credentials.ts";
@@ -40,6 +41,8 @@ export class Exchange {
   /** The template of the path, once it is known to lead somewhere. */
   route: string | undefined;
   dialect: Dialect = "placement";
+  /** Takes note of the error that it is answered with. */
+  noteRefusal: NoteRefusal | undefined;
 
   readonly #findFlaw: () => MessageFlaw | undefined;
 

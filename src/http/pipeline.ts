@@ -216,7 +216,11 @@ export class Pipeline {
   #explain(error: unknown, exchange: Exchange): Answer {
     if (error instanceof Unauthenticated) return this.#refuse(error, exchange);
     const problem = findProblem(error);
-    if (problem) return renderError(problem, exchange);
+    if (problem) {
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+      exchange.noteRefusal?.({ ...problem, cause });
+      return renderError(problem, exchange);
+    }
     this.#parts.metrics.increment("stowage_unexpected_errors_total", {});
     const message = messageOf(error);
     const err = error instanceof Error ? error : new Error(message);

@@ -85,6 +85,16 @@ export const SERIES = {
     help: "Claims by what became of them: accepted; refused, for what they ask for; failed, as they could not be written.",
     labels: ["outcome"],
   },
+  stowage_refusals_total: {
+    type: "counter",
+    help: "Queries that nothing meets, by the verdict on them where there was time for one, and refused claims by why.",
+    labels: ["kind", "reason"],
+  },
+  stowage_refusals_dropped_total: {
+    type: "counter",
+    help: "Those of them that were not written to the database, as they were too many or it could not be written to.",
+    labels: [],
+  },
   stowage_claim_duration_seconds: {
     type: "histogram",
     help: "From when a claim is ready to be judged to its outcome, waiting included.",

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { collectChanges } from "../db/change-feed.ts";
+import { deleteRefusals } from "../db/refusals.ts";
+import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
 import { internalContext } from "../db/change.ts";
 import type { Service } from "./service.ts";
@@ -12,8 +14,8 @@ const BATCH = 1000;
 const HOUSEKEEPING = internalContext("housekeeping");
 
 /**
- * Every minute, looks for changes that the feed does not tell of, and deletes those in it that are older than
- * `[stowage] change_retention`, until `signal` is aborted. A failure is reported, and tried again the next
+ * Every minute, looks for changes that the feed does not tell of, and deletes those in it, and refusals, that are
+ * older than `[stowage] change_retention`, until `signal` is aborted. A failure is reported, and tried again the next
  * time; that the database is away is said elsewhere.
  */
 export async function keepHouse(
@@ -25,6 +27,7 @@ export async function keepHouse(
     try {
       await service.checkIndex(HOUSEKEEPING);
       await deleteOldChanges(service, new Date());
+      await deleteOldRefusals(service, new Date());
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) report(error);
     }
@@ -32,17 +35,29 @@ export async function keepHouse(
   }
 }
 
+/** Deletes the refusals that have passed their retention, which is that of changes; returns how many. */
+export async function deleteOldRefusals(service: Service, now: Date): Promise<number> {
+  const before = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
+  return deleteAll(service, (tx) => deleteRefusals(tx, { before, limit: BATCH }));
+}
+
 /** Deletes the changes that have passed their retention; returns how many. */
 export async function deleteOldChanges(service: Service, now: Date): Promise<number> {
   const time = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
   // What this process has written, too, counts as read when the feed has told of it.
   await service.freshIndex(HOUSEKEEPING);
+  return deleteAll(service, (tx) => collectChanges(tx, { now, time, limit: BATCH }));
+}
+
+/** Deletes some in one transaction after the other, until there are none left; returns how many there were. */
+async function deleteAll(
+  service: Service,
+  deleteSome: (tx: WriteTransaction) => Promise<number>,
+): Promise<number> {
   let total = 0;
   for (;;) {
     const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
-    const deleted = await service.database.writer({ ...HOUSEKEEPING, deadlineMs }, (tx) =>
-      collectChanges(tx, { now, time, limit: BATCH }),
-    );
+    const deleted = await service.database.writer({ ...HOUSEKEEPING, deadlineMs }, deleteSome);
     if (deleted === 0) return total;
     total += deleted;
   }

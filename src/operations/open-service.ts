@@ -1,3 +1,4 @@
+import { messageOf } from "../config/operator-error.ts";
 import type { Config } from "../config/config.ts";
 import type { Database, DatabaseOptions } from "../db/database.ts";
 import { moveIdCounters } from "../db/migrations/id-counters.ts";
@@ -93,6 +94,8 @@ async function build(
 ): Promise<Service> {
   const service = await Service.start(config, database, {
     onUnknownWriter: () => logger?.warn(database.adapter.isShared ? UNKNOWN_WRITER : OVERTAKEN),
+    onUnwrittenRefusals: (error) =>
+      logger?.warn(`What requests did not get cannot be noted, or not why: ${messageOf(error)}`),
     onBreach: (breach) => logger?.warn(`The change feed ${breach}: everything was read anew`),
   });
   const oddTrees = findOddTreesOfIndex(await service.freshIndex(START));

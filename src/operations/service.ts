@@ -8,9 +8,16 @@ import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
+import { EmptyAnswers } from "./empty-answers.ts";
 import { ReadinessProbe } from "./readiness.ts";
+import { RefusalLog } from "./refusal-log.ts";
 import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
 import type { StillReadModel } from "../read-model/still-read-model.ts";
+
+interface ServiceReports extends KeeperReports {
+  /** What requests did not get cannot be written down, for another reason than that the database is away. */
+  readonly onUnwrittenRefusals?: (error: unknown) => void;
+}
 
 /** Where operations find what they work on: the database, which is the truth, and the read model. */
 export class Service {
@@ -18,25 +25,36 @@ export class Service {
   readonly database: Database;
   readonly claims: ClaimQueue;
   readonly readiness: ReadinessProbe;
+  /** What requests did not get. */
+  readonly refusals: RefusalLog;
+  /** Why queries found nothing. */
+  readonly emptyAnswers: EmptyAnswers;
   readonly #keeper: IndexKeeper;
 
-  private constructor(config: Config, database: Database, keeper: IndexKeeper) {
+  private constructor(
+    config: Config,
+    database: Database,
+    keeper: IndexKeeper,
+    { onUnwrittenRefusals = () => {} }: ServiceReports = {},
+  ) {
     this.config = config;
     this.database = database;
     this.#keeper = keeper;
     this.readiness = new ReadinessProbe(database, (context) => keeper.fresh(context));
     this.claims = new ClaimQueue(database, keeper);
+    this.refusals = new RefusalLog(database, onUnwrittenRefusals);
+    this.emptyAnswers = new EmptyAnswers(() => keeper.current, config.stowage.maxSearchEffort);
   }
 
   /** Builds the read model of a database whose schema is the newest. */
   static async start(
     config: Config,
     database: Database,
-    reports?: KeeperReports,
+    reports: ServiceReports = {},
   ): Promise<Service> {
     const keeper = new IndexKeeper(database, reports);
     await keeper.build();
-    return new Service(config, database, keeper);
+    return new Service(config, database, keeper, reports);
   }
 
   /** Of one moment, to be asked only. */
@@ -112,8 +130,9 @@ export class Service {
   }
 
   /** Waits for the transactions under way, then lets go of the database. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#keeper.stop();
-    return this.database.close();
+    await this.refusals.close();
+    await this.database.close();
   }
 }

@@ -105,7 +105,9 @@ export class TargetService {
 
   /** Sends the attack and judges all that can be seen of it. */
   async #attack(attack: Attack): Promise<{ readonly status: number; readonly verdict: Verdict }> {
-    const { client, statements } = this.stowage;
+    const { client, service, statements } = this.stowage;
+    // When another transaction has written, what notes refusals behind the scenes is done.
+    if (statements.some(isOfService)) await service.database.writer(CONTEXT, () => {});
     const before = this.#dataVersion();
     statements.length = 0;
     // The service runs in this process.
@@ -118,7 +120,9 @@ export class TargetService {
     const verdict = [
       ...judgeReply(reply, headers["accept"] === undefined),
       ...this.#judgeStatements(),
-      ...(isRefused && this.#dataVersion() !== before ? ["refused, and the data changed"] : []),
+      ...(isRefused && this.#dataVersion() !== before && !statements.some(isOfService)
+        ? ["refused, and the data changed"]
+        : []),
       ...(isRefused ? judgeWrites(statements) : []),
       ...(effortMs > MAX_EFFORT_MS ? [`took ${Math.round(effortMs)} ms of the processor`] : []),
     ];
@@ -139,7 +143,7 @@ export class TargetService {
 
 /**
  * Nothing was written, or it was rolled back: also where the commit was sent along with a statement that
- * failed. That a replica closes gaps in the change feed now and then is nobody's request.
+ * failed. What the service writes by itself now and then is nobody's request.
  */
 function judgeWrites(statements: readonly string[]): Verdict {
   const begins = statements.flatMap((text, at) => (/^(begin|start) /i.test(text) ? [at] : []));
@@ -147,16 +151,25 @@ function judgeWrites(statements: readonly string[]): Verdict {
     const transaction = statements.slice(begin, begins[at]);
     const written = transaction.find((text) => /^(insert|update|delete) /i.test(text));
     const isCommitted = transaction.includes("commit") && !transaction.includes("rollback");
-    const isOfFeed = transaction.some((text) => CLOSES_GAPS.test(text));
-    return written !== undefined && isCommitted && !isOfFeed
+    return written !== undefined && isCommitted && !transaction.some(isOfService)
       ? [`refused, and committed: ${written}`]
       : [];
   });
 }
 
-/** What ends each transaction that closes gaps, and none of a request: it names nobody. */
-const CLOSES_GAPS =
-  /^insert into .stowage_changes. \(.created_at., .kind., .subject., .request_id.\) /;
+/**
+ * Whether a statement is of a transaction that closes gaps in the change feed, which names nobody, or notes
+ * refusals, which is done some time after the request.
+ */
+function isOfService(text: string): boolean {
+  return (
+    /^insert into .stowage_changes. \(.created_at., .kind., .subject., .request_id.\) /.test(
+      text,
+    ) || /^insert into .stowage_refusals. /.test(text)
+  );
+}
+
+const CONTEXT = { requestId: "attack", userId: undefined, projectId: undefined };
 
 /** A text or a number in a statement: it would have to be a bound value. */
 const CONSTANT = /'|(?<![\w"$])\d/;

@@ -15,6 +15,9 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     path: "/stowage/v1/explain",
     body: { query: "resources=VCPU:1&required=HW_CPU_X86_VMX", nearest: 1 },
   },
+  "GET /stowage/v1/refusals": {
+    path: "/stowage/v1/refusals?request_id=req-1&since=2026-11-27T19:00:00Z&limit=500",
+  },
   "GET /metrics": { path: "/metrics" },
   "GET /metrics/providers": { path: "/metrics/providers" },
   "GET /stowage/v1/providers": { path: "/stowage/v1/providers" },

@@ -7,6 +7,8 @@ import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
 import { showFleet } from "./providers/handlers.ts";
 import { FLEET, FLEET_LINE, FLEET_QUERY } from "./providers/schemas.ts";
+import { listRefusals } from "./refusals/handlers.ts";
+import { REFUSALS, REFUSALS_QUERY } from "./refusals/schemas.ts";
 import { describeService } from "./root/handlers.ts";
 import { SERVICE } from "./root/schemas.ts";
 
@@ -40,6 +42,15 @@ export const STOWAGE_ROUTES: RouteTable = {
       body: BODY,
       answers: { 200: { "application/json": EXPLANATION } },
       handler: explainByBody,
+    }),
+  },
+  "/stowage/v1/refusals": {
+    GET: describedRoute({
+      summary: "What requests did not get, and why: queries that nothing met, and refused claims.",
+      guard: "stowage:refusals",
+      query: REFUSALS_QUERY,
+      answers: { 200: { "application/json": REFUSALS } },
+      handler: listRefusals,
     }),
   },
   "/healthz": {

@@ -8,6 +8,9 @@ export const STOWAGE_RULES = [
     "GET /stowage/v1/explain",
     "POST /stowage/v1/explain",
   ]),
+  action("stowage:refusals", "Ask what requests did not get, and why.", [
+    "GET /stowage/v1/refusals",
+  ]),
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),

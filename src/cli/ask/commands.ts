@@ -18,6 +18,7 @@ interface AskSurroundings extends Surroundings {
 /** Adds the commands that are questions: to a running service, or beside one to its database. */
 export function addAskCommands(program: Command, run: Run, surroundings: AskSurroundings): void {
   addExplain(program, run, surroundings);
+  addWhy(program, run, surroundings);
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
 }
@@ -86,6 +87,24 @@ interface ExplainOptions {
   readonly host?: string;
   readonly nearest?: number;
   readonly json?: true;
+}
+
+function addWhy(program: Command, run: Run, surroundings: AskSurroundings): void {
+  askCommand(program, "why")
+    .description("ask a service what a request did not get, and why")
+    .argument(
+      "<request-id>",
+      "of the request, or the one under which Nova logs all that it asked for",
+    )
+    .action(
+      run(async (command) => {
+        const { why } = await import("./why.ts");
+        const { json } = command.opts<{ readonly json?: true }>();
+        const [requestId = ""] = command.args;
+        const { url, token } = sourceOf(command, surroundings);
+        return why({ requestId, isJson: json === true, url, token }, surroundings);
+      }),
+    );
 }
 
 /** A command that asks something of which the answer is a text; {@link sourceOf} reads where. */

@@ -244,8 +244,31 @@ export const STOWAGE_STATE: Table = {
   indexes: [],
 };
 
+/** What requests did not get, for whoever asks afterwards why. */
+const STOWAGE_REFUSALS: Table = {
+  name: "stowage_refusals",
+  columns: [
+    required("id", "bigId"),
+    required("created_at", "preciseDateTime"),
+    required("kind", 32),
+    required("request_id", 64),
+    optional("global_request_id", 64),
+    optional("consumer_id", 36),
+    optional("project_id", 255),
+    required("body", "text"),
+  ],
+  constraints: [primaryKey("id")],
+  indexes: [
+    { name: "stowage_refusals_created_at_idx", columns: ["created_at"] },
+    { name: "stowage_refusals_request_id_idx", columns: ["request_id"] },
+    { name: "stowage_refusals_global_request_id_idx", columns: ["global_request_id"] },
+    { name: "stowage_refusals_consumer_id_idx", columns: ["consumer_id"] },
+    { name: "stowage_refusals_project_id_idx", columns: ["project_id"] },
+  ],
+};
+
 /** What Stowage adds; upstream does not look at it. */
-export const STOWAGE_TABLES: readonly Table[] = [STOWAGE_STATE, STOWAGE_CHANGES];
+export const STOWAGE_TABLES: readonly Table[] = [STOWAGE_STATE, STOWAGE_CHANGES, STOWAGE_REFUSALS];
 
 const TABLES_BY_NAME = new Map(
   [...PLACEMENT_TABLES, ...STOWAGE_TABLES].map((table) => [table.name, table]),

@@ -2,6 +2,7 @@ import { ResourceClassNotFound, TraitNotFound } from "../../../domain/errors.ts"
 import * as operations from "../../../operations/allocation-candidates.ts";
 import { badRequest } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
+import { noteEmptyAnswer } from "../../refusals.ts";
 import type { ApiRequest } from "../../request.ts";
 import type { ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
@@ -28,7 +29,10 @@ export async function listAllocationCandidates(request: ApiRequest): Promise<Api
   const startedAtMs = performance.now();
   const body = await renderAnswer(listing, query, request, ({ count, isLimited }) => {
     metrics.observe("stowage_candidates_returned", {}, count);
-    if (count === 0) metrics.increment("stowage_candidates_empty_total", {});
+    if (count === 0) {
+      metrics.increment("stowage_candidates_empty_total", {});
+      noteEmptyAnswer(request, query);
+    }
     if (isLimited) metrics.increment("stowage_candidates_limited_total", {});
   });
   const { effort } = request.context;

@@ -12,6 +12,7 @@ import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
+import { noteIfRefused } from "../../refusals.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
@@ -62,6 +63,7 @@ export async function setAllocationsOfConsumer(request: ApiRequest): Promise<Api
   request.authorize("placement:allocations:update");
   const consumerUuid = normalizeConsumerUuid(pathParameter(request, "consumer_uuid"));
   const consumers = [await readConsumerClaim(request, consumerUuid)];
+  noteIfRefused(request, consumers);
   await translatingErrors(
     operations.claim(request.service, { context: request.context, consumers }),
     [
@@ -84,6 +86,7 @@ export async function setAllocations(request: ApiRequest): Promise<ApiResponse> 
       ? await readConsumerClaims(body, (member) => schema.validate(member))
       : toConsumerClaims(schema.validate(body));
   if (body instanceof JsonCursor) body.end();
+  noteIfRefused(request, consumers);
   await translatingErrors(
     operations.claim(request.service, { context: request.context, consumers }),
     [
@@ -100,6 +103,7 @@ export async function deleteAllocations(request: ApiRequest): Promise<ApiRespons
   const text = pathParameter(request, "consumer_uuid");
   const consumerUuid = normalizeUuid(text);
   if (consumerUuid === undefined) throw notFound(new NoAllocationsForConsumer(text).message);
+  noteIfRefused(request, [{ consumerUuid, allocations: [], projectId: "" }]);
   await operations.deleteAllocations(request.service, request.context, consumerUuid);
   return empty(204);
 }

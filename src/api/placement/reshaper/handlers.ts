@@ -24,6 +24,7 @@ import {
   type InventoriesBody,
 } from "../inventories/schemas.ts";
 import { UUID_PATTERN } from "../../patterns.ts";
+import { noteIfRefused } from "../../refusals.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
@@ -111,6 +112,7 @@ export async function reshape(request: ApiRequest): Promise<ApiResponse> {
   const body = await readMuch(request);
   const { inventories, consumers } =
     body instanceof JsonCursor ? await readChanges(body, schema) : toChanges(schema.validate(body));
+  noteIfRefused(request, consumers);
   await translatingErrors(
     claim(request.service, { context: request.context, consumers, inventories }),
     [

@@ -1,5 +1,6 @@
 import { HostNotFound, TooManyConstraints } from "../../../domain/errors.ts";
 import { explain as explainQuery } from "../../../operations/explain.ts";
+import { renderExplained } from "../../explained.ts";
 import { badRequest } from "../../http-error.ts";
 import { MAX_MICROVERSION, type Microversion, minorOf, supports } from "../../microversions.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
@@ -9,7 +10,6 @@ import type { ApiRequest, VersionedQuery } from "../../request.ts";
 import { type ApiResponse, json } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
-import { renderExplained } from "./rendering.ts";
 import { BODY, type ExplainBody, NEAREST } from "./schemas.ts";
 
 const bodySchema = defineSchema<ExplainBody>(BODY);

@@ -5,10 +5,10 @@ import type {
   NamedProvider,
   Relaxation,
   UnknownName,
-} from "../../../domain/explanation.ts";
-import type { NamedConstraint } from "../../../domain/query-constraints.ts";
-import type { Explained } from "../../../operations/explain.ts";
-import { formatMicroversion, type Microversion } from "../../microversions.ts";
+} from "../domain/explanation.ts";
+import type { NamedConstraint } from "../domain/query-constraints.ts";
+import type { Explained } from "../operations/explaining.ts";
+import { formatMicroversion, type Microversion } from "./microversions.ts";
 
 /** Traits that others set for reasons of their own, which are told with them. */
 const NOTES: Readonly<Record<string, string>> = {

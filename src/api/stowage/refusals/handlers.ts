@@ -1,0 +1,39 @@
+import type { RefusalFilter } from "../../../domain/noted-refusal.ts";
+import { normalizeUuid } from "../../../domain/uuid.ts";
+import * as refusals from "../../../operations/refusals.ts";
+import { badRequest } from "../../http-error.ts";
+import type { ApiRequest, QueryParameters } from "../../request.ts";
+import type { ApiResponse } from "../../response.ts";
+import { DEFAULT_LIMIT } from "./schemas.ts";
+
+export async function listRefusals(request: ApiRequest): Promise<ApiResponse> {
+  const { service, context, query } = request;
+  const limit = Number(query.get("limit") ?? DEFAULT_LIMIT);
+  const found = await refusals.listRefusals(service, context, readFilter(query), limit);
+  // They are kept as they are told: a page of them is put together in less than a millisecond.
+  const list = found.refusals.map(({ body }) => body).join(",");
+  const body = Buffer.from(`{"refusals":[${list}],"dropped":${found.dropped}}`);
+  return { status: 200, body };
+}
+
+function readFilter(query: QueryParameters): RefusalFilter {
+  const requestId = query.get("request_id");
+  const consumer = query.get("consumer");
+  const projectId = query.get("project_id");
+  const since = query.get("since");
+  return {
+    ...(requestId !== undefined && { requestId }),
+    ...(consumer !== undefined && { consumerUuid: normalizeUuid(consumer) ?? consumer }),
+    ...(projectId !== undefined && { projectId }),
+    ...(since !== undefined && { since: readTime(since) }),
+  };
+}
+
+/** One that the schema has let through, which may still be on the 31st of June. */
+function readTime(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) {
+    throw badRequest(`Invalid query string parameters: '${text}' in since is no time.`);
+  }
+  return time;
+}

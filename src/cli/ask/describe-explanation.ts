@@ -1,0 +1,83 @@
+/** As much of the answer as is printed. */
+export interface ToldExplanation {
+  readonly verdict: string;
+  readonly summary: string;
+  readonly constraints?: readonly {
+    readonly id: string;
+    readonly failed: number;
+    readonly only: number;
+    readonly left: number;
+    readonly requested?: number;
+    readonly note?: string;
+    readonly largest?: { readonly now: number };
+  }[];
+  readonly relaxations?: readonly {
+    readonly drop: readonly string[];
+    readonly lower?: Readonly<Record<string, number>>;
+    readonly hosts: number;
+  }[];
+  readonly nearest?: readonly {
+    readonly root: { readonly name: string };
+    readonly failures: readonly {
+      readonly constraint: string;
+      readonly short?: number;
+      readonly free?: number;
+      readonly capacity?: number;
+    }[];
+  }[];
+}
+
+/** For people, line by line; names are as somebody has called something. */
+export function describeExplanation({
+  summary,
+  constraints = [],
+  relaxations = [],
+  nearest = [],
+}: ToldExplanation): string[] {
+  const lines = [summary];
+  if (constraints.length > 0) lines.push("", ...describeConstraints(constraints));
+  if (relaxations.length > 0) {
+    lines.push("", "Would help:");
+    for (const { drop, lower = {}, hosts } of relaxations) {
+      const without = drop.length > 0 ? [`without ${drop.join(" and ")}`] : [];
+      const less = Object.entries(lower).map(([id, amount]) => `${id} ${amount}`);
+      lines.push(
+        `  ${[...without, ...less].join(", ")}: ${hosts} ${hosts === 1 ? "host" : "hosts"}`,
+      );
+    }
+  }
+  if (nearest.length > 0) {
+    lines.push("", "Nearest:");
+    for (const { root, failures } of nearest) {
+      const reasons = failures.map(({ constraint, short, free, capacity }) =>
+        short === undefined
+          ? `not ${constraint}`
+          : `${constraint} ${short} short (${free} free of ${capacity})`,
+      );
+      lines.push(`  ${root.name}: ${reasons.join("; ")}`);
+    }
+  }
+  return lines;
+}
+
+function describeConstraints(constraints: NonNullable<ToldExplanation["constraints"]>): string[] {
+  const rows = [
+    ["constraint", "asks", "fail", "alone", "left", ""],
+    ...constraints.map(({ id, requested, failed, only, left, largest, note }) => [
+      id,
+      requested === undefined ? "" : String(requested),
+      String(failed),
+      String(only),
+      String(left),
+      largest === undefined ? (note ?? "") : `largest free ${largest.now}`,
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const width = widths[column]!;
+      return column === 0 || column === 5 ? cell.padEnd(width) : cell.padStart(width);
+    });
+    return `  ${cells.join("  ")}`.trimEnd();
+  });
+}

@@ -1,0 +1,106 @@
+import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { HostNotFound, SearchEffortExceeded } from "../domain/errors.ts";
+import type { Explanation, UnknownName } from "../domain/explanation.ts";
+import { normalizeUuid } from "../domain/uuid.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader } from "../index/reader.ts";
+import type { Budget } from "../search/budget.ts";
+import { explainCandidates } from "../search/explain.ts";
+import { unknownNames } from "../search/unknown-names.ts";
+import { inSlices } from "./in-slices.ts";
+import { enterSearch } from "./turns.ts";
+
+/** The clock is looked at after so many steps. */
+const STEPS_BY_CLOCK = 512;
+
+export interface ExplainQuestion {
+  readonly query: CandidateQuery;
+  /** How many of the nearest hosts are told about. */
+  readonly nearest: number;
+  /** UUID or name of any provider of the only tree to explain. */
+  readonly host: string | undefined;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a query finds and why not more; or the names in it that do not exist. */
+export type Explained =
+  | { readonly explanation: Explanation }
+  | { readonly unknownNames: readonly UnknownName[] };
+
+/**
+ * Explains a query for allocation candidates, of all providers that a read model has at this moment, in slices.
+ *
+ * @param client with whom others take turns
+ * @param onSliceMs is told how long the processor was kept
+ * @throws HostNotFound, TooManyConstraints, SearchEffortExceeded, TooManySearches, CandidatesOutdated
+ */
+export async function explainOn(
+  index: ProviderIndex,
+  client: string,
+  question: ExplainQuestion,
+  maxSearchEffort: number,
+  onSliceMs: (tookMs: number) => void = () => {},
+): Promise<Explained> {
+  const names = unknownNames(index, question.query);
+  if (names.length > 0) return { unknownNames: names };
+  const budget = { left: STEPS_BY_CLOCK };
+  let effort = 0;
+  const work = explainHosts(index, index.time, question, budget);
+  const explanation = await inSlices(index, client, timed(work, onSliceMs), {
+    ...(question.signal && { signal: question.signal }),
+    enter: () => enterSearch(client),
+    onPause: () => {
+      effort += STEPS_BY_CLOCK - budget.left;
+      if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
+      budget.left = STEPS_BY_CLOCK;
+    },
+  });
+  return { explanation };
+}
+
+function timed<Result>(
+  work: Iterator<void, Result>,
+  onStepMs: (tookMs: number) => void,
+): Iterator<void, Result> {
+  return {
+    next() {
+      const startedAtMs = performance.now();
+      try {
+        return work.next();
+      } finally {
+        onStepMs(performance.now() - startedAtMs);
+      }
+    },
+  };
+}
+
+function* explainHosts(
+  index: IndexReader,
+  time: number,
+  { query, nearest, host }: ExplainQuestion,
+  budget: Budget,
+): Generator<void, Explanation> {
+  const tree = host === undefined ? undefined : yield* findTree(index, time, host, budget);
+  const only = tree === undefined ? {} : { tree };
+  return yield* explainCandidates(index, time, query, { nearest, ...only }, budget);
+}
+
+/** The tree of the provider that has a UUID or a name. */
+function* findTree(
+  index: IndexReader,
+  time: number,
+  host: string,
+  budget: Budget,
+): Generator<void, number> {
+  const uuid = normalizeUuid(host);
+  const found = uuid === undefined ? undefined : index.findRow(uuid);
+  if (found !== undefined) return index.treeOf(found);
+  for (let tree = 0; tree < index.trees.end; tree++) {
+    budget.left -= 1;
+    if (budget.left <= 0) yield;
+    if (!index.trees.isVisible(tree, time)) continue;
+    if (index.trees.rows(tree).some((row) => index.nameOf(row) === host)) return tree;
+  }
+  throw new HostNotFound(host);
+}
