@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what some tests need, from Debian's packages: Keystone, Placement with its drivers for
-# databases, uwsgi to serve both, the OpenStack client, the proxies that deploy/ has samples for, and
+# databases, uwsgi to serve both, the OpenStack client, Nova's code for its client of Placement, the proxies that deploy/ has samples for, and
 # MariaDB with Galera.
 # Nothing is started. On a machine where that cannot be done, those tests are skipped; this script says
 # why, and succeeds.
@@ -8,7 +8,7 @@ set -euo pipefail
 
 # Not "keystone" and "placement-api", which would set up services; their code is in these.
 packages=(python3-keystone python3-placement python3-pymysql python3-psycopg2)
-packages+=(python3-openstackclient python3-osc-placement)
+packages+=(python3-openstackclient python3-osc-placement python3-nova)
 packages+=(uwsgi-core uwsgi-plugin-python3 apache2-bin haproxy nginx-light)
 packages+=(mariadb-server galera-4 rsync)
 
@@ -32,7 +32,7 @@ is_installed() {
     command -v "$program" >/dev/null || return 1
   done
   [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] && [ -e /usr/lib/galera/libgalera_smm.so ] &&
-    /usr/bin/python3 -c 'import pymysql, psycopg2, openstackclient, osc_placement' 2>/dev/null
+    /usr/bin/python3 -c 'import pymysql, psycopg2, openstackclient, osc_placement, nova' 2>/dev/null
 }
 
 give_up() {
