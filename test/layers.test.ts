@@ -37,11 +37,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   config: [],
   observability: [],
+  scheduling: [],
   standard: [],
 };
 
 /** Open to every folder, as long as they import nothing from above themselves. */
-const FOR_ALL = new Set(["config", "observability", "standard"]);
+const FOR_ALL = new Set(["config", "observability", "scheduling", "standard"]);
 
 /** Folders that compute and nothing else: the same input gives the same output, anywhere. */
 const PURE = new Set(["domain", "search", "index"]);

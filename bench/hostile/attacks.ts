@@ -54,17 +54,42 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "POST /resource_providers, 600,000 keys",
     run: (attacker) =>
-      attacker.send(attacker.request("POST", "/resource_providers", objectOf(600_000, key, "1"))),
+      attacker.send(
+        attacker.request(
+          "POST",
+          "/resource_providers",
+          objectOf(600_000, key, () => "1"),
+        ),
+      ),
   },
   {
     name: "POST /allocations, 100,000 consumers of {}",
     run: (attacker) =>
-      attacker.send(attacker.request("POST", "/allocations", objectOf(100_000, uuid, "{}"))),
+      attacker.send(
+        attacker.request(
+          "POST",
+          "/allocations",
+          objectOf(100_000, uuid, () => "{}"),
+        ),
+      ),
   },
   {
     name: "POST /allocations, 20,000 consumers, all fine",
     run: (attacker) =>
-      attacker.send(attacker.request("POST", "/allocations", objectOf(20_000, uuid, CLAIM))),
+      attacker.send(attacker.request("POST", "/allocations", objectOf(20_000, uuid, claimOn))),
+  },
+  {
+    name: "POST /reshaper, 2,000 hosts, 20,000 consumers, all fine",
+    run: (attacker) => {
+      const inventories = objectOf(
+        2000,
+        (at) => host(at),
+        () => HOST_INVENTORIES,
+      );
+      const allocations = objectOf(20_000, uuid, claimOn);
+      const body = `{"inventories":${inventories},"allocations":${allocations}}`;
+      return attacker.send(attacker.request("POST", "/reshaper", body, { headers: SERVICE }));
+    },
   },
   {
     name: "POST /reshaper without a role, 30 x 32 MiB less a byte",
@@ -87,22 +112,41 @@ export const ATTACKS: readonly Attack[] = [
   ...QUERY_ATTACKS,
 ];
 
-/** Of a new consumer, on a host of the fleet. */
-const CLAIM = JSON.stringify({
-  allocations: { "a0000000-0000-4000-8000-000000000001": { resources: { MEMORY_MB: 1 } } },
-  project_id: "lab",
-  user_id: "ann",
-  consumer_generation: null,
-  consumer_type: "INSTANCE",
+/** May reshape. */
+const SERVICE = "X-Roles: admin,service\r\n";
+
+/** Of a new consumer, on one of the hosts of the fleet. */
+function claimOn(at: number): string {
+  return JSON.stringify({
+    allocations: { [host(at % 2000)]: { resources: { MEMORY_MB: 1 } } },
+    project_id: "lab",
+    user_id: "ann",
+    consumer_generation: null,
+    consumer_type: "INSTANCE",
+  });
+}
+
+/** Those of a host of the fleet, with more memory. */
+const HOST_INVENTORIES = JSON.stringify({
+  resource_provider_generation: 1,
+  inventories: { VCPU: { total: 64 }, MEMORY_MB: { total: 300_000 }, DISK_GB: { total: 4000 } },
 });
 
-function objectOf(count: number, keyOf: (at: number) => string, value: string): string {
-  const members = Array.from({ length: count }, (_, at) => `"${keyOf(at)}":${value}`);
+function objectOf(
+  count: number,
+  keyOf: (at: number) => string,
+  valueOf: (at: number) => string,
+): string {
+  const members = Array.from({ length: count }, (_, at) => `"${keyOf(at)}":${valueOf(at)}`);
   return `{${members.join(",")}}`;
 }
 
 function key(at: number): string {
   return `key${at}`;
+}
+
+function host(at: number): string {
+  return `a0000000-0000-4000-8000-${String(at + 1).padStart(12, "0")}`;
 }
 
 function uuid(at: number): string {

@@ -2,13 +2,15 @@ import { listStoredAllocations, type StoredAllocation } from "../db/allocations.
 import { findConsumerTypes } from "../db/consumer-types.ts";
 import { findConsumers, findExternalIdentities } from "../db/consumers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
-import type { Claim } from "../domain/claim.ts";
+import { sizeOfClaim, type Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
 import { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { ClaimPlan, type ProviderSource } from "./claim-plan.ts";
+import { Pace, Steps } from "../scheduling/pace.ts";
+import type { ProviderSource } from "./claim-capacity.ts";
+import { ClaimPlan } from "./claim-plan.ts";
 import { writePlan } from "./claim-writer.ts";
-import type { PlannedChanges } from "./planned.ts";
+import type { PlannedAllocation, PlannedChanges } from "./planned.ts";
 import { toldChanges } from "./told-changes.ts";
 import { unknownNames, type ConsumerNames, type KnownNames } from "./known-names.ts";
 
@@ -31,7 +33,7 @@ interface ClaimedState {
   /** By UUID. */
   readonly consumers: ReadonlyMap<string, Consumer>;
   /** By the UUID of the consumer. */
-  readonly allocations: ReadonlyMap<string, readonly StoredAllocation[]>;
+  readonly allocations: ReadonlyMap<string, readonly PlannedAllocation[]>;
   /** Those that are there and were not known to be. */
   readonly names: ConsumerNames;
 }
@@ -48,17 +50,21 @@ export class ClaimBatch {
   /** Whether nobody has looked for the consumers, because they are said to be new. */
   readonly arePresumed: boolean;
   readonly known: KnownNames;
+  /** What it is worked on with: a batch may be of one claim of 100,000 consumers. */
+  readonly pace: Pace;
   readonly #state: ClaimedState;
 
   private constructor(
     claims: readonly Claim[],
     arePresumed: boolean,
     known: KnownNames,
+    pace: Pace,
     state: ClaimedState,
   ) {
     this.claims = claims;
     this.arePresumed = arePresumed;
     this.known = known;
+    this.pace = pace;
     this.#state = state;
   }
 
@@ -66,13 +72,8 @@ export class ClaimBatch {
    * Whether claims are of consumers that are said not to exist, as most are: that need not be looked up,
    * because to make them fails if it is not so. Each has to be made, and named once.
    */
-  static canPresume(claims: readonly Claim[]): boolean {
-    const claimed = claims.flatMap(({ consumers }) => consumers);
-    const uuids = new Set(claimed.map(({ consumerUuid }) => consumerUuid));
-    return (
-      uuids.size === claimed.length &&
-      claimed.every(({ generation, allocations }) => generation === null && allocations.length > 0)
-    );
+  static canPresume(claims: readonly Claim[]): Promise<boolean> {
+    return new Pace(sizeOf(claims)).run(canPresume(claims));
   }
 
   /**
@@ -88,41 +89,90 @@ export class ClaimBatch {
     known: KnownNames,
     arePresumed: boolean,
   ): Promise<ClaimBatch> {
+    const size = sizeOf(claims);
+    const pace = new Pace(size);
     const claimed = claims.flatMap(({ consumers }) => consumers);
-    const uuids = arePresumed ? [] : [...new Set(claimed.map(({ consumerUuid }) => consumerUuid))];
+    const uuids = arePresumed ? [] : await pace.run(consumersOf(claims));
     const present = claimed.filter((consumer) => consumer.allocations.length > 0);
-    const projectIds = unknownNames(present, known.projects, ({ projectId }) => projectId);
-    const userIds = unknownNames(present, known.users, ({ userId }) => userId);
-    const typeNames = unknownNames(present, known.types, ({ consumerType }) => consumerType);
+    const names = await pace.run(unknownNames(present, known));
     // Asked at once: where statements can be sent without waiting for each other, they are.
-    const [allocations, consumers, projects, users, types] = await Promise.all([
+    const [stored, consumers, projects, users, types] = await Promise.all([
       listStoredAllocations(tx, uuids),
       findConsumers(tx, uuids),
-      findExternalIdentities(tx, "projects", projectIds),
-      findExternalIdentities(tx, "users", userIds),
-      findConsumerTypes(tx, typeNames),
+      findExternalIdentities(tx, "projects", names.projects),
+      findExternalIdentities(tx, "users", names.users),
+      findConsumerTypes(tx, names.types),
     ]);
-    return new ClaimBatch(claims, arePresumed, known, {
-      consumers,
-      allocations: Map.groupBy(allocations, ({ consumerUuid }) => consumerUuid),
-      names: { projects, users, types },
-    });
+    const allocations = await pace.run(byConsumer(stored));
+    const state = { consumers, allocations, names: { projects, users, types } };
+    return new ClaimBatch(claims, arePresumed, known, new Pace(size + stored.length), state);
   }
 
   /** Judges the claims, one after the other. To be done anew each time that the transaction is begun. */
-  plan(providers: ProviderSource): PlannedBatch {
+  async plan(providers: ProviderSource): Promise<PlannedBatch> {
     const plan = new ClaimPlan(providers);
-    for (const { consumerUuid } of this.claims.flatMap(({ consumers }) => consumers)) {
-      const held = (this.#state.allocations.get(consumerUuid) ?? []).map((allocation) => ({
-        providerId: allocation.resourceProviderId,
-        resourceClassId: allocation.resourceClassId,
-        used: allocation.used,
-      }));
-      plan.addConsumer(consumerUuid, this.#state.consumers.get(consumerUuid), held);
-    }
-    const judgements = this.claims.map((claim) => judge(plan, claim));
+    const judgements = await this.pace.run(this.#judge(plan));
     return new PlannedBatch(this, plan, judgements, this.#state.names);
   }
+
+  *#judge(plan: ClaimPlan): Generator<void, readonly Judgement[]> {
+    const steps = new Steps();
+    const { consumers, allocations } = this.#state;
+    for (const { consumerUuid } of this.claims.flatMap((claim) => claim.consumers)) {
+      const held = allocations.get(consumerUuid) ?? NOTHING;
+      plan.addConsumer(consumerUuid, consumers.get(consumerUuid), held);
+      if (steps.mayPause()) yield;
+    }
+    const judgements: Judgement[] = [];
+    for (const claim of this.claims) judgements.push(yield* judge(plan, claim));
+    return judgements;
+  }
+}
+
+const NOTHING: readonly PlannedAllocation[] = [];
+
+function sizeOf(claims: readonly Claim[]): number {
+  return claims.reduce((sum, claim) => sum + sizeOfClaim(claim), 0);
+}
+
+function* canPresume(claims: readonly Claim[]): Generator<void, boolean> {
+  const steps = new Steps();
+  const uuids = new Set<string>();
+  for (const { consumers } of claims) {
+    for (const { consumerUuid, generation, allocations } of consumers) {
+      if (generation !== null || allocations.length === 0 || uuids.has(consumerUuid)) return false;
+      uuids.add(consumerUuid);
+      if (steps.mayPause()) yield;
+    }
+  }
+  return true;
+}
+
+/** The UUIDs of the consumers of claims, each once. */
+function* consumersOf(claims: readonly Claim[]): Generator<void, string[]> {
+  const steps = new Steps();
+  const uuids = new Set<string>();
+  for (const { consumers } of claims) {
+    for (const { consumerUuid } of consumers) {
+      uuids.add(consumerUuid);
+      if (steps.mayPause()) yield;
+    }
+  }
+  return [...uuids];
+}
+
+function* byConsumer(
+  stored: readonly StoredAllocation[],
+): Generator<void, Map<string, PlannedAllocation[]>> {
+  const steps = new Steps();
+  const allocations = new Map<string, PlannedAllocation[]>();
+  for (const { consumerUuid, resourceProviderId: providerId, resourceClassId, used } of stored) {
+    const held = allocations.get(consumerUuid) ?? [];
+    allocations.set(consumerUuid, held);
+    held.push({ providerId, resourceClassId, used });
+    if (steps.mayPause()) yield;
+  }
+  return allocations;
 }
 
 /** A batch of which each claim is judged, and nothing is written yet. */
@@ -151,14 +201,14 @@ class PlannedBatch {
    *   since it was read; nothing was written, and the claims can be tried again on fresh data
    */
   async write(tx: WriteTransaction, follow: Follow): Promise<BatchOutcome> {
-    const { arePresumed, known } = this.#batch;
+    const { arePresumed, known, pace } = this.#batch;
     const outcomes = this.#judgements.map(({ outcome }) => outcome);
     const refused = outcomes.filter(({ kind }) => kind === "refused");
     if (arePresumed && refused.length > 0) return { kind: "presumption failed" };
     if (refused.length < outcomes.length) {
-      for (const judgement of this.#judgements) recordChanges(tx, this.#plan, judgement);
+      await pace.run(recordChanges(tx, this.#plan, this.#judgements));
       known.remember(this.#names);
-      const { made, apply } = await writePlan(tx, this.#plan, known, arePresumed);
+      const { made, apply } = await writePlan(tx, this.#plan, known, { arePresumed, pace });
       tx.afterCommit(() => known.remember(made));
       follow(apply);
     }
@@ -175,18 +225,27 @@ interface Judgement {
 
 const ACCEPTED: ClaimOutcome = { kind: "accepted" };
 
-function judge(plan: ClaimPlan, claim: Claim): Judgement {
+function* judge(plan: ClaimPlan, claim: Claim): Generator<void, Judgement> {
   try {
-    return { claim, outcome: ACCEPTED, changes: plan.add(claim) };
+    return { claim, outcome: ACCEPTED, changes: yield* plan.add(claim) };
   } catch (error) {
     if (!(error instanceof PlacementError)) throw error;
     return { claim, outcome: { kind: "refused", refusal: error }, changes: undefined };
   }
 }
 
-function recordChanges(tx: WriteTransaction, plan: ClaimPlan, { claim, changes }: Judgement): void {
-  if (!changes) return;
+function* recordChanges(
+  tx: WriteTransaction,
+  plan: ClaimPlan,
+  judgements: readonly Judgement[],
+): Generator<void, void> {
+  const steps = new Steps();
   const roundRatio = (ratio: number) => tx.adapter.roundRatio(ratio);
-  for (const change of toldChanges(plan, changes, roundRatio))
-    tx.recordChange(change, claim.context);
+  for (const { claim, changes } of judgements) {
+    if (!changes) continue;
+    for (const change of toldChanges(plan, changes, roundRatio)) {
+      tx.recordChange(change, claim.context);
+      if (steps.mayPause()) yield;
+    }
+  }
 }

@@ -3,33 +3,22 @@ import type { Consumer } from "../domain/consumer.ts";
 import {
   AllocationForUnknownProvider,
   ConsumerGenerationConflict,
-  InvalidAllocationCapacityExceeded,
-  InvalidAllocationConstraintsViolated,
-  InventoryInUse,
   NoAllocationsForConsumer,
-  NoInventory,
   ProviderGenerationConflict,
   ResourceClassNotFound,
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
-import { capacityOf, meetsUnitConstraints, type InventoryAmounts } from "../domain/inventory.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
-import type { ProviderFacts } from "../domain/refusal.ts";
-import type { NameRegistry } from "../index/name-registry.ts";
+import { Steps } from "../scheduling/pace.ts";
+import { checkCapacity, checkNotInUse, UsageTable, type ProviderSource } from "./claim-capacity.ts";
 import type {
+  Demand,
   PlannedAllocation,
   PlannedChanges,
   PlannedConsumer,
   PlannedProvider,
+  Reshape,
 } from "./planned.ts";
-
-/** Where the plan looks providers up: the read model. */
-export interface ProviderSource {
-  get(uuid: string): ProviderRecord | undefined;
-  getById(id: number): ProviderRecord | undefined;
-  readonly resourceClasses: Pick<NameRegistry, "idOf" | "nameOf" | "getName">;
-}
-
 /**
  * What a batch of claims will do, worked out claim by claim without touching the database.
  *
@@ -39,7 +28,10 @@ export interface ProviderSource {
 export class ClaimPlan {
   readonly consumers = new Map<string, PlannedConsumer>();
   readonly #providers = new Map<number, PlannedProvider>();
+  /** Those of them that claims name, in each spelling that they have used. */
+  readonly #providersByUuid = new Map<string, PlannedProvider>();
   readonly #source: ProviderSource;
+  readonly #steps = new Steps();
 
   constructor(source: ProviderSource) {
     this.#source = source;
@@ -71,25 +63,31 @@ export class ClaimPlan {
   }
 
   /**
-   * Adds a claim to the plan.
+   * Adds a claim to the plan. It yields where it may pause: nothing else is to be done to the plan meanwhile, and
+   * the read model may change, which the guards of what is written notice.
    *
    * @throws PlacementError the claim is refused, and the plan is as it was before
    * @returns what it changes
    */
-  add(claim: Claim): PlannedChanges {
-    const reshapes = (claim.inventories ?? []).map((reshape) => this.#resolveReshape(reshape));
-    const changes = claim.consumers.map((consumer) => this.#resolveConsumer(consumer));
-    const usage = this.#usageWithoutConsumers(changes);
-    const inventories = new Map(
-      reshapes.map(({ provider, interim }) => [provider.record.id, interim] as const),
-    );
-    const demand = checkCapacity(this.#source, changes, usage, inventories);
-    for (const reshape of reshapes) checkNotInUse(this.#source, reshape, usage, demand);
-    return this.#apply(reshapes, changes, usage, demand);
+  *add(claim: Claim): Generator<void, PlannedChanges> {
+    const reshapes: Reshape[] = [];
+    for (const reshape of claim.inventories ?? []) {
+      reshapes.push(this.#resolveReshape(reshape));
+      if (this.#steps.mayPause()) yield;
+    }
+    const changes: ConsumerChange[] = [];
+    for (const consumer of claim.consumers) changes.push(yield* this.#resolveConsumer(consumer));
+    const usage = yield* this.#usageWithoutConsumers(changes);
+    const demand = yield* checkCapacity(this.#source, changes, usage, reshapes);
+    for (const reshape of reshapes) {
+      checkNotInUse(this.#source, reshape, usage, demand);
+      if (this.#steps.mayPause()) yield;
+    }
+    return yield* this.#apply(reshapes, changes, usage, demand);
   }
 
   #resolveReshape({ providerUuid, generation, inventories }: InventoriesClaim): Reshape {
-    const provider = this.#provider(this.#source.get(providerUuid));
+    const provider = this.#provider(providerUuid);
     if (!provider) throw new ResourceProviderNotFound(providerUuid);
     const actual = provider.record.generation + provider.steps;
     if (generation !== actual)
@@ -100,7 +98,7 @@ export class ClaimPlan {
     return { provider, final, interim: new Map([...provider.inventories, ...final]) };
   }
 
-  #resolveConsumer(claim: ConsumerClaim): ConsumerChange {
+  *#resolveConsumer(claim: ConsumerClaim): Generator<void, ConsumerChange> {
     const consumer = this.consumers.get(claim.consumerUuid);
     if (!consumer) throw new Error(`consumer ${claim.consumerUuid} was not loaded`);
     if (claim.generation !== undefined && claim.generation !== (consumer.generation ?? null)) {
@@ -109,50 +107,56 @@ export class ClaimPlan {
     if (claim.mustHoldAllocations && consumer.allocations.length === 0) {
       throw new NoAllocationsForConsumer(claim.consumerUuid);
     }
-    const providers = claim.allocations.map((allocation) => {
-      const provider = this.#provider(this.#source.get(allocation.providerUuid));
-      if (!provider) throw new AllocationForUnknownProvider(allocation.providerUuid);
-      return { provider, resources: allocation.resources };
-    });
-    const demands = providers.flatMap(({ provider, resources }) =>
-      [...resources].map(([name, amount]) => ({
-        provider,
-        resourceClassId: this.#resourceClassId(name),
-        amount,
-      })),
-    );
+    const providers: PlannedProvider[] = [];
+    for (const { providerUuid } of claim.allocations) {
+      const provider = this.#provider(providerUuid);
+      if (!provider) throw new AllocationForUnknownProvider(providerUuid);
+      providers.push(provider);
+      if (this.#steps.mayPause()) yield;
+    }
+    const demands: Demand[] = [];
+    for (const [place, { resources }] of claim.allocations.entries()) {
+      const provider = providers[place]!;
+      const providerId = provider.record.id;
+      for (const [name, used] of resources) {
+        demands.push({ provider, providerId, resourceClassId: this.#resourceClassId(name), used });
+      }
+      if (this.#steps.mayPause()) yield;
+    }
     return { claim, consumer, demands };
   }
 
-  /** What would be in use if the consumers of a claim held nothing, by provider id and class id. */
-  #usageWithoutConsumers(changes: readonly ConsumerChange[]): UsageTable {
+  /** What would be in use if the consumers of a claim held nothing. */
+  *#usageWithoutConsumers(changes: readonly ConsumerChange[]): Generator<void, UsageTable> {
     const usage = new UsageTable();
     for (const { consumer } of changes) {
       for (const { providerId, resourceClassId, used } of consumer.allocations) {
-        const provider = this.#provider(this.#source.getById(providerId));
+        const provider = this.#providerById(providerId);
         if (provider) usage.add(provider, resourceClassId, -used);
+        if (this.#steps.mayPause()) yield;
       }
     }
     return usage;
   }
 
-  #apply(
+  *#apply(
     reshapes: readonly Reshape[],
     changes: readonly ConsumerChange[],
     usage: UsageTable,
     demand: UsageTable,
-  ): PlannedChanges {
-    const changed = new Set<string>();
+  ): Generator<void, PlannedChanges> {
+    const changed = new Set<PlannedProvider>();
     for (const table of [usage, demand]) {
       for (const { provider, resourceClassId, amount } of table.entries()) {
         const used = provider.used.get(resourceClassId) ?? 0;
         provider.used.set(resourceClassId, used + amount);
-        changed.add(provider.record.uuid);
+        changed.add(provider);
+        if (this.#steps.mayPause()) yield;
       }
     }
-    for (const provider of this.#claimedProviders(changes)) {
+    for (const provider of yield* this.#claimedProviders(changes)) {
       provider.steps += 1;
-      changed.add(provider.record.uuid);
+      changed.add(provider);
     }
     const inventories = reshapes.map(({ provider, final }) => {
       // Upstream sets the inventories twice, around the allocations, unless there are none to set.
@@ -160,22 +164,25 @@ export class ClaimPlan {
       const was = provider.inventories;
       provider.inventories = final;
       provider.isReshaped = true;
-      changed.add(provider.record.uuid);
+      changed.add(provider);
       return { provider: { ...provider }, was };
     });
-    const consumers = changes.map((change) => {
+    const consumers: PlannedChanges["consumers"][number][] = [];
+    for (const change of changes) {
       const was = { ...change.consumer };
       applyToConsumer(change);
-      return { was, now: { ...change.consumer } };
-    });
+      consumers.push({ was, now: { ...change.consumer } });
+      if (this.#steps.mayPause()) yield;
+    }
     return { providers: changed, consumers, inventories };
   }
 
   /** Each provider that a claim names, or that a consumer gives back by holding nothing any more. */
-  #claimedProviders(changes: readonly ConsumerChange[]): Set<PlannedProvider> {
+  *#claimedProviders(changes: readonly ConsumerChange[]): Generator<void, Set<PlannedProvider>> {
     const claimed = new Set<PlannedProvider>();
     for (const { consumer, demands, claim } of changes) {
       for (const { provider } of demands) claimed.add(provider);
+      if (this.#steps.mayPause()) yield;
       if (demands.length > 0 || claim.mustHoldAllocations) continue;
       for (const { providerId } of consumer.allocations) {
         const provider = this.#providers.get(providerId);
@@ -185,7 +192,20 @@ export class ClaimPlan {
     return claimed;
   }
 
-  #provider(record: ProviderRecord | undefined): PlannedProvider | undefined {
+  #provider(uuid: string): PlannedProvider | undefined {
+    // To look one up builds its record anew, and many consumers may be on one provider.
+    const known = this.#providersByUuid.get(uuid);
+    if (known) return known;
+    const planned = this.#plan(this.#source.get(uuid));
+    if (planned) this.#providersByUuid.set(uuid, planned);
+    return planned;
+  }
+
+  #providerById(id: number): PlannedProvider | undefined {
+    return this.#providers.get(id) ?? this.#plan(this.#source.getById(id));
+  }
+
+  #plan(record: ProviderRecord | undefined): PlannedProvider | undefined {
     if (!record) return undefined;
     const known = this.#providers.get(record.id);
     if (known) return known;
@@ -219,148 +239,15 @@ export class ClaimPlan {
   }
 }
 
-interface Reshape {
-  readonly provider: PlannedProvider;
-  /** What the provider is to have in the end. */
-  readonly final: ReadonlyMap<number, InventoryAmounts>;
-  /** What it has while allocations move: the old and the new, the new winning. */
-  readonly interim: ReadonlyMap<number, InventoryAmounts>;
-}
-
 interface ConsumerChange {
   readonly claim: ConsumerClaim;
   readonly consumer: PlannedConsumer;
   readonly demands: readonly Demand[];
 }
 
-interface Demand {
-  readonly provider: PlannedProvider;
-  readonly resourceClassId: number;
-  readonly amount: number;
-}
-
-/** Amounts by provider and resource class. */
-class UsageTable {
-  readonly #rows = new Map<PlannedProvider, Map<number, number>>();
-
-  get(provider: PlannedProvider, resourceClassId: number): number {
-    return this.#rows.get(provider)?.get(resourceClassId) ?? 0;
-  }
-
-  add(provider: PlannedProvider, resourceClassId: number, amount: number): void {
-    const row = this.#rows.get(provider) ?? new Map<number, number>();
-    this.#rows.set(provider, row);
-    row.set(resourceClassId, (row.get(resourceClassId) ?? 0) + amount);
-  }
-
-  *entries(): Iterable<Demand> {
-    for (const [provider, row] of this.#rows) {
-      for (const [resourceClassId, amount] of row) yield { provider, resourceClassId, amount };
-    }
-  }
-}
-
-/**
- * Checks every demand of a claim against unit constraints and capacity, in the order of the
- * request; what its own consumers held before counts as free.
- *
- * More than the capacity is allowed when it is no worse than before: a consumer must be able to
- * shrink, or to stay, on a provider whose inventory was reduced under it.
- */
-function checkCapacity(
-  source: ProviderSource,
-  changes: readonly ConsumerChange[],
-  usage: UsageTable,
-  reshaped: ReadonlyMap<number, ReadonlyMap<number, InventoryAmounts>>,
-): UsageTable {
-  const demands = changes.flatMap((change) => change.demands);
-  const inventoriesOf = (provider: PlannedProvider) =>
-    reshaped.get(provider.record.id) ?? provider.inventories;
-  checkAnyInventory(source, demands, inventoriesOf);
-  const total = new UsageTable();
-  for (const { provider, resourceClassId, amount } of demands) {
-    total.add(provider, resourceClassId, amount);
-    const inventory = inventoriesOf(provider).get(resourceClassId);
-    const className = source.resourceClasses.getName(resourceClassId);
-    if (!inventory) throw new NoInventory([className], [provider.record.uuid]);
-    const before = provider.used.get(resourceClassId) ?? 0;
-    const used = before + usage.get(provider, resourceClassId);
-    const requested = total.get(provider, resourceClassId);
-    const capacity = capacityOf(inventory);
-    const facts = () => ({
-      provider: factsOf(provider),
-      resourceClass: className,
-      requested,
-      capacity,
-      used,
-      reserved: inventory.reserved,
-      minUnit: inventory.minUnit,
-      maxUnit: inventory.maxUnit,
-      stepSize: inventory.stepSize,
-    });
-    if (!meetsUnitConstraints(inventory, amount)) {
-      throw new InvalidAllocationConstraintsViolated({ ...facts(), requested: amount });
-    }
-    const after = used + requested;
-    if (after > capacity && after > before) throw new InvalidAllocationCapacityExceeded(facts());
-  }
-  return total;
-}
-
-function factsOf({ record, steps }: PlannedProvider): ProviderFacts {
-  return { uuid: record.uuid, name: record.name, generation: record.generation + steps };
-}
-
-/** Names all classes and providers at once when providers have none of the classes. */
-function checkAnyInventory(
-  source: ProviderSource,
-  demands: readonly Demand[],
-  inventoriesOf: (provider: PlannedProvider) => ReadonlyMap<number, InventoryAmounts>,
-): void {
-  const classIds = [...new Set(demands.map((demand) => demand.resourceClassId))].sort(
-    (left, right) => left - right,
-  );
-  const bare = [...new Set(demands.map((demand) => demand.provider))].filter(
-    (provider) => !classIds.some((classId) => inventoriesOf(provider).has(classId)),
-  );
-  if (bare.length === 0) return;
-  throw new NoInventory(
-    classIds.map((classId) => source.resourceClasses.getName(classId)),
-    bare.map((provider) => provider.record.uuid),
-  );
-}
-
-/** An inventory that a reshape removes must be used by nobody once the allocations have moved. */
-function checkNotInUse(
-  source: ProviderSource,
-  { provider, final, interim }: Reshape,
-  usage: UsageTable,
-  demand: UsageTable,
-): void {
-  const inUse = [...interim.keys()]
-    .filter((classId) => !final.has(classId))
-    .filter(
-      (classId) =>
-        (provider.used.get(classId) ?? 0) +
-          usage.get(provider, classId) +
-          demand.get(provider, classId) >
-        0,
-    )
-    .sort((left, right) => left - right);
-  if (inUse.length === 0) return;
-  throw new InventoryInUse(
-    inUse.map((classId) => source.resourceClasses.getName(classId)),
-    provider.record.uuid,
-  );
-}
-
 function applyToConsumer({ claim, consumer, demands }: ConsumerChange): void {
   consumer.isClaimed = true;
-  consumer.allocations = demands.map(({ provider, resourceClassId, amount }) => ({
-    providerId: provider.record.id,
-    resourceClassId,
-    used: amount,
-  }));
+  consumer.allocations = demands;
   if (demands.length === 0) {
     consumer.wasRemoved = true;
     consumer.generation = undefined;

@@ -6,7 +6,7 @@ import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
-import type { Claim } from "../domain/claim.ts";
+import { sizeOfClaim, type Claim } from "../domain/claim.ts";
 import { Effort, type RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
@@ -17,10 +17,17 @@ import {
 } from "../domain/errors.ts";
 import { ClaimBatch, type BatchOutcome, type ClaimOutcome } from "./claim-batch.ts";
 import type { IndexKeeper } from "../read-model/index-keeper.ts";
+import { Pace } from "../scheduling/pace.ts";
 import { KnownNames } from "./known-names.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
+
+/**
+ * So many consumers and providers of several claims share one at most: small claims are not to be part of what
+ * a large one has to repeat.
+ */
+const MAX_SIZE = 2000;
 
 interface WaitingClaim {
   readonly claim: Claim;
@@ -98,7 +105,12 @@ export class ClaimQueue {
   /** Those whose turn comes too late are refused: nobody would hear that they were written. */
   #takeBatch(): WaitingClaim[] {
     const now = performance.now();
-    const batch = this.#waiting.splice(0, MAX_BATCH);
+    let size = 0;
+    const next = this.#waiting.findIndex(({ claim }, place) => {
+      size += sizeOfClaim(claim);
+      return place > 0 && size > MAX_SIZE;
+    });
+    const batch = this.#waiting.splice(0, next === -1 ? MAX_BATCH : Math.min(next, MAX_BATCH));
     return batch.filter((waiting) => {
       const { claim, refuse } = waiting;
       const isInTime = (claim.context.deadlineMs ?? Infinity) > now;
@@ -170,7 +182,7 @@ export class ClaimQueue {
     context: RequestContext,
     letOthersWrite: () => void,
   ): Promise<readonly ClaimOutcome[]> {
-    if (ClaimBatch.canPresume(claims)) {
+    if (await ClaimBatch.canPresume(claims)) {
       // To presume what can be looked up is no attempt yet.
       const presumed = await this.#try(claims, context, letOthersWrite, true).catch(orNothing);
       if (presumed?.kind === "written") return presumed.outcomes;
@@ -198,12 +210,13 @@ export class ClaimQueue {
       const batch = await this.#database.reader(context, (tx) =>
         ClaimBatch.load(tx, claims, this.#known, arePresumed),
       );
-      const write = (tx: WriteTransaction) => {
+      const write = async (tx: WriteTransaction) => {
         // What was read may not be on the server that has the transaction, or of another database.
         const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;
         if (isLost) throw new ConcurrentUpdateDetected();
         const follow = this.#keeper.beginToFollow(tx);
-        return batch.plan(this.#keeper.current).write(tx, follow);
+        const planned = await batch.plan(this.#keeper.current);
+        return planned.write(tx, follow);
       };
       const outcome = await this.#database.writer(context, write, letOthersWrite);
       if (outcome.kind === "written") {
@@ -232,15 +245,24 @@ export class ClaimQueue {
     if (!first) return;
     const index = this.#keeper.current;
     const consumers = claims.flatMap((claim) => claim.consumers);
-    const named = [
-      ...consumers.flatMap(({ allocations }) => allocations),
-      ...claims.flatMap(({ inventories = [] }) => inventories),
-    ].flatMap(({ providerUuid }) => index.get(providerUuid)?.id ?? []);
+    const named = new Set<string>();
+    for (const { allocations } of consumers) {
+      for (const { providerUuid } of allocations) named.add(providerUuid);
+    }
+    for (const { inventories = [] } of claims) {
+      for (const { providerUuid } of inventories) named.add(providerUuid);
+    }
     const uuids = new Set(consumers.map(({ consumerUuid }) => consumerUuid));
     const held = await this.#database.reader(first.context, (tx) =>
       listStoredAllocations(tx, [...uuids]),
     );
-    this.#keeper.doubt([...named, ...held.map((allocation) => allocation.resourceProviderId)]);
+    const pace = new Pace(named.size + held.length);
+    for (const uuid of named) {
+      const provider = index.get(uuid);
+      if (provider) this.#keeper.doubt([provider.id]);
+      await pace.rest();
+    }
+    this.#keeper.doubt(held.map((allocation) => allocation.resourceProviderId));
   }
 }
 

@@ -18,9 +18,13 @@ import { incrementProviderGenerations } from "../db/resource-providers.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
+import { portionsOf, sorted, type Pace } from "../scheduling/pace.ts";
 import type { ClaimPlan } from "./claim-plan.ts";
 import type { PlannedConsumer, PlannedProvider } from "./planned.ts";
 import { unknownNames, type ConsumerNames } from "./known-names.ts";
+
+/** So many rows of a table are made ready in one piece, and share a statement with a server. */
+const PORTION = 200;
 
 /**
  * Writes what claims were planned to do. The order of the tables, and of the keys within each, is the same for
@@ -32,26 +36,58 @@ export async function writePlan(
   tx: WriteTransaction,
   plan: ClaimPlan,
   known: ConsumerNames,
-  arePresumed: boolean,
+  { arePresumed, pace }: { readonly arePresumed: boolean; readonly pace: Pace },
 ): Promise<WrittenPlan> {
-  const consumers = [...plan.consumers.values()]
-    .filter((consumer) => consumer.isClaimed)
-    .sort((left, right) => (left.uuid < right.uuid ? -1 : 1));
-  const made = await ensureNames(tx, consumers, known);
-  writeConsumers(tx, consumers, known, made);
-  await writeProviders(tx, plan.providers);
-  if (arePresumed) expectNoAllocations(tx, [...plan.consumers.keys()]);
-  writeAllocations(tx, consumers);
-  deleteConsumersWithoutAllocations(
-    tx,
-    consumers.filter(({ generation }) => generation === undefined).map(({ uuid }) => uuid),
-  );
+  const consumers = await pace.run(sorted(claimedConsumers(plan), byUuid));
+  const made = await ensureNames(tx, consumers, known, pace);
+  const inPortions = async <Row>(
+    rows: readonly Row[],
+    write: (portion: readonly Row[]) => void,
+  ) => {
+    // One portion is no reason to wait.
+    if (rows.length <= PORTION) return write(rows);
+    for (const portion of portionsOf(rows, PORTION)) {
+      write(portion);
+      await tx.sendMuch();
+      await pace.rest();
+    }
+  };
+  await inPortions(consumers, (portion) => writeConsumers(tx, portion, known, made));
+  const providers = await pace.run(sorted(changedProviders(plan), byId));
+  // A reshape is of a whole tree, and not in the order in which those lock it who move parts of it.
+  if (providers.some(({ isReshaped }) => isReshaped)) await lockProviders(tx, idsOf(providers));
+  await inPortions(providers, (portion) => raiseGenerations(tx, portion));
+  const reshaped = providers.filter(({ isReshaped }) => isReshaped);
+  for (const provider of reshaped) await writeInventories(tx, provider);
+  if (arePresumed) {
+    await inPortions([...plan.consumers.keys()], (portion) => expectNoAllocations(tx, portion));
+  }
+  await inPortions(consumers, (portion) => removeAllocations(tx, portion));
+  await inPortions(consumers, (portion) => addAllocations(tx, portion));
+  await inPortions(consumers, (portion) => removeConsumers(tx, portion));
   // A column may not hold exactly what was planned: MySQL cuts allocation ratios.
-  const reshaped = await loadProviderRecords(
-    tx,
-    plan.providers.filter(({ isReshaped }) => isReshaped).map(({ record }) => record.id),
-  );
-  return { made, apply: (index) => updateIndex(index, plan.providers, reshaped) };
+  const records = await loadProviderRecords(tx, idsOf(reshaped));
+  return { made, apply: (index) => updateIndex(index, plan.providers, records) };
+}
+
+function claimedConsumers(plan: ClaimPlan): PlannedConsumer[] {
+  return [...plan.consumers.values()].filter(({ isClaimed }) => isClaimed);
+}
+
+function changedProviders(plan: ClaimPlan): PlannedProvider[] {
+  return plan.providers.filter(({ steps }) => steps > 0);
+}
+
+function byUuid(left: PlannedConsumer, right: PlannedConsumer): number {
+  return left.uuid < right.uuid ? -1 : 1;
+}
+
+function byId(left: PlannedProvider, right: PlannedProvider): number {
+  return left.record.id - right.record.id;
+}
+
+function idsOf(providers: readonly PlannedProvider[]): number[] {
+  return providers.map(({ record }) => record.id);
 }
 
 /** What is to be done once it is committed. */
@@ -71,11 +107,10 @@ async function ensureNames(
   tx: WriteTransaction,
   consumers: readonly PlannedConsumer[],
   known: ConsumerNames,
+  pace: Pace,
 ): Promise<ConsumerNames> {
   const present = consumers.filter(({ generation }) => generation !== undefined);
-  const projects = unknownNames(present, known.projects, ({ projectId }) => projectId);
-  const users = unknownNames(present, known.users, ({ userId }) => userId);
-  const types = unknownNames(present, known.types, ({ consumerType }) => consumerType);
+  const { projects, users, types } = await pace.run(unknownNames(present, known));
   for (const name of [...projects, ...users, ...types]) tx.touch(name);
   return {
     projects: await ensureExternalIdentities(tx, "projects", projects),
@@ -128,23 +163,11 @@ function writeConsumers(
   );
 }
 
-async function writeProviders(
-  tx: WriteTransaction,
-  providers: readonly PlannedProvider[],
-): Promise<void> {
-  const changed = providers.filter(({ steps }) => steps > 0);
-  // A reshape is of a whole tree, and not in the order in which those lock it who move parts of it.
-  if (changed.some(({ isReshaped }) => isReshaped)) {
-    await lockProviders(
-      tx,
-      changed.map(({ record }) => record.id),
-    );
-  }
+function raiseGenerations(tx: WriteTransaction, providers: readonly PlannedProvider[]): void {
   incrementProviderGenerations(
     tx,
-    changed.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),
+    providers.map(({ record: { id, generation }, steps }) => ({ id, generation, steps })),
   );
-  for (const provider of changed) if (provider.isReshaped) await writeInventories(tx, provider);
 }
 
 /** Brings the inventories of a provider to what a reshape planned. */
@@ -163,21 +186,33 @@ async function writeInventories(
   }
 }
 
-function writeAllocations(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
+function removeAllocations(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
+  const holding = consumers.filter(({ hasStoredAllocations }) => hasStoredAllocations);
   deleteAllocationsOfConsumers(
     tx,
-    consumers.filter((consumer) => consumer.hasStoredAllocations).map(({ uuid }) => uuid),
+    holding.map(({ uuid }) => uuid),
   );
+}
+
+function addAllocations(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
   insertAllocations(
     tx,
-    consumers.flatMap((consumer) =>
-      consumer.allocations.map((allocation) => ({
-        resourceProviderId: allocation.providerId,
-        consumerUuid: consumer.uuid,
-        resourceClassId: allocation.resourceClassId,
-        used: allocation.used,
+    consumers.flatMap(({ uuid, allocations }) =>
+      allocations.map(({ providerId, resourceClassId, used }) => ({
+        resourceProviderId: providerId,
+        consumerUuid: uuid,
+        resourceClassId,
+        used,
       })),
     ),
+  );
+}
+
+function removeConsumers(tx: WriteTransaction, consumers: readonly PlannedConsumer[]): void {
+  const removed = consumers.filter(({ generation }) => generation === undefined);
+  deleteConsumersWithoutAllocations(
+    tx,
+    removed.map(({ uuid }) => uuid),
   );
 }
 

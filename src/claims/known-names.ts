@@ -1,4 +1,5 @@
 import type { ExternalIdentity } from "../domain/consumer.ts";
+import { Steps } from "../scheduling/pace.ts";
 
 /** Ids by what the outside calls them. */
 export interface ConsumerNames {
@@ -33,12 +34,27 @@ function rememberIn<Id>(known: Map<string, Id>, names: ReadonlyMap<string, Id>):
   for (const [name, id] of names) known.set(name, id);
 }
 
-/** Each name of which no id is known, once; without those that have none. */
-export function unknownNames<Item>(
-  items: readonly Item[],
-  ids: ReadonlyMap<string, unknown>,
-  nameOf: (item: Item) => string | undefined,
-): string[] {
-  const names = new Set(items.flatMap((item) => nameOf(item) ?? []));
-  return [...names].filter((name) => !ids.has(name));
+/** What the outside calls whom a consumer belongs to, and what it is. */
+interface Named {
+  readonly projectId: string | undefined;
+  readonly userId: string | undefined;
+  readonly consumerType: string | undefined;
+}
+
+/** Those names of consumers that are not known, each once. */
+export function* unknownNames(
+  consumers: readonly Named[],
+  known: ConsumerNames,
+): Generator<void, Readonly<Record<keyof ConsumerNames, readonly string[]>>> {
+  const steps = new Steps();
+  const projects = new Set<string>();
+  const users = new Set<string>();
+  const types = new Set<string>();
+  for (const { projectId, userId, consumerType } of consumers) {
+    if (projectId !== undefined && !known.projects.has(projectId)) projects.add(projectId);
+    if (userId !== undefined && !known.users.has(userId)) users.add(userId);
+    if (consumerType !== undefined && !known.types.has(consumerType)) types.add(consumerType);
+    if (steps.mayPause()) yield;
+  }
+  return { projects: [...projects], users: [...users], types: [...types] };
 }

@@ -23,6 +23,20 @@ export interface PlannedProvider {
   inventories: ReadonlyMap<number, InventoryAmounts>;
 }
 
+/** What a consumer is to hold of it. */
+export interface Demand extends PlannedAllocation {
+  readonly provider: PlannedProvider;
+}
+
+/** What a reshape is to make of one provider. */
+export interface Reshape {
+  readonly provider: PlannedProvider;
+  /** What the provider is to have in the end. */
+  readonly final: ReadonlyMap<number, InventoryAmounts>;
+  /** What it has while allocations move: the old and the new, the new winning. */
+  readonly interim: ReadonlyMap<number, InventoryAmounts>;
+}
+
 /** A consumer as it will be after the claims planned so far. */
 export interface PlannedConsumer {
   readonly uuid: string;
@@ -44,8 +58,7 @@ export interface PlannedConsumer {
 
 /** What an accepted claim changes. */
 export interface PlannedChanges {
-  /** UUIDs. */
-  readonly providers: ReadonlySet<string>;
+  readonly providers: ReadonlySet<PlannedProvider>;
   readonly consumers: readonly {
     readonly was: Readonly<PlannedConsumer>;
     readonly now: Readonly<PlannedConsumer>;

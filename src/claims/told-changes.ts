@@ -14,37 +14,26 @@ import type { PlannedAllocation, PlannedChanges, PlannedConsumer } from "./plann
  *
  * @param roundRatio what the database makes of an allocation ratio
  */
-export function toldChanges(
+export function* toldChanges(
   plan: ClaimPlan,
   { providers, consumers, inventories }: PlannedChanges,
   roundRatio: (ratio: number) => number,
-): Change[] {
-  const reshaped = new Map(
-    inventories.map(({ provider, was }) => [
-      provider.record.id,
-      reshapeDetails(plan, provider, was, roundRatio),
-    ]),
-  );
-  const ofProviders = plan.providers
-    .filter(({ record }) => providers.has(record.uuid))
-    .map(({ record }): Change => ({
-      kind: "provider",
-      providerId: record.id,
-      subject: record.uuid,
-      details: reshaped.get(record.id),
-    }));
-  const ofConsumers = consumers.map(({ was, now }): Change => ({
-    kind: now.generation === undefined ? "consumer_deleted" : "consumer",
-    subject: now.uuid,
-    details: consumerDetails(plan, was, now),
-  }));
-  return [...ofProviders, ...ofConsumers];
+): Generator<Change> {
+  const reshapes = new Map(inventories.map((reshape) => [reshape.provider.record.id, reshape]));
+  for (const { record } of providers) {
+    const reshape = reshapes.get(record.id);
+    const details = reshape && reshapeDetails(plan, reshape, roundRatio);
+    yield { kind: "provider", providerId: record.id, subject: record.uuid, details };
+  }
+  for (const { was, now } of consumers) {
+    const kind = now.generation === undefined ? "consumer_deleted" : "consumer";
+    yield { kind, subject: now.uuid, details: consumerDetails(plan, was, now) };
+  }
 }
 
 function reshapeDetails(
   plan: ClaimPlan,
-  provider: PlannedChanges["inventories"][number]["provider"],
-  was: ReadonlyMap<number, InventoryAmounts>,
+  { provider, was }: PlannedChanges["inventories"][number],
   roundRatio: (ratio: number) => number,
 ): ProviderDetails {
   const now = new Map<number, InventoryAmounts>();

@@ -1,6 +1,7 @@
 import type { Allocation } from "../domain/allocation.ts";
 import { ConcurrentUpdateDetected } from "../domain/errors.ts";
 import { selectFor } from "./built-once.ts";
+import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { deferForRows, deferInsertion, type RowStatement } from "./row-statements.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
@@ -38,19 +39,25 @@ export async function listStoredAllocations(
   tx: ReadTransaction,
   consumerUuids: readonly string[],
 ): Promise<StoredAllocation[]> {
-  const rows = await selectFor(tx, "allocations of consumers", consumerUuids, (chunk) =>
-    tx.query
-      .selectFrom("allocations as a")
-      .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
-      .where("a.consumer_id", "in", chunk)
-      .orderBy("a.id"),
+  return inChunks(
+    consumerUuids,
+    async (some) => {
+      const rows = await selectFor(tx, "allocations of consumers", some, (chunk) =>
+        tx.query
+          .selectFrom("allocations as a")
+          .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
+          .where("a.consumer_id", "in", chunk)
+          .orderBy("a.id"),
+      );
+      return rows.map((row) => ({
+        resourceProviderId: row.resource_provider_id,
+        consumerUuid: row.consumer_id,
+        resourceClassId: row.resource_class_id,
+        used: row.used,
+      }));
+    },
+    CONSUMERS_AT_ONCE,
   );
-  return rows.map((row) => ({
-    resourceProviderId: row.resource_provider_id,
-    consumerUuid: row.consumer_id,
-    resourceClassId: row.resource_class_id,
-    used: row.used,
-  }));
 }
 
 /** In the order of their ids, so many of those beyond one. */
@@ -74,6 +81,9 @@ export async function listAllocationsAfter(
     used: row.used,
   }));
 }
+
+/** Half of what one statement could ask for: SQLite reads in one piece. */
+const CONSUMERS_AT_ONCE = 500;
 
 export function insertAllocations(
   tx: WriteTransaction,

@@ -4,12 +4,13 @@ import { writeDetails } from "../domain/change-details.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
 import { inChunks } from "./chunks.ts";
 import { deferInsertion } from "./row-statements.ts";
+import { Pace, portionsOf } from "../scheduling/pace.ts";
 import type { DatabaseDate, NewChangeRow, Schema } from "./schema.ts";
 import type { CommitMark, RecordedChange } from "./change.ts";
 import type { WriteTransaction } from "./transaction.ts";
 
 /**
- * Writes what a transaction has recorded, in one statement if limits allow.
+ * Writes what a transaction has recorded.
  *
  * @returns the first row where the database is shared, if there is any: elsewhere nobody needs to
  *   know its id, and it is sent with the commit
@@ -19,7 +20,7 @@ export async function insertChanges(
   changes: readonly RecordedChange[],
 ): Promise<CommitMark | undefined> {
   const createdAt = tx.adapter.encodeDate(tx.now);
-  const rows = changes.map(({ change, by }): NewChangeRow => ({
+  const toRow = ({ change, by }: RecordedChange): NewChangeRow => ({
     created_at: createdAt,
     kind: change.kind,
     resource_provider_id: change.providerId ?? null,
@@ -28,40 +29,17 @@ export async function insertChanges(
     user_id: by.userId ?? null,
     project_id: by.projectId ?? null,
     details: writeDetails(change.details, by),
-  }));
-  if (!tx.adapter.isShared) {
-    deferInsertion(tx, "stowage_changes", rows);
-    return undefined;
-  }
+  });
+  const pace = new Pace(changes.length);
   let mark: CommitMark | undefined;
-  for (const chunk of inStatements(rows, Math.floor(tx.adapter.maxParameters / COLUMNS))) {
-    const id = await insertRows(tx, chunk);
-    const [first] = chunk;
-    if (first) mark ??= { ...first, id };
+  for (const portion of portionsOf(changes, PORTION)) {
+    const rows = portion.map(toRow);
+    if (tx.adapter.isShared && !mark) mark = { ...rows[0]!, id: await insertRows(tx, rows) };
+    else deferInsertion(tx, "stowage_changes", rows);
+    await tx.sendMuch();
+    await pace.rest();
   }
   return mark;
-}
-
-/** A message to MariaDB has at most 16 MiB by default, and a reshape may have 50,000 rows of some hundred bytes. */
-const MAX_DETAILS_AT_ONCE = 4 * 1024 * 1024;
-
-function* inStatements(
-  rows: readonly NewChangeRow[],
-  rowsAtOnce: number,
-): Generator<readonly NewChangeRow[]> {
-  let chunk: NewChangeRow[] = [];
-  let length = 0;
-  for (const row of rows) {
-    const added = row.details?.length ?? 0;
-    if (chunk.length === rowsAtOnce || length + added > MAX_DETAILS_AT_ONCE) {
-      yield chunk;
-      chunk = [];
-      length = 0;
-    }
-    chunk.push(row);
-    length += added;
-  }
-  if (chunk.length > 0) yield chunk;
 }
 
 /**
@@ -158,5 +136,8 @@ async function insertRows(tx: WriteTransaction, rows: readonly NewChangeRow[]): 
   return Number(insertId);
 }
 
-/** How many columns of `stowage_changes` are given. */
-const COLUMNS = 8;
+/**
+ * So many rows are made ready in one piece, and share a statement with a server. A message to MariaDB has at
+ * most 16 MiB by default, and a row may have 64 KiB.
+ */
+const PORTION = 200;

@@ -27,7 +27,26 @@ export async function findConsumers(
   tx: ReadTransaction,
   uuids: readonly string[],
 ): Promise<Map<string, Consumer>> {
-  const rows = await selectFor(tx, "consumers", uuids, (chunk) =>
+  const consumers = new Map<string, Consumer>();
+  await inChunks(
+    uuids,
+    async (chunk) => {
+      for (const row of await selectConsumers(tx, chunk)) {
+        const consumer = consumerOf(row);
+        if (consumer) consumers.set(row.uuid, consumer);
+      }
+      return [];
+    },
+    CONSUMERS_AT_ONCE,
+  );
+  return consumers;
+}
+
+/** Half of what one statement could ask for: SQLite reads in one piece. */
+const CONSUMERS_AT_ONCE = 500;
+
+function selectConsumers(tx: ReadTransaction, uuids: readonly string[]) {
+  return selectFor(tx, "consumers", uuids, (chunk) =>
     tx.query
       .selectFrom("consumers as c")
       // Not inner joins: from few projects, MySQL reads all of their consumers to find fifty.
@@ -47,19 +66,19 @@ export async function findConsumers(
       ])
       .where("c.uuid", "in", chunk),
   );
-  const consumers = new Map<string, Consumer>();
-  for (const { id, uuid, generation, ...row } of rows) {
-    const { project_external_id: project, user_external_id: user } = row;
-    if (project === null || user === null) continue;
-    const attributes = {
-      project: { id: row.project_id, externalId: project },
-      user: { id: row.user_id, externalId: user },
-      consumerTypeId: row.consumer_type_id,
-    };
-    const type = row.consumer_type ?? undefined;
-    consumers.set(uuid, new Consumer(id, uuid, generation, attributes, type));
-  }
-  return consumers;
+}
+
+type ConsumerRow = Awaited<ReturnType<typeof selectConsumers>>[number];
+
+function consumerOf({ id, uuid, generation, ...row }: ConsumerRow): Consumer | undefined {
+  const { project_external_id: project, user_external_id: user } = row;
+  if (project === null || user === null) return undefined;
+  const attributes = {
+    project: { id: row.project_id, externalId: project },
+    user: { id: row.user_id, externalId: user },
+    consumerTypeId: row.consumer_type_id,
+  };
+  return new Consumer(id, uuid, generation, attributes, row.consumer_type ?? undefined);
 }
 
 interface NewConsumer {

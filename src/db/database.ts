@@ -442,6 +442,10 @@ class OpenWriteTransaction implements WriteTransaction {
     this.#transaction.defer(statement);
   }
 
+  sendMuch(): Promise<void> {
+    return this.#transaction.sendMuch();
+  }
+
   readonly expectSettled = (subject: string): void => this.#pending.check(subject);
 
   touch(subject: string): void {

@@ -34,6 +34,8 @@ export interface WriteTransaction extends ReadTransaction {
    * stead. The order of statements is kept.
    */
   defer(statement: DeferredStatement): void;
+  /** Sends what was deferred if that is so much that all of it together would take long to be made ready. */
+  sendMuch(): Promise<void>;
   /**
    * Notes a change; it is written to `stowage_changes` before the commit, under the request of the
    * transaction or, where one transaction serves several requests, under the one given.

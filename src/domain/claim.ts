@@ -13,6 +13,14 @@ export interface Claim {
   readonly inventories?: readonly InventoriesClaim[];
 }
 
+/** How much there is to be done for it: how many consumers and providers it names. */
+export function sizeOfClaim({ consumers, inventories = [] }: Claim): number {
+  return consumers.reduce(
+    (sum, { allocations }) => sum + 1 + allocations.length,
+    inventories.length,
+  );
+}
+
 /** What one consumer is to hold from now on. */
 export interface ConsumerClaim {
   readonly consumerUuid: string;

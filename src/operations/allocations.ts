@@ -78,10 +78,10 @@ export function listProviderAllocations(
  *   ProviderGenerationConflict, InventoryInUse
  */
 export function claim(service: Service, wanted: Claim): Promise<void> {
-  const consumers = wanted.consumers.map((consumer) => ({
-    ...consumer,
-    consumerUuid: service.storedConsumer(consumer.consumerUuid),
-  }));
+  const consumers = wanted.consumers.map((consumer) => {
+    const consumerUuid = service.storedConsumer(consumer.consumerUuid);
+    return consumerUuid === consumer.consumerUuid ? consumer : { ...consumer, consumerUuid };
+  });
   return service.claims.submit({ ...wanted, consumers });
 }
 

@@ -1,6 +1,7 @@
 import { CandidatesOutdated } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { SLICE_MS, turns } from "./turns.ts";
+import { SLICE_MS } from "../scheduling/pace.ts";
+import { turns } from "./turns.ts";
 
 interface SliceTerms {
   /** Aborted when nobody waits for the result any more. */

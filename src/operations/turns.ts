@@ -1,9 +1,6 @@
 import { TooManySearches } from "../domain/errors.ts";
 import { RoundRobin } from "../domain/round-robin.ts";
 
-/** A slice of long work ends after so long, so that others are served in between. */
-export const SLICE_MS = 2;
-
 /** Whoever comes is served at once as long as the others of one round of the event loop took no longer. */
 const ROUND_MS = 3;
 

@@ -13,6 +13,7 @@ export class OwnChanges {
 
   add(recorded: readonly RecordedChange[]): void {
     for (const { change, by } of recorded) {
+      if (isOfConsumer(change)) continue;
       const key = keyOf(by.requestId, change);
       this.#count(key);
       this.#added.push(key);
@@ -37,15 +38,20 @@ export class OwnChanges {
   takeAll(entries: readonly FeedEntry[]): boolean {
     for (const [position, entry] of entries.entries()) {
       if (this.take(entry)) continue;
-      for (const taken of entries.slice(0, position)) this.#count(keyOf(taken.requestId, taken));
+      for (const taken of entries.slice(0, position)) {
+        if (!isOfConsumer(taken)) this.#count(keyOf(taken.requestId, taken));
+      }
       return false;
     }
     return true;
   }
 
-  /** Whether the feed tells of one of them. It does so once for each. */
+  /**
+   * Whether the feed tells of one of them, which it does once for each, or of a consumer: the read model has
+   * none, so that there is nothing to be read again.
+   */
   take(entry: FeedEntry): boolean {
-    return this.#takeKey(keyOf(entry.requestId, entry));
+    return isOfConsumer(entry) || this.#takeKey(keyOf(entry.requestId, entry));
   }
 
   #count(key: string): void {
@@ -64,6 +70,10 @@ export class OwnChanges {
     this.#counts.clear();
     this.#added = [];
   }
+}
+
+function isOfConsumer({ kind }: { kind: string }): boolean {
+  return kind === "consumer" || kind === "consumer_deleted";
 }
 
 function keyOf(requestId: string, { kind, subject }: { kind: string; subject: string }): string {

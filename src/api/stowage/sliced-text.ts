@@ -1,4 +1,5 @@
-import { enterSearch, SLICE_MS, turns } from "../../operations/turns.ts";
+import { enterSearch, turns } from "../../operations/turns.ts";
+import { SLICE_MS } from "../../scheduling/pace.ts";
 
 /** A slice ends after so many characters, too. */
 const SLICE_LENGTH = 256 * 1024;

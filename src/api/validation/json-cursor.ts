@@ -1,6 +1,7 @@
 import { badRequest } from "../http-error.ts";
 import type { ApiRequest } from "../request.ts";
-import { SLICE_MS, turns } from "../../operations/turns.ts";
+import { turns } from "../../operations/turns.ts";
+import { SLICE_MS } from "../../scheduling/pace.ts";
 import { malformed, parseJson } from "./parse-json.ts";
 
 const QUOTE = 0x22;

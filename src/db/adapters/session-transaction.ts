@@ -45,6 +45,8 @@ export class SessionTransaction implements KyselyConnection {
   /** By when whoever has the session now must be done with it. */
   readonly #deadlineMs = currentDeadlineMs();
   #unsent: DeferredStatement[];
+  /** How many values the unsent statements have. */
+  #unsentValues = 0;
   #isBegun = false;
   #isOver = false;
 
@@ -67,6 +69,13 @@ export class SessionTransaction implements KyselyConnection {
   defer(statement: DeferredStatement): void {
     this.#checkIsOpen();
     this.#unsent.push(statement);
+    const [first = []] = statement.parameterSets;
+    this.#unsentValues += first.length * statement.parameterSets.length;
+  }
+
+  async sendMuch(): Promise<void> {
+    this.#checkIsOpen();
+    if (this.#unsentValues >= MUCH) await this.#send();
   }
 
   /** @throws CommitOutcomeUnknown when the commit was not answered, or not clearly */
@@ -141,6 +150,7 @@ export class SessionTransaction implements KyselyConnection {
   async #send(last?: Statement): Promise<SessionResult> {
     const series: DeferredStatement[] = last ? [...this.#unsent, last] : this.#unsent;
     this.#unsent = [];
+    this.#unsentValues = 0;
     this.#isBegun = true;
     for (const { text } of series) this.#observe(text);
     const { results, failure } = await this.#runInTime(series);
@@ -184,6 +194,9 @@ export class SessionTransaction implements KyselyConnection {
     return translated;
   }
 }
+
+/** So many values take 2 to 3 ms to be sent to another thread, or to a server. */
+const MUCH = 5000;
 
 function beginningOf(access: Access, rules: SessionRules): DeferredStatement[] {
   if (access === "read once") return [];

@@ -2,7 +2,7 @@ import type {
   CandidateListing,
   FoundCandidates,
 } from "../../../operations/allocation-candidates.ts";
-import { SLICE_MS } from "../../../operations/turns.ts";
+import { SLICE_MS } from "../../../scheduling/pace.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { RequestKeeper } from "./kept-requests.ts";
 import { NumberSet } from "./number-set.ts";

@@ -24,10 +24,9 @@ export async function readConsumerClaim(
 
 /** What a body claims for many consumers. */
 export function toConsumerClaims(body: ManyAllocationsBody): ConsumerClaim[] {
-  const claims = Object.entries(body).map(([consumerUuid, allocations]) =>
-    toConsumerClaim(normalizeConsumerUuid(consumerUuid), allocations),
-  );
-  return eachOnce(claims);
+  const claims = new ConsumerClaims();
+  for (const [text, allocations] of Object.entries(body)) claims.add(text, allocations);
+  return claims.list();
 }
 
 /**
@@ -39,23 +38,33 @@ export async function readConsumerClaims(
   cursor: JsonCursor,
   validate: (member: Readonly<Record<string, unknown>>) => ManyAllocationsBody,
 ): Promise<ConsumerClaim[]> {
-  // Of several equal keys the last one counts, as Python has it.
-  const claims = new Map<string, ConsumerClaim>();
+  const claims = new ConsumerClaims();
   for await (const text of cursor.members()) {
-    for (const claim of toConsumerClaims(validate({ [text]: cursor.value() }))) {
-      claims.set(text, claim);
-    }
+    claims.add(text, validate({ [text]: cursor.value() })[text]!);
   }
-  return eachOnce([...claims.values()]);
+  return claims.list();
 }
 
-function eachOnce(claims: ConsumerClaim[]): ConsumerClaim[] {
-  const uuids = new Set<string>();
-  for (const { consumerUuid } of claims) {
-    if (uuids.has(consumerUuid)) throw badRequest(`Consumer ${consumerUuid} is named twice.`);
-    uuids.add(consumerUuid);
+/** The claims of a body, each consumer once. */
+class ConsumerClaims {
+  readonly #claims = new Map<string, ConsumerClaim>();
+  /** How the consumers are spelled whose UUIDs are not spelled as they are known. */
+  readonly #spellings = new Map<string, string>();
+  readonly #shared = new SharedParts();
+
+  /** Of several equal keys the last one counts, as Python has it. */
+  add(text: string, body: AllocationsBody): void {
+    const uuid = normalizeConsumerUuid(text);
+    if (this.#claims.has(uuid) && (this.#spellings.get(uuid) ?? uuid) !== text) {
+      throw badRequest(`Consumer ${uuid} is named twice.`);
+    }
+    if (text !== uuid) this.#spellings.set(uuid, text);
+    this.#claims.set(uuid, toConsumerClaim(uuid, body, this.#shared));
   }
-  return claims;
+
+  list(): ConsumerClaim[] {
+    return [...this.#claims.values()];
+  }
 }
 
 export function normalizeConsumerUuid(text: string): string {
@@ -64,18 +73,47 @@ export function normalizeConsumerUuid(text: string): string {
   return uuid;
 }
 
-function toConsumerClaim(consumerUuid: string, body: AllocationsBody): ConsumerClaim {
+function toConsumerClaim(
+  consumerUuid: string,
+  body: AllocationsBody,
+  shared = new SharedParts(),
+): ConsumerClaim {
   return {
     consumerUuid,
-    projectId: body.project_id,
-    userId: body.user_id,
+    projectId: shared.text(body.project_id),
+    userId: shared.text(body.user_id),
     generation: body.consumer_generation,
-    consumerType: body.consumer_type,
+    consumerType: body.consumer_type === undefined ? undefined : shared.text(body.consumer_type),
     allocations: Object.entries(body.allocations).map(([providerUuid, { resources }]) => ({
-      providerUuid: normalizeUuid(providerUuid) ?? providerUuid,
-      resources: new Map(Object.entries(resources)),
+      providerUuid: shared.text(normalizeUuid(providerUuid) ?? providerUuid),
+      resources: shared.resources(resources),
     })),
   };
+}
+
+/** More different ones than this are not worth to be kept: they are hardly shared. */
+const MAX_SHARED = 10_000;
+
+/**
+ * Parts that claims of one body have in common, each kept once (interning): of 20,000 claims on 2,000 providers
+ * they would take twice as much memory as the body.
+ */
+class SharedParts {
+  readonly #texts = new Map<string, string>();
+  readonly #resources = new Map<string, ReadonlyMap<string, number>>();
+
+  text(text: string): string {
+    const known = this.#texts.get(text);
+    if (known === undefined && this.#texts.size < MAX_SHARED) this.#texts.set(text, text);
+    return known ?? text;
+  }
+
+  resources(resources: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
+    const key = JSON.stringify(resources);
+    const known = this.#resources.get(key) ?? new Map(Object.entries(resources));
+    if (this.#resources.size < MAX_SHARED) this.#resources.set(key, known);
+    return known;
+  }
 }
 
 /** Below 1.12. Of a provider that is listed twice the last counts, as upstream has it. */
