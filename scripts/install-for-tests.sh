@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what some tests need, from Debian's packages: Keystone, Placement with its drivers for
-# databases, uwsgi to serve both, the OpenStack client, Nova's code for its client of Placement, the proxies that deploy/ has samples for, and
-# MariaDB with Galera.
+# databases, uwsgi to serve both, the OpenStack client, Nova's code for its client of Placement, the proxies
+# that deploy/ has samples for, MariaDB with Galera, and promtool.
 # Nothing is started. On a machine where that cannot be done, those tests are skipped; this script says
 # why, and succeeds.
 set -euo pipefail
@@ -10,7 +10,7 @@ set -euo pipefail
 packages=(python3-keystone python3-placement python3-pymysql python3-psycopg2)
 packages+=(python3-openstackclient python3-osc-placement python3-nova)
 packages+=(uwsgi-core uwsgi-plugin-python3 apache2-bin haproxy nginx-light)
-packages+=(mariadb-server galera-4 rsync)
+packages+=(mariadb-server galera-4 rsync prometheus)
 
 main() {
   if is_installed; then
@@ -28,7 +28,7 @@ main() {
 
 is_installed() {
   local program
-  for program in keystone-manage placement-manage uwsgi apache2 haproxy nginx mariadbd rsync; do
+  for program in keystone-manage placement-manage uwsgi apache2 haproxy nginx mariadbd rsync promtool; do
     command -v "$program" >/dev/null || return 1
   done
   [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] && [ -e /usr/lib/galera/libgalera_smm.so ] &&

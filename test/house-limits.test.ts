@@ -29,7 +29,6 @@ const LONG_FILES: readonly string[] = [
 const LONG_FUNCTIONS: readonly string[] = [
   "src/cli/program.ts: describeProgram",
   "src/db/provider-records.ts: loadInventoryRecords",
-  "src/index/find-providers.ts: searchProviders",
 ];
 
 /** As `path: name`. */

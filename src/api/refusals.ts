@@ -7,6 +7,7 @@ import type { Explained } from "../operations/explaining.ts";
 import type { FoundLater } from "../operations/refusal-log.ts";
 import { renderExplained } from "./explained.ts";
 import { formatMicroversion, type Microversion } from "./microversions.ts";
+import { MAX_NAMED, renderFacts } from "./refusal-facts.ts";
 import type { ApiRequest } from "./request.ts";
 
 // Notes what requests do not get, as `GET /stowage/v1/refusals` tells it. What is kept must not hold the request
@@ -17,8 +18,6 @@ const MAX_QUERY = 4096;
 /** Of a longer text of an error, and where that is too much with all the rest. */
 const MAX_DETAIL = 1024;
 const MAX_SHORT_DETAIL = 128;
-/** So many providers, classes or consumers of one refusal are named. */
-const MAX_NAMED = 10;
 
 /** A search has found nothing. */
 export function noteEmptyAnswer(request: ApiRequest, query: CandidateQuery): void {
@@ -144,45 +143,6 @@ function changedIn(refusal: Refusal | undefined): { readonly changed?: string } 
   if (refusal?.reason === "consumer_generation") return { changed: refusal.consumer };
   if (refusal?.reason === "provider_generation") return { changed: refusal.provider };
   return {};
-}
-
-function renderFacts(refusal: Refusal): object {
-  switch (refusal.reason) {
-    case "out_of_capacity":
-    case "units": {
-      const { provider, resourceClass, requested, capacity, used, reserved } = refusal;
-      return {
-        provider: { uuid: provider.uuid, name: provider.name },
-        resource_class: resourceClass,
-        requested,
-        capacity,
-        used,
-        reserved,
-        min_unit: refusal.minUnit,
-        max_unit: refusal.maxUnit,
-        step_size: refusal.stepSize,
-        generation: provider.generation,
-      };
-    }
-    case "no_inventory":
-    case "inventory_in_use":
-      return {
-        providers: refusal.providers.slice(0, MAX_NAMED),
-        resource_classes: refusal.resourceClasses.slice(0, MAX_NAMED),
-      };
-    case "unknown_provider":
-      return { provider: { uuid: refusal.provider } };
-    case "consumer_generation":
-      return { given: refusal.given, actual: refusal.actual };
-    case "provider_generation":
-      return {
-        provider: { uuid: refusal.provider },
-        given: refusal.given,
-        actual: refusal.actual,
-      };
-    default:
-      return {};
-  }
 }
 
 /** The same with less and less in it. */

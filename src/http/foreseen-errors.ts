@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from "../api/error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../api/http-error.ts";
+import { renderFacts } from "../api/refusal-facts.ts";
 import { AuthenticationUnavailable } from "../auth/authenticator.ts";
 import {
   CommitOutcomeUnknown,
@@ -12,6 +13,7 @@ import {
   ConcurrentUpdateDetected,
   Exists,
   NotFound,
+  PlacementError,
   SearchEffortExceeded,
   TooManySearches,
 } from "../domain/errors.ts";
@@ -64,5 +66,15 @@ export function findProblem(error: unknown): Problem | undefined {
   if (error instanceof HttpError || error instanceof MessageFlaw) return error;
   if (!(error instanceof Error)) return undefined;
   const rule = RULES.find(([errorClass]) => error instanceof errorClass);
-  return rule?.[1](error);
+  const problem = rule?.[1](error);
+  return problem instanceof HttpError ? withFacts(problem, error) : problem;
+}
+
+/** What was refused is told with its reasons where the dialect has room for them. */
+function withFacts(problem: HttpError, error: Error): HttpError {
+  const refusal = error instanceof PlacementError ? error.refusal : undefined;
+  if (!refusal || problem.data) return problem;
+  const { status, detail, code, headers } = problem;
+  const data = { reason: refusal.reason, ...renderFacts(refusal) };
+  return new HttpError(status, detail, { code, headers, data });
 }

@@ -13,16 +13,18 @@ import { type AnyOf, TreeScan } from "./tree-scan.ts";
 const STEPS = 1024;
 
 /**
- * The ids of the providers that meet a filter, ascending. Pauses now and then: what goes on after others
- * had their turn needs the view of that time to be open.
+ * Whether the provider of a row meets a filter but for the tree.
  *
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
-export function* searchProviders(
+export function providerMatcher(
   index: IndexReader,
-  time: number,
   filter: ProviderFilter,
-): Generator<void, number[]> {
+): (row: number) => boolean {
+  return conditionsOf(index, filter).isMatch;
+}
+
+function conditionsOf(index: IndexReader, filter: ProviderFilter) {
   const needs = Array.from(filter.resources, ([name, amount]) => ({
     column: index.column(resourceClassId(index, name)),
     amount,
@@ -41,7 +43,21 @@ export function* searchProviders(
     needs.every(({ column, amount }) => column?.fits(row, amount)) &&
     traits.isMetBy(index.traitSetOf(row)) &&
     aggregates.isMetBy(index.aggregateSetOf(row));
+  return { needs, requiredTraits, memberOf, isMatch };
+}
 
+/**
+ * The ids of the providers that meet a filter, ascending. Pauses now and then: what goes on after others
+ * had their turn needs the view of that time to be open.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+ */
+export function* searchProviders(
+  index: IndexReader,
+  time: number,
+  filter: ProviderFilter,
+): Generator<void, number[]> {
+  const { needs, requiredTraits, memberOf, isMatch } = conditionsOf(index, filter);
   const ids: number[] = [];
   const budget = { left: STEPS };
   let isAscending = true;

@@ -4,6 +4,8 @@ import { listAllocationsAfter } from "../db/allocations.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";
 import type { InventoryAmounts } from "../domain/inventory.ts";
+import type { ProviderFilter } from "../domain/provider-filter.ts";
+import { providerMatcher } from "../index/find-providers.ts";
 import type { IndexReader, IndexView } from "../index/reader.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
@@ -38,16 +40,24 @@ export interface FleetAllocation {
 /** So many allocations are read at once: some milliseconds of work. */
 const PAGE_ROWS = 1000;
 
+/** Which providers are asked for; all of them unless something is given. */
+export interface FleetChoice {
+  readonly name?: string;
+  /** Its `inTree` is the UUID of a provider in the only tree that is asked for. */
+  readonly filter?: ProviderFilter;
+}
+
 /**
- * All providers as they are when the read model has answered, or those of the tree of one of them. To be
- * closed.
+ * All providers as they are when the read model has answered, or those asked for. To be closed.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
 export async function viewFleet(
   service: Service,
   context: DatabaseContext,
-  tree?: string,
+  choice: FleetChoice = {},
 ): Promise<Fleet> {
-  return new Fleet(await service.freshIndex(context), tree);
+  return new Fleet(await service.freshIndex(context), choice);
 }
 
 /** All providers at one moment. */
@@ -59,10 +69,13 @@ export class Fleet {
   readonly #endOfTrees: number;
   readonly #view: IndexView;
   readonly #tree: number | undefined;
+  readonly #isChosen: (row: number) => boolean;
 
-  /** @param uuid of a provider in the only tree that is asked for */
-  constructor(index: ProviderIndex, uuid?: string) {
+  constructor(index: ProviderIndex, { name, filter }: FleetChoice) {
     this.#index = index;
+    const isMatch = filter ? providerMatcher(index, filter) : () => true;
+    this.#isChosen = (row) => (name === undefined || index.nameOf(row) === name) && isMatch(row);
+    const uuid = filter?.inTree;
     // At once: between this and the next step of the caller others may write.
     this.#view = index.openView();
     const row = uuid === undefined ? undefined : index.findRow(uuid);
@@ -85,14 +98,18 @@ export class Fleet {
     this.#view.close();
   }
 
-  /** Tree by tree, the root first. Undefined now and then, where many numbers of trees are not in use. */
+  /** Tree by tree, the root first. Undefined for each that is not asked for, and for each number of a tree that is not in use. */
   *providers(): Generator<FleetProvider | undefined> {
     const [index, only] = [this.#index, this.#tree];
     if (only === NONE) return;
     const [first, end] = only === undefined ? [0, this.#endOfTrees] : [only, only + 1];
     for (let tree = first; tree < end; tree += 1) {
       if (!index.trees.isVisible(tree, this.#view.time)) yield undefined;
-      else for (const row of index.trees.rows(tree)) yield readProvider(index, row);
+      else {
+        for (const row of index.trees.rows(tree)) {
+          yield this.#isChosen(row) ? readProvider(index, row) : undefined;
+        }
+      }
     }
   }
 

@@ -345,3 +345,44 @@ function expectEachNameTogether(text: string): void {
     expect(text).toMatch(new RegExp(`# HELP ${name} .*\n# TYPE ${name} gauge\n${name}[ {]`));
   }
 }
+
+test("the filters choose whom GET /resource_providers chooses", async () => {
+  const [first, second] = [consumerUuid(901), consumerUuid(902)];
+  const filters = [
+    `member_of=${first}`,
+    `member_of=in:${first},${second}`,
+    `member_of=!${first}`,
+    `member_of=${first}&member_of=${second}`,
+    "required=HW_CPU_X86_AVX2,!COMPUTE_NODE",
+    "required=in:HW_CPU_X86_AVX2,COMPUTE_NODE&required=STORAGE_DISK_SSD",
+    "resources=VCPU:4,MEMORY_MB:10",
+    `resources=VCPU:1&required=COMPUTE_NODE&member_of=${second}`,
+    "name=host-7",
+    "name=nobody",
+  ];
+  const uuidsOf = (providers: readonly Provider[]) => providers.map(({ uuid }) => uuid).toSorted();
+  let found = 0;
+  for (const filter of filters) {
+    const listed = (await stowage.client.get(`/resource_providers?${filter}`)).json<{
+      resource_providers: Provider[];
+    }>().resource_providers;
+    const answer = await ask(`/stowage/v1/providers?fields=traits&${filter}`);
+    const { providers } = (await answer.json()) as { providers: Provider[] };
+    expect([filter, uuidsOf(providers)]).toEqual([filter, uuidsOf(listed)]);
+    found += providers.length;
+  }
+  expect(found, `seed ${SEED}`).toBeGreaterThan(0);
+});
+
+test.each([
+  ["resources=VCPU:0", "requires amount >= 1"],
+  ["resources=CUSTOM_NONE:1", "resources: No such resource class CUSTOM_NONE"],
+  ["required=CUSTOM_NONE", "required: No such trait(s): CUSTOM_NONE"],
+  ["member_of=in:", "member_of"],
+  ["memberof=x", "memberof"],
+])("%s is refused with what is wrong with it", async (query, problem) => {
+  const answer = await ask(`/stowage/v1/providers?${query}`);
+  expect(answer.status).toBe(400);
+  const { errors } = (await answer.json()) as { errors: { detail: string }[] };
+  expect(errors[0]?.detail).toContain(problem);
+});

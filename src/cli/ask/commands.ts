@@ -51,11 +51,15 @@ function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings):
     .option("--fields <names>", "only these: inventories, usages, traits, aggregates")
     .option("--tree <uuid>", "only the tree that this provider is in")
     .option("--name <name>", "only the provider of this name")
+    .option("--member-of <uuids>", "only those in an aggregate, as member_of of the API")
+    .option("--required <traits>", "only those with traits, as required of the API")
+    .option("--resources <amounts>", "only those with room, such as VCPU:2,MEMORY_MB:1024")
     .action(
       run(async (command) => {
         const { writeSnapshot } = await import("./snapshot.ts");
-        const { format, output, fields, tree, name } = command.opts<SnapshotOptions>();
-        const query = { fields, tree, name };
+        const { format, output, memberOf, ...asked } = command.opts<SnapshotOptions>();
+        const { fields, tree, name, required, resources } = asked;
+        const query = { fields, tree, name, member_of: memberOf, required, resources };
         const options = { format, query, ...(output !== undefined && { output }) };
         return writeSnapshot({ ...options, ...sourceOf(command, surroundings) }, surroundings);
       }),
@@ -81,6 +85,9 @@ interface SnapshotOptions {
   readonly fields?: string;
   readonly tree?: string;
   readonly name?: string;
+  readonly memberOf?: string;
+  readonly required?: string;
+  readonly resources?: string;
 }
 
 interface ExplainOptions {

@@ -1,10 +1,19 @@
 import { createHash } from "node:crypto";
 
+import { ResourceClassNotFound, TraitNotFound } from "../../../domain/errors.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
-import { viewFleet, type Fleet, type FleetProvider } from "../../../operations/fleet.ts";
+import {
+  viewFleet,
+  type Fleet,
+  type FleetChoice,
+  type FleetProvider,
+} from "../../../operations/fleet.ts";
 import { badRequest } from "../../http-error.ts";
+import { parseResources, readMemberOf, readRequiredTraits } from "../../queries/query-filters.ts";
+import { checkLimitsOfGroups } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
 import { slicedText } from "../sliced-text.ts";
 import { FIELDS, renderProvider, type Fields } from "./rendering.ts";
 
@@ -13,21 +22,20 @@ const NDJSON = "application/x-ndjson";
 /** All providers of one moment, or those asked for, in one answer. */
 export async function showFleet(request: ApiRequest, position: string): Promise<ApiResponse> {
   const fields = readFields(request.query.get("fields"));
-  const tree = request.query.get("tree");
-  const only = tree === undefined ? undefined : (normalizeUuid(tree) ?? tree);
-  const fleet = await viewFleet(request.service, request.context, only);
+  const fleet = await translatingErrors(
+    viewFleet(request.service, request.context, readChoice(request)),
+    [
+      when(ResourceClassNotFound, ({ message }) => badRequest(`resources: ${message}`)),
+      when(TraitNotFound, ({ message }) => badRequest(`required: ${message}`)),
+    ],
+  );
   const etag = tagOf(fleet, request);
   if (request.ifNoneMatch.includes(etag)) {
     fleet.close();
     return empty(304, { etag });
   }
   const isLines = request.accept.toLowerCase().includes(NDJSON);
-  const lines = writeDocument(
-    { position, size: fleet.size },
-    chosen(fleet, request),
-    fields,
-    isLines,
-  );
+  const lines = writeDocument({ position, size: fleet.size }, fleet.providers(), fields, isLines);
   const body = slicedText(lines, {
     client: request.context.userId ?? "",
     signal: request.signal,
@@ -44,11 +52,18 @@ function tagOf(fleet: Fleet, { query, accept }: ApiRequest): string {
   return `"${fleet.tag}.${hash}"`;
 }
 
-function* chosen(fleet: Fleet, { query }: ApiRequest): Generator<FleetProvider | undefined> {
-  const name = query.get("name");
-  for (const provider of fleet.providers()) {
-    yield name === undefined || provider?.name === name ? provider : undefined;
-  }
+/** As `GET /resource_providers` reads them, of which `tree` is called `in_tree` there. */
+function readChoice(request: ApiRequest): FleetChoice {
+  const { query } = request;
+  const [name, tree, resources] = ["name", "tree", "resources"].map((one) => query.get(one));
+  const filter = {
+    ...readMemberOf(request),
+    ...readRequiredTraits(request),
+    resources: resources === undefined ? new Map<string, number>() : parseResources(resources),
+    inTree: tree === undefined ? undefined : (normalizeUuid(tree) ?? tree),
+  };
+  checkLimitsOfGroups([filter]);
+  return { filter, ...(name !== undefined && { name }) };
 }
 
 function* writeDocument(

@@ -13,6 +13,19 @@ export const FLEET_QUERY: SchemaDocument = {
     },
     tree: { ...UUID, description: "Only the tree that this provider is in." },
     name: { type: "string", description: "Only the provider of this name." },
+    member_of: {
+      type: "string",
+      description:
+        "Only providers in this aggregate, as GET /resource_providers reads it; may be repeated.",
+    },
+    required: {
+      type: "string",
+      description: "Only providers with these traits, as there; may be repeated.",
+    },
+    resources: {
+      type: "string",
+      description: "Only providers that have room for these amounts, as there.",
+    },
   },
   additionalProperties: false,
 };
