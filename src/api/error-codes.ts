@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   queryParameterBadValue: "placement.query.bad_value",
   queryParameterMissingValue: "placement.query.missing_value",
   searchEffortExceeded: "stowage.effort_exceeded",
+  positionGone: "stowage.position_gone",
   tooManySearches: "stowage.too_many_searches",
 } as const;
 

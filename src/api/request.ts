@@ -19,6 +19,8 @@ export interface ApiRequest {
   readonly accept: string;
   /** The tags of `If-None-Match`, with their quotes: answers that the client has. */
   readonly ifNoneMatch: readonly string[];
+  /** The `Last-Event-ID` header, by which a client goes on with a stream of events. */
+  readonly lastEventId: string | undefined;
   /**
    * The body, which is not taken in before somebody asks: whom policy refuses makes the server hold
    * nothing.

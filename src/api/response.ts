@@ -11,6 +11,8 @@ export interface ApiResponse {
   readonly location?: string;
   /** How far the change feed was read before: sent as `Stowage-Position`. */
   readonly position?: string;
+  /** Parts of the body mean something as they come: no proxy may keep them or collect them first. */
+  readonly isLive?: true;
   /** With its quotes; sent as `ETag`. */
   readonly etag?: string;
   /** Called with the body, or each part of it, once that is sent and its memory may be used again. */

@@ -310,6 +310,24 @@ export class TooManySearches extends PlacementError {
   }
 }
 
+/** A text is not one of a position. */
+export class InvalidPosition extends PlacementError {
+  constructor() {
+    super("It is not a position: take one as an answer had it, unchanged");
+  }
+}
+
+/** What follows a position of the change feed cannot be told any more. */
+export class PositionGone extends PlacementError {
+  /** The first position after which everything can be told, as a text. */
+  readonly oldest: string;
+
+  constructor(oldest: string) {
+    super("The change feed no longer has what follows the position.");
+    this.oldest = oldest;
+  }
+}
+
 // What a database may answer instead. No error of a driver leaves `db`; those that only `db` and who works
 // with it react to are in `db/errors.ts`.
 

@@ -15,11 +15,13 @@ export interface Answer {
 
 /** A handler's response with the headers that follow from the request. */
 export function finish(response: ApiResponse, exchange: Exchange): Answer {
-  const { status, body, contentType, location, lastModified, position, etag, onSent } = response;
+  const { status, body, contentType, location, lastModified, position, etag, isLive, onSent } =
+    response;
   const headers = body
     ? ["content-type", contentType ?? "application/json", ...lengthHeader(body)]
     : emptyBodyHeaders(status);
   if (etag !== undefined) headers.push("etag", etag, "cache-control", "no-cache");
+  if (isLive) headers.push("cache-control", "no-store", "x-accel-buffering", "no");
   if (location !== undefined) headers.push("location", absolute(location, exchange));
   if (position !== undefined) headers.push("stowage-position", position);
   if (lastModified && exchange.microversion && supports(exchange as Versioned, "cacheHeaders")) {

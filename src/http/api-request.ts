@@ -83,6 +83,11 @@ export class HttpApiRequest implements ApiRequest {
     return header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   }
 
+  get lastEventId(): string | undefined {
+    const header = this.#exchange.head.headers["last-event-id"];
+    return typeof header === "string" && header !== "" ? header : undefined;
+  }
+
   get origin(): string {
     return originOf(this.#exchange);
   }

@@ -63,6 +63,8 @@ export interface RequestSource {
   readonly signal: AbortSignal;
   /** Aborted when the answer is at its end, complete or not. */
   readonly closed: AbortSignal;
+  /** Ends the connection, whatever is still to be sent. */
+  cut(): void;
 }
 
 /** The way of every request from its head to its answer. */
@@ -171,9 +173,10 @@ export class Pipeline {
     return this.#parts.policy.authorize(action, undefined, credentials).isAllowed;
   }
 
-  #openStream(exchange: Exchange, { closed }: RequestSource): AbortSignal {
+  #openStream(exchange: Exchange, source: RequestSource): AbortSignal {
     return this.#parts.streams.open({
-      client: closed,
+      client: source.closed,
+      cut: () => source.cut(),
       expiresAtMs: exchange.credentials?.expiresAtMs,
       recheck: () => this.#authenticate(exchange),
     });

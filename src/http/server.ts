@@ -355,6 +355,10 @@ class MessageSource implements RequestSource {
     return controller.signal;
   }
 
+  cut(): void {
+    this.#response.destroy();
+  }
+
   get closed(): AbortSignal {
     const controller = new AbortController();
     if (this.#response.destroyed) controller.abort();
@@ -368,4 +372,5 @@ const NO_SOURCE: RequestSource = {
   readBody: () => Promise.resolve(new Uint8Array(0)),
   signal: new AbortController().signal,
   closed: AbortSignal.abort(),
+  cut() {},
 };

@@ -4,12 +4,17 @@ import { MAX_STREAMS } from "../api/stream-limits.ts";
 /** So often whoever reads a stream is asked again who he is. */
 const RECHECK_MS = 60_000;
 
+/** How long a client may take for what it is still to be told. */
+const CUT_AFTER_MS = 500;
+
 /** How long a stream may go on. */
 interface StreamTerms {
   /** Aborted when the client goes away. */
   readonly client: AbortSignal;
   /** When the token ends, in milliseconds since 1970; undefined for never. */
   readonly expiresAtMs: number | undefined;
+  /** Ends the connection, whatever is still to be sent. */
+  readonly cut: () => void;
   /** Asks whether the token is still good; rejects when it is not. */
   readonly recheck: () => Promise<unknown>;
 }
@@ -32,7 +37,7 @@ export class OpenStreams {
    * @returns aborted when the stream has to end: with its client, its token, or the service
    * @throws HttpError 503 when there are too many, or the service is being stopped
    */
-  open({ client, expiresAtMs, recheck }: StreamTerms): AbortSignal {
+  open({ client, expiresAtMs, cut, recheck }: StreamTerms): AbortSignal {
     if (this.#isStopping || this.#open.size >= MAX_STREAMS) {
       throw new HttpError(503, "Too many streams are open.", { headers: { "retry-after": "5" } });
     }
@@ -49,6 +54,9 @@ export class OpenStreams {
     controller.signal.addEventListener("abort", () => {
       timers.forEach(clearInterval);
       this.#open.delete(controller);
+      if (client.aborted) return;
+      const timer = setTimeout(cut, CUT_AFTER_MS);
+      client.addEventListener("abort", () => clearTimeout(timer), { once: true });
     });
     if (client.aborted) end();
     else client.addEventListener("abort", end, { once: true });

@@ -59,6 +59,11 @@ export const SERIES = {
     help: "Answers that go on until somebody ends them, such as those that tell of events.",
     labels: [],
   },
+  stowage_event_streams_dropped_total: {
+    type: "counter",
+    help: "Streams of events that could not go on: they were read too slowly, or the feed became another one.",
+    labels: [],
+  },
   stowage_unexpected_errors_total: {
     type: "counter",
     help: "Defects: errors that nobody foresaw, answered 500.",

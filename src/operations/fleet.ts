@@ -135,7 +135,8 @@ export class Fleet {
   }
 }
 
-function readProvider(index: IndexReader, row: number): FleetProvider {
+/** A provider as it is now. */
+export function readProvider(index: IndexReader, row: number): FleetProvider {
   const parent = index.parentOf(row);
   const root = index.rootOf(index.treeOf(row));
   const record = index.read(row);

@@ -11,6 +11,7 @@ import { ClaimQueue } from "../claims/claim-queue.ts";
 import { EmptyAnswers } from "./empty-answers.ts";
 import { ReadinessProbe } from "./readiness.ts";
 import { RefusalLog } from "./refusal-log.ts";
+import { FeedTail } from "../read-model/feed-tail.ts";
 import { IndexKeeper, type KeeperReports } from "../read-model/index-keeper.ts";
 import type { StillReadModel } from "../read-model/still-read-model.ts";
 
@@ -29,17 +30,21 @@ export class Service {
   readonly refusals: RefusalLog;
   /** Why queries found nothing. */
   readonly emptyAnswers: EmptyAnswers;
+  /** The end of the change feed, for all who listen to it. */
+  readonly tail: FeedTail;
   readonly #keeper: IndexKeeper;
 
   private constructor(
     config: Config,
     database: Database,
     keeper: IndexKeeper,
+    tail: FeedTail,
     { onUnwrittenRefusals = () => {} }: ServiceReports = {},
   ) {
     this.config = config;
     this.database = database;
     this.#keeper = keeper;
+    this.tail = tail;
     this.readiness = new ReadinessProbe(database, (context) => keeper.fresh(context));
     this.claims = new ClaimQueue(database, keeper);
     this.refusals = new RefusalLog(database, onUnwrittenRefusals);
@@ -52,14 +57,21 @@ export class Service {
     database: Database,
     reports: ServiceReports = {},
   ): Promise<Service> {
-    const keeper = new IndexKeeper(database, reports);
+    const tail = new FeedTail(database, (context) => keeper.fresh(context));
+    const keeper = new IndexKeeper(database, { ...reports, onNews: () => tail.wake() });
     await keeper.build();
-    return new Service(config, database, keeper, reports);
+    return new Service(config, database, keeper, tail, reports);
   }
 
   /** Of one moment, to be asked only. */
   static still(config: Config, database: Database, model: StillReadModel): Service {
-    return new Service(config, database, model);
+    const tail = new FeedTail(database, () => model.fresh());
+    return new Service(config, database, model, tail);
+  }
+
+  /** The read model as far as it is known here: what the tail of the feed has told is in it. */
+  get currentIndex(): ProviderIndex {
+    return this.#keeper.current;
   }
 
   /** The read model with every change that was committed before the call. */
@@ -131,6 +143,7 @@ export class Service {
 
   /** Waits for the transactions under way, then lets go of the database. */
   async close(): Promise<void> {
+    this.tail.stop();
     this.#keeper.stop();
     await this.refusals.close();
     await this.database.close();

@@ -15,7 +15,7 @@ import { tableNames } from "../db/migrations/schema-parts.ts";
 import type { ReadTransaction } from "../db/transaction.ts";
 import { FeedContinuity, type FeedMark } from "./feed-continuity.ts";
 import { FeedPosition } from "./feed-position.ts";
-import { markNewest, writePosition } from "./written-position.ts";
+import { markNewest, writePosition, type Position } from "./written-position.ts";
 
 /** Up to so many entries of the feed are listed without counting them first. */
 const LISTED_AT_ONCE = 100;
@@ -57,8 +57,23 @@ export class FeedReader {
     return reader;
   }
 
+  /** The same where one process writes: ids become visible in their order. */
+  static async atNewest(tx: ReadTransaction): Promise<FeedReader> {
+    const newest = await findNewestChange(tx);
+    const reader = new FeedReader(newest?.id ?? 0, await readFeedState(tx));
+    if (newest) reader.#continuity.remember(newest);
+    return reader;
+  }
+
   get floor(): number {
     return this.#position.floor;
+  }
+
+  /** How far the feed was read. */
+  get position(): Position {
+    const { newest, epoch } = this.#continuity;
+    const { floor, seen } = this.#position;
+    return { epoch, floor, seen, newest: newest && markNewest(newest) };
   }
 
   /** How many entries were read above the floor. */
@@ -73,9 +88,7 @@ export class FeedReader {
 
   /** How far the feed was read, as a text. */
   writePosition(): string {
-    const { newest, epoch } = this.#continuity;
-    const { floor, seen } = this.#position;
-    return writePosition({ epoch, floor, seen, newest: newest && markNewest(newest) });
+    return writePosition(this.position);
   }
 
   /**

@@ -217,6 +217,7 @@ export class IndexKeeper {
     return (apply) => {
       tx.afterCommit((mark) => {
         if (mark) this.#reader.noteWritten(mark);
+        this.#reports.onNews?.();
         if (this.#news !== news) return;
         apply(this.#index);
         if (this.#database.adapter.isShared) this.#own.add(tx.recorded);
@@ -322,6 +323,7 @@ export class IndexKeeper {
         if (!samples.every(isSame))
           return { isTold: false, breach: "does not tell of all changes" };
         if (fresh.some(({ settled }) => settled === undefined)) this.#hasTold = false;
+        this.#reports.onNews?.();
         this.#own.forgetAdded();
         news.remember();
         this.#news += 1;
@@ -370,6 +372,8 @@ export interface KeeperReports {
   readonly onUnknownWriter?: () => void;
   /** That everything was read anew because the feed does not go with what was read: what it has. */
   readonly onBreach?: (breach: string) => void;
+  /** Something was committed. */
+  readonly onNews?: () => void;
 }
 
 /** Whether the feed tells what has changed; if not, perhaps because it cannot be followed any more. */

@@ -3,9 +3,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import type { FeedMark } from "./feed-continuity.ts";
+import { InvalidPosition } from "../domain/errors.ts";
 import {
   hasRead,
-  InvalidPosition,
   markNewest,
   readPosition,
   whyGone,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 
+import { InvalidPosition } from "../domain/errors.ts";
 import type { FeedMark } from "./feed-continuity.ts";
 
 /** How far somebody has read the change feed, and which feed that was. */
@@ -31,13 +32,6 @@ interface FeedNow {
   readonly lastId: number;
   /** What the feed has under the id of the position's newest change, if anything. */
   readonly found: FeedMark | undefined;
-}
-
-/** The text is not one of a position. */
-export class InvalidPosition extends Error {
-  constructor() {
-    super("It is not a position: take one as an answer had it, unchanged");
-  }
 }
 
 /** A header has room for it, and so has a query. */

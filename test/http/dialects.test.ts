@@ -111,6 +111,7 @@ describe("an answer that goes on", () => {
     const end = streams.open({
       client: new AbortController().signal,
       expiresAtMs: Date.now() + 10,
+      cut() {},
       recheck: () => Promise.resolve(),
     });
     await new Promise((resolve) => {
@@ -122,7 +123,7 @@ describe("an answer that goes on", () => {
   test("is refused when too many are open, until a client goes away", () => {
     const streams = new OpenStreams();
     const clients = Array.from({ length: MAX_STREAMS }, () => new AbortController());
-    const terms = { expiresAtMs: undefined, recheck: () => Promise.resolve() };
+    const terms = { expiresAtMs: undefined, cut() {}, recheck: () => Promise.resolve() };
     for (const { signal } of clients) streams.open({ ...terms, client: signal });
     const open = () => streams.open({ ...terms, client: new AbortController().signal });
     expect(open).toThrow("Too many streams are open.");

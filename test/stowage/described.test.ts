@@ -18,6 +18,7 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
   "GET /stowage/v1/refusals": {
     path: "/stowage/v1/refusals?request_id=req-1&since=2026-11-27T19:00:00Z&limit=500",
   },
+  "GET /stowage/v1/events": { path: "/stowage/v1/events" },
   "GET /metrics": { path: "/metrics" },
   "GET /metrics/providers": { path: "/metrics/providers" },
   "GET /stowage/v1/providers": { path: "/stowage/v1/providers" },

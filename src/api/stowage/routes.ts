@@ -1,5 +1,7 @@
 import type { RouteTable } from "../route.ts";
 import { describedRoute } from "./described-route.ts";
+import { tellEvents } from "./events/handlers.ts";
+import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
@@ -51,6 +53,16 @@ export const STOWAGE_ROUTES: RouteTable = {
       query: REFUSALS_QUERY,
       answers: { 200: { "application/json": REFUSALS } },
       handler: listRefusals,
+    }),
+  },
+  "/stowage/v1/events": {
+    GET: describedRoute({
+      summary:
+        "What changes, from a position on: a stream, or one answer as soon as there is something.",
+      guard: "stowage:events",
+      query: EVENTS_QUERY,
+      answers: { 200: { "application/json": EVENTS, "text/event-stream": EVENT_STREAM } },
+      handler: tellEvents,
     }),
   },
   "/healthz": {

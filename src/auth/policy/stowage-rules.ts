@@ -14,6 +14,7 @@ export const STOWAGE_RULES = [
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),
+  action("stowage:events", "Watch what changes.", ["GET /stowage/v1/events"]),
   action("stowage:health", "See why the service is not ready; that it is not, everybody sees.", [
     "GET /readyz",
   ]),

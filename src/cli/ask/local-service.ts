@@ -51,7 +51,12 @@ export function answerHere(service: Service, { problems }: Terminal): Send {
       },
     };
     const given = signal ?? NEVER;
-    const source = { readBody: () => Promise.resolve(bytes), signal: given, closed: given };
+    const source = {
+      readBody: () => Promise.resolve(bytes),
+      signal: given,
+      closed: given,
+      cut() {},
+    };
     const answer = await pipeline.answer(new Exchange(head, CLIENT), source);
     given.throwIfAborted();
     if (!answer) throw new Error("there is no answer");

@@ -3,7 +3,7 @@ import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../mi
 import { QUERY_LIMITS } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
-import { MAX_STREAMS } from "../../stream-limits.ts";
+import { MAX_EVENT_FILTERS, MAX_EVENTS, MAX_STREAMS } from "../../stream-limits.ts";
 import { VERSION } from "../../../config/version.ts";
 
 export function describeService(
@@ -35,6 +35,8 @@ export function describeService(
       body_bytes: small,
       largest_body_bytes: largest,
       streams: MAX_STREAMS,
+      event_filters: MAX_EVENT_FILTERS,
+      events: MAX_EVENTS,
     },
     position,
   });

@@ -33,8 +33,10 @@ export const SERVICE: SchemaDocument = {
         body_bytes: { ...COUNT, description: "Of a request about one provider or consumer." },
         largest_body_bytes: { ...COUNT, description: "Of a request about many." },
         streams: { ...COUNT, description: "Open at once in one process." },
+        event_filters: { ...COUNT, description: "Values of each condition on events." },
+        events: { ...COUNT, description: "In one answer to a client that polls." },
       },
-      required: ["query", "body_bytes", "largest_body_bytes", "streams"],
+      required: ["query", "body_bytes", "largest_body_bytes", "streams", "event_filters", "events"],
     },
     position: {
       type: "string",

@@ -1,0 +1,129 @@
+import type { ConsumerDetails, ProviderDetails } from "../domain/change-details.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import { NONE } from "../index/tree-table.ts";
+import type { FeedEvent } from "../read-model/subscription.ts";
+
+/** Which events somebody wants: each condition that is given has to hold, one of its values at least. */
+export interface EventFilter {
+  readonly kinds?: ReadonlySet<string> | undefined;
+  /** UUIDs, canonical: what is about the provider, and about consumers that hold or held something of it. */
+  readonly providers?: ReadonlySet<string> | undefined;
+  readonly consumers?: ReadonlySet<string> | undefined;
+  /** UUIDs of providers: the same as of `providers` for the whole tree that each is in. */
+  readonly trees?: ReadonlySet<string> | undefined;
+  /** Of consumers. */
+  readonly projects?: ReadonlySet<string> | undefined;
+  readonly resourceClasses?: ReadonlySet<string> | undefined;
+}
+
+/**
+ * Whether somebody wants an event. A filter only ever leaves out what is known not to be meant: what the feed does
+ * not tell, as another program wrote it or it is too long, is told; and so is that everything is to be read anew.
+ */
+export function isWanted(filter: EventFilter, event: FeedEvent, index: ProviderIndex): boolean {
+  const { kind } = event.row;
+  if (kind === "everything") return true;
+  if (filter.kinds && !filter.kinds.has(kind)) return false;
+  const { providers, consumers, trees, projects, resourceClasses } = filter;
+  return (
+    (!consumers || (isOfConsumer(kind) && consumers.has(event.row.subject))) &&
+    (!projects || isOfProject(event, projects)) &&
+    (!providers || touches(event, index, providers)) &&
+    (!trees || isInTree(event, index, trees)) &&
+    (!resourceClasses || isOfClass(event, index, resourceClasses))
+  );
+}
+
+/** The UUID or name that an event is about; undefined where only an id is known that is nobody's any more. */
+export function subjectOf({ row }: FeedEvent, index: ProviderIndex): string | undefined {
+  if (row.subject !== "" || row.providerId === null) return row.subject;
+  return index.getById(row.providerId)?.uuid;
+}
+
+function isOfConsumer(kind: string): boolean {
+  return kind === "consumer" || kind === "consumer_deleted";
+}
+
+export function isOfProvider(kind: string): boolean {
+  return kind === "provider" || kind === "provider_deleted";
+}
+
+function consumerDetails({ told }: FeedEvent): ConsumerDetails | undefined {
+  return told?.details.of === "consumer" ? told.details : undefined;
+}
+
+function providerDetails({ told }: FeedEvent): ProviderDetails | undefined {
+  return told?.details.of === "provider" ? told.details : undefined;
+}
+
+function isOfProject(event: FeedEvent, projects: ReadonlySet<string>): boolean {
+  if (!isOfConsumer(event.row.kind)) return false;
+  const { projectId, formerly } = consumerDetails(event) ?? {};
+  if (projectId === undefined || projects.has(projectId)) return true;
+  return formerly?.projectId !== undefined && projects.has(formerly.projectId);
+}
+
+/** The UUIDs of the providers that an event is about; undefined where that is not known. */
+function touchedBy(event: FeedEvent, index: ProviderIndex): readonly string[] | undefined {
+  const { kind } = event.row;
+  if (isOfProvider(kind)) {
+    const subject = subjectOf(event, index);
+    return subject === undefined ? undefined : [subject];
+  }
+  if (!isOfConsumer(kind)) return [];
+  const { was, now } = consumerDetails(event) ?? {};
+  return was && now && [...Object.keys(was), ...Object.keys(now)];
+}
+
+function touches(event: FeedEvent, index: ProviderIndex, providers: ReadonlySet<string>): boolean {
+  const touched = touchedBy(event, index);
+  return !touched || touched.some((uuid) => providers.has(uuid));
+}
+
+function isInTree(event: FeedEvent, index: ProviderIndex, trees: ReadonlySet<string>): boolean {
+  const touched = touchedBy(event, index);
+  if (!touched) return true;
+  const wanted = new Set([...trees].map((uuid) => rootOf(index, uuid)));
+  const roots = [
+    ...touched.map((uuid) => rootOf(index, uuid)),
+    // Of one that has left the tree, or is gone.
+    ...(providerDetails(event)?.root ?? []),
+  ];
+  return roots.some((root) => root !== null && wanted.has(root));
+}
+
+/** Of the tree that a provider is in; of one that is not there, itself. */
+function rootOf(index: ProviderIndex, uuid: string): string {
+  const row = index.findRow(uuid);
+  if (row === undefined) return uuid;
+  const root = index.rootOf(index.treeOf(row));
+  return root === NONE ? uuid : index.uuidOf(root);
+}
+
+function isOfClass(event: FeedEvent, index: ProviderIndex, classes: ReadonlySet<string>): boolean {
+  const { kind, subject } = event.row;
+  const isAnyOf = (names: readonly string[]) => names.some((name) => classes.has(name));
+  if (kind.startsWith("resource_class")) {
+    const { told } = event;
+    const names = told?.details.of === "name" ? told.details.name : [];
+    return isAnyOf([subject, ...names.flatMap((name) => name ?? [])]);
+  }
+  if (isOfConsumer(kind)) {
+    const { was, now } = consumerDetails(event) ?? {};
+    if (!was || !now) return true;
+    return [...Object.values(was), ...Object.values(now)].some((held) =>
+      isAnyOf(Object.keys(held)),
+    );
+  }
+  if (!isOfProvider(kind)) return false;
+  const details = providerDetails(event);
+  if (details && !details.isCut) return isAnyOf(Object.keys(details.inventories ?? {}));
+  // Its usage has changed, or nobody knows what.
+  const uuid = subjectOf(event, index);
+  const record = uuid === undefined ? undefined : index.get(uuid);
+  if (!record) return true;
+  return record.inventories.some(({ resourceClassId }) => {
+    const name = index.resourceClasses.nameOf(resourceClassId);
+    return name === undefined || classes.has(name);
+  });
+}
