@@ -14,7 +14,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("names that are alike, on $name",
   let stowage: LocalStowage;
 
   beforeEach(async () => {
-    database = await engine.createDatabase();
+    database = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: database.connection } });
     await makeProvider(stowage.client, HOST, { VCPU: 100 });
   });

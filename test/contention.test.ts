@@ -14,7 +14,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("$name: 200 clients", (engine) =>
   let stowage: LocalStowage;
 
   beforeEach(async () => {
-    database = await engine.createDatabase();
+    database = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: database.connection } });
   });
 

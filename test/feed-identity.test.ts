@@ -46,7 +46,7 @@ describe.for(SERVER_ENGINES)("a replica on $name", (engine) => {
   let other: OtherProgram;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     const overrides = { placementDatabase: { connection: place.connection } };
     first = await startHere(overrides);
     second = await startHere(overrides);

@@ -37,7 +37,7 @@ test("every series that is declared is fed somewhere", () => {
 
 describe.for([...ENGINES, ...SERVER_ENGINES])("the metrics of a service on $name", (engine) => {
   async function start(): Promise<LocalStowage> {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     const { connection } = database;
     const stowage = await startHere({ placementDatabase: { connection } });
     onTestFinished(async () => {
@@ -121,7 +121,7 @@ describe.for([...ENGINES, ...SERVER_ENGINES])("the metrics of a service on $name
 
 describe.for(SERVER_ENGINES)("the metrics of a service whose $name goes away", (engine) => {
   test("say that it is away, and that claims fail", async () => {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     const address = new URL(database.connection.replace(/^[^:]+/, "http"));
     const proxy = await DatabaseProxy.start(address.hostname, Number(address.port));
     const connection = database.connection.replace(address.host, `127.0.0.1:${proxy.port}`);

@@ -34,7 +34,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])(
     let stowage: LocalStowage;
 
     beforeEach(async () => {
-      database = await engine.createDatabase();
+      database = await engine.borrowDatabase();
       stowage = await start();
       await makeTree(stowage.client, {
         [ROOT]: undefined,

@@ -23,7 +23,7 @@ describe.for(SERVER_ENGINES)("beside another program that writes to $name", (eng
   let other: OtherProgram;
 
   beforeEach(async () => {
-    database = await engine.createDatabase();
+    database = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: database.connection } });
     other = await openOtherProgram(database.connection);
     await makeProvider(stowage.client, HOST, { VCPU: 10 });

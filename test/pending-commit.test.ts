@@ -24,7 +24,7 @@ describe.for(SERVER_ENGINES)(
     let stowage: LocalStowage;
 
     beforeEach(async () => {
-      database = await engine.createDatabase();
+      database = await engine.borrowDatabase();
       const { hostname, port } = new URL(database.connection);
       proxy = await CommitProxy.start(hostname, Number(port));
       const connection = proxy.route(database.connection);

@@ -22,7 +22,7 @@ describe.for(SERVER_ENGINES)("what is answered on $name", (engine) => {
   let other: OtherProgram;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: place.connection } });
     other = await openOtherProgram(place.connection);
     await makeProvider(stowage.client, HOST, { VCPU: 4 });

@@ -25,7 +25,7 @@ describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
   let second: LocalStowage;
 
   beforeEach(async () => {
-    database = await engine.createDatabase();
+    database = await engine.borrowDatabase();
     const overrides = { placementDatabase: { connection: database.connection } };
     first = await startHere(overrides);
     second = await startHere(overrides);

@@ -26,7 +26,7 @@ describe.for(SERVER_ENGINES)("two replicas on one $name", (engine) => {
   let [ROOT, X, Y, X_CHILD, Y_CHILD, OTHER_ROOT, NEW, CONSUMER] = ["", "", "", "", "", "", "", ""];
 
   beforeAll(async () => {
-    database = await engine.createDatabase();
+    database = await engine.borrowDatabase();
     const overrides = { placementDatabase: { connection: database.connection } };
     first = await startHere(overrides);
     second = await startHere(overrides);

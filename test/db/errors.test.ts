@@ -8,9 +8,9 @@ import {
   TransactionConflict,
   UnstorableValue,
 } from "../../src/domain/errors.ts";
-import { migrate } from "../../src/db/migrations/migrate.ts";
 import type { Schema } from "../../src/db/schema.ts";
 import { ENGINES, type TestDatabase } from "../support/engines.ts";
+import { repeatAtOnce } from "../support/pauses.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
@@ -94,9 +94,8 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("an error of $name", (engine) => 
   let database: Database;
 
   beforeAll(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     database = await Database.open(parseConnectionUrl(place.connection));
-    await migrate(database);
   });
 
   afterEach(async () => {
@@ -113,6 +112,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("an error of $name", (engine) => 
   it.each(COLLISIONS)(
     "names $constraint when a row collides with it",
     async ({ table, constraint, first, second }) => {
+      repeatAtOnce();
       await insert(database, table, first);
       const inserting = insert(database, table, second);
       await expect(inserting).rejects.toThrow(DuplicateEntry);
@@ -121,6 +121,7 @@ describe.each([...ENGINES, ...SERVER_ENGINES])("an error of $name", (engine) => 
   );
 
   it("names the primary key of a table that refers to others", async () => {
+    repeatAtOnce();
     await insert(database, "traits", { id: 1, name: "a" });
     await insert(database, "resource_providers", { id: 2, uuid: "u" });
     const row = { trait_id: 1, resource_provider_id: 2 };

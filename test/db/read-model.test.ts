@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { parseConnectionUrl } from "../../src/config/connection-url.ts";
 import { Database } from "../../src/db/database.ts";
 import type { DatabaseContext } from "../../src/db/change.ts";
-import { migrate } from "../../src/db/migrations/migrate.ts";
 import { IndexKeeper } from "../../src/read-model/index-keeper.ts";
 import type { TestDatabase } from "../support/engines.ts";
 import { openOtherProgram, type OtherProgram } from "../support/other-program.ts";
@@ -22,13 +21,11 @@ describe.for(SERVER_ENGINES)("a read model on $name", (engine) => {
   let statements: string[];
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     statements = [];
     database = await Database.open(parseConnectionUrl(place.connection), {
       onStatement: (text) => statements.push(text),
     });
-    await migrate(database);
-    statements.length = 0;
     other = await openOtherProgram(place.connection);
     for (const statement of PROVIDER_IN_USE) await other.run(statement);
     keeper = new IndexKeeper(database);

@@ -55,7 +55,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   const opened: Database[] = [];
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
   });
 
   afterEach(async () => {
@@ -71,7 +71,13 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     return database;
   }
 
+  async function takeEmptyDatabase(): Promise<void> {
+    await place.remove();
+    place = await engine.createDatabase();
+  }
+
   it("the schema is the one that upstream makes", async () => {
+    await takeEmptyDatabase();
     const database = await open();
     await migrate(database);
     expect(await schemaFacts(database)).toEqual(await upstreamFacts(database));
@@ -79,6 +85,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   });
 
   it("several processes migrate and start at once", async () => {
+    await takeEmptyDatabase();
     const databases = await Promise.all([open(), open(), open(), open()]);
     await Promise.all(databases.map(migrate));
     await Promise.all(databases.map((database) => database.writer(CONTEXT, ensureStandardNames)));
@@ -98,7 +105,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
 
   it("numbers are numbers, and dates keep their milliseconds as far as the column does", async () => {
     const database = await open();
-    await migrate(database);
     const inventory = await database.writer(CONTEXT, async (tx) => {
       await tx.query
         .insertInto("inventories")
@@ -130,7 +136,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
 
   it("a writer goes on when its connection is lost before the commit", async () => {
     const database = await open();
-    await migrate(database);
     let attempts = 0;
     await database.writer(CONTEXT, async (tx) => {
       attempts += 1;
@@ -145,7 +150,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   it("two writers that wait for each other's rows both get through", async () => {
     const left = await open();
     const right = await open();
-    await migrate(left);
     await left.writer(CONTEXT, async (tx) => {
       await tx.query
         .insertInto("traits")
@@ -173,7 +177,8 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
         }
       });
     await Promise.all([rename(left, [1, 2]), rename(right, [2, 1])]);
-    expect(attempts).toBe(3);
+    // The one that gave way may be back before the other has noticed.
+    expect(attempts).toBeGreaterThan(2);
     expect(await readTraits(left)).toEqual(["Axx", "Bxx"]);
   });
 
@@ -182,7 +187,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     async (charset) => {
       place = { ...place, connection: `${place.connection}?charset=${charset}` };
       const database = await open();
-      await migrate(database);
       const store = (name: string) => database.writer(CONTEXT, (tx) => insertTrait(tx, name));
       await store("日本é");
       expect(await readTraits(database)).toEqual(["日本é"]);
@@ -192,7 +196,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
 
   it("no more connections are opened than the pool may have, and who gets none is told", async () => {
     const database = await open({ maxPoolSize: 2, maxOverflow: 1, poolTimeout: 1 });
-    await migrate(database);
     const { promise, resolve } = Promise.withResolvers<void>();
     const readers = Array.from({ length: 2 }, () => database.reader(CONTEXT, () => promise));
     await expect(database.reader(CONTEXT, () => promise)).rejects.toThrow(DatabaseUnavailable);
@@ -205,7 +208,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     "opening a connection is no wait for a free one (poolTimeout: %i)",
     async (poolTimeout) => {
       const database = await open({ maxPoolSize: 2, maxOverflow: 0, poolTimeout });
-      await migrate(database);
       const { promise, resolve } = Promise.withResolvers<void>();
       const reading = database.reader(CONTEXT, () => promise);
       await expect(database.reader(CONTEXT, () => promise)).rejects.toThrow(/became free in time/);
@@ -243,6 +245,7 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
   );
 
   it("a database that is dropped after the start is unavailable", async () => {
+    await takeEmptyDatabase();
     const database = await open();
     await place.remove();
     place = await engine.createDatabase();
@@ -255,7 +258,6 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     beforeEach(async () => {
       const { hostname, port } = new URL(place.connection);
       proxy = await CommitProxy.start(hostname, Number(port));
-      await migrate(await open());
     });
 
     afterEach(async () => {
@@ -313,7 +315,8 @@ describe.each(SERVER_ENGINES)("on $name", (engine) => {
     it("is not made again while the server itself does not know", async () => {
       const database = await open({}, proxy.port);
       let attempts = 0;
-      const writing = database.writer(CONTEXT, async (tx) => {
+      const context = { ...CONTEXT, deadlineMs: performance.now() + 2000 };
+      const writing = database.writer(context, async (tx) => {
         attempts += 1;
         await insertTrait(tx, `attempt ${attempts}`);
         tx.recordChange({ kind: "trait", subject: "A" });

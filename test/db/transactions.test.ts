@@ -12,14 +12,20 @@ import { deferForRows, deferInsertion } from "../../src/db/row-statements.ts";
 import type { DatabaseContext } from "../../src/db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../../src/db/transaction.ts";
 import { ENGINES, type Engine, type TestDatabase } from "../support/engines.ts";
+import { repeatAtOnce } from "../support/pauses.ts";
 import { SERVER_ENGINES } from "./server-engines.ts";
 
 const CONTEXT: DatabaseContext = { requestId: "req-1", userId: "ann", projectId: "lab" };
 
 const IN_MEMORY: Engine = {
   name: "SQLite in memory",
-  createDatabase: async () => ({ connection: "sqlite://", remove: () => Promise.resolve() }),
+  createDatabase: inMemory,
+  borrowDatabase: inMemory,
 };
+
+async function inMemory(): Promise<TestDatabase> {
+  return { connection: "sqlite://", remove: () => Promise.resolve() };
+}
 
 describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name", (engine) => {
   const isInMemory = engine === IN_MEMORY;
@@ -28,7 +34,7 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
   let statements: string[];
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     statements = [];
     database = await open();
     await migrate(database);
@@ -175,6 +181,7 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
   });
 
   it("gives up on a conflict that does not go away", async () => {
+    repeatAtOnce();
     let attempts = 0;
     const writing = database.writer(CONTEXT, () => {
       attempts += 1;
@@ -185,6 +192,7 @@ describe.each([...ENGINES, IN_MEMORY, ...SERVER_ENGINES])("a database of $name",
   });
 
   it("says of a conflict of what only reads that the database is busy", async () => {
+    repeatAtOnce();
     const reading = database.reader(CONTEXT, () =>
       Promise.reject(new TransactionConflict("always")),
     );

@@ -29,7 +29,7 @@ describe.each(SERVER_ENGINES)("three replicas on one $name", (engine) => {
     "move, make, delete and reshape at random, are killed, and leave whole trees, which all show alike",
     { timeout: (ROUNDS + 2) * ROUND_LIMIT_MS + MINUTES * 2 * 60_000 },
     async () => {
-      const database = await engine.createDatabase();
+      const database = await engine.borrowDatabase();
       const folder = await makeFolder();
       const run = new TreeRun(database.connection, folder.path);
       try {

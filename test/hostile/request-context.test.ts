@@ -11,7 +11,7 @@ const CLIENTS = 100;
 test.each([...ENGINES, ...SERVER_ENGINES])(
   "On $name, of requests that are written together each is recorded under its own id and user",
   async (engine) => {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     const stowage = await startHere({ placementDatabase: { connection: database.connection } });
     await makeProvider(stowage.client, HOST, { VCPU: CLIENTS / 2 });
 

@@ -37,7 +37,7 @@ export class TargetService {
   }
 
   static async start(engine: Engine): Promise<TargetService> {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     const { connection } = database;
     const stowage = await startHere({
       placementDatabase: { connection, sqliteSynchronous: false },

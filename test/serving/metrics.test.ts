@@ -95,7 +95,7 @@ function ownPart(text: string): string {
 
 describe.each(SERVER_ENGINES)("the metrics of workers on $name", PATIENCE, (engine) => {
   test("are of all of them, and never go back when one is killed", async () => {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     onTestFinished(() => database.remove());
     const metricsPort = await freePort();
     const place = await makePlace({

@@ -9,7 +9,7 @@ const HOST = providerUuid(1);
 
 describe.each(SERVER_ENGINES)("slave_connection on $name", (engine) => {
   test("names a copy that lags: nothing is read from it, and the log says so", async () => {
-    const [main, copy] = [await engine.createDatabase(), await engine.createDatabase()];
+    const [main, copy] = [await engine.borrowDatabase(), await engine.createDatabase()];
     onTestFinished(async () => {
       await Promise.all([main.remove(), copy.remove()]);
     });

@@ -9,7 +9,7 @@ import { askAt, beginRequest, makePlace, serve, until, type Served } from "./sup
 
 describe.each(SERVER_ENGINES)("workers on $name", (engine) => {
   async function makeWorkersPlace() {
-    const database = await engine.createDatabase();
+    const database = await engine.borrowDatabase();
     onTestFinished(() => database.remove());
     const { connection } = database;
     const configure = (workers: number, stowage = {}) =>

@@ -33,7 +33,7 @@ describe.for(ENGINES)("what the feed tells of a change on $name", (engine) => {
   let feed: FeedNews;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: place.connection } });
     feed = await FeedNews.of(stowage.service.database);
   });
@@ -302,7 +302,7 @@ describe.for(ENGINES)("a feed of the release before, on $name", (engine) => {
   let place: TestDatabase;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
   });
 
   afterEach(() => place.remove());

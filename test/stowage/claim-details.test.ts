@@ -25,7 +25,7 @@ describe.for([SQLITE, ...SERVER_ENGINES])("what the feed tells of a claim on $na
   let feed: FeedNews;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: place.connection } });
     feed = await FeedNews.of(stowage.service.database);
   });

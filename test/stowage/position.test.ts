@@ -14,7 +14,7 @@ describe.for([SQLITE, ...SERVER_ENGINES])("the position in an answer, on $name",
   let stowage: LocalStowage;
 
   beforeEach(async () => {
-    place = await engine.createDatabase();
+    place = await engine.borrowDatabase();
     stowage = await startHere({ placementDatabase: { connection: place.connection } });
   });
 
@@ -60,7 +60,7 @@ describe.for([SQLITE, ...SERVER_ENGINES])("the position in an answer, on $name",
 
 describe.for(SERVER_ENGINES)("the position in an answer, on $name", (engine) => {
   test("has not what an open transaction has written before others were committed", async () => {
-    const place = await engine.createDatabase();
+    const place = await engine.borrowDatabase();
     const stowage = await startHere({ placementDatabase: { connection: place.connection } });
     const other = await openOtherProgram(place.connection);
     try {

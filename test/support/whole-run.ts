@@ -8,18 +8,22 @@ import { minorOf } from "../../src/api/microversions.ts";
 import { PLACEMENT_ROUTES } from "../../src/api/placement/routes.ts";
 import { readText, ROOT } from "../source-files.ts";
 import { LEDGER_FOLDER, type Entry } from "./ledger.ts";
+import { RUN, SERVER_ENGINES } from "./servers.ts";
 
 /** Where the ledger of the last whole run is. */
 const PAGE = join("coverage", "ledger.md");
 
 /**
  * Keeps a ledger of what the tests ask and are answered. Of a run of all tests, it fails the run that asked
- * nothing of a route in some stretch of microversions, or saw no error of some code.
+ * nothing of a route in some stretch of microversions, or saw no error of some code. In the end, it drops the
+ * databases that were lent.
  */
-export default function keepLedgerOfRun(project: TestProject): () => void {
+export default function setUpRun(project: TestProject): () => Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "stowage-ledger-"));
   process.env[LEDGER_FOLDER] = folder;
-  return () => {
+  process.env[RUN] = String(process.pid);
+  return async () => {
+    await Promise.all(SERVER_ENGINES.map((engine) => engine.dropLeftDatabases()));
     const entries = readEntries(folder);
     rmSync(folder, { recursive: true });
     if (!isWhole(project)) return;
