@@ -93,9 +93,9 @@ interface Dialect extends Emptying {
   readonly name: string;
   readonly key: string;
   readonly url: URL;
-  run(statement: string): Promise<Record<string, unknown>[]>;
-  create(name: string): string;
-  drop(name: string): string;
+  readonly run: (statement: string) => Promise<Record<string, unknown>[]>;
+  readonly create: (name: string) => string;
+  readonly drop: (name: string) => string;
   /** The names of all databases. */
   readonly list: string;
 }
