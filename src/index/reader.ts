@@ -30,6 +30,7 @@ export type Inventories = Pick<
   | "trees"
   | "has"
   | "fits"
+  | "readLimits"
   | "room"
   | "capacity"
   | "used"

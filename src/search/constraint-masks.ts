@@ -34,11 +34,15 @@ export class ConstraintMasks {
   readonly rootBits: number;
   /** Bits of traits that the providers of the unsuffixed group must have together. */
   readonly collectiveBits: number;
+  /** Bits of amounts. */
+  readonly resourceBits: number;
   /** Bits of what is about a combination of providers. */
   readonly combinationBits: number;
   /** Per choice that a candidate makes, the bits of what the chosen provider has to meet. */
   readonly choices: readonly number[];
   readonly #index: IndexReader;
+  /** Groups that ask for the same amount of the same class are one here, with the bits of all. */
+  readonly #alikeResources: readonly ResourceBit[];
   readonly #traits: SetMasks;
   readonly #rootTraits: SetMasks;
   readonly #aggregates: SetMasks;
@@ -57,6 +61,7 @@ export class ConstraintMasks {
     const unsuffixed = bitsOf((it) => it.suffix === "");
     this.rootBits = bitsOfKind("root_required_trait", "root_forbidden_trait");
     this.collectiveBits = bitsOfKind("required_trait") & unsuffixed;
+    this.resourceBits = bitsOfKind("resource");
     this.combinationBits = bitsOfKind(
       "same_subtree",
       "capacity",
@@ -75,6 +80,7 @@ export class ConstraintMasks {
       );
     });
     this.resources = resourceBits(index, constraints);
+    this.#alikeResources = alike(this.resources);
     this.#traits = new SetMasks(index.traitSets, traitBits(index, constraints));
     this.#rootTraits = new SetMasks(index.traitSets, rootTraitBits(index, constraints));
     this.#aggregates = new SetMasks(index.aggregateSets, aggregateBits(index, constraints));
@@ -88,18 +94,20 @@ export class ConstraintMasks {
 
   /** What the root of a tree fails. */
   ofRoot(root: number): number {
-    return this.#rootTraits.of(this.#index.traitSetOf(root));
+    return this.rootBits === 0 ? 0 : this.#rootTraits.of(this.#index.traitSetOf(root));
   }
 
   /** What a provider fails of all that is about single providers, but amounts. */
   withoutAmounts({ row, root, isShared }: PlacedRow): number {
     const index = this.#index;
+    const traits = this.#traits.isEmpty ? 0 : this.#traits.of(index.traitSetOf(row));
+    if (this.#aggregates.isEmpty && this.#inTrees.length === 0) return traits;
     const own = this.#aggregates.of(index.aggregateSetOf(row));
     const ofRoot = row === root ? own : this.#aggregates.of(index.aggregateSetOf(root));
     const members = this.#unsuffixedMemberBits;
     const forbidden = this.#unsuffixedForbiddenBits;
     let mask =
-      this.#traits.of(index.traitSetOf(row)) |
+      traits |
       (own & ~(members | forbidden)) |
       (own & members & (isShared ? -1 : ofRoot)) |
       ((own | ofRoot) & forbidden);
@@ -115,7 +123,7 @@ export class ConstraintMasks {
   /** The amounts that a provider has no room for. */
   amounts(row: number): number {
     let mask = 0;
-    for (const { column, amount, bit } of this.resources) {
+    for (const { column, amount, bit } of this.#alikeResources) {
       if (column === undefined || !column.fits(row, amount)) mask |= bit;
     }
     return mask;
@@ -124,11 +132,21 @@ export class ConstraintMasks {
   /** The amounts, of some, that it would have no room for if nothing of it were used. */
   amountsIfEmpty(row: number, some: number): number {
     let mask = 0;
-    for (const { column, amount, bit } of this.resources) {
+    for (const { column, amount, bit } of this.#alikeResources) {
       if ((some & bit) !== 0 && !fitsIfEmpty(column, row, amount)) mask |= bit;
     }
     return mask;
   }
+}
+
+function alike(resources: readonly ResourceBit[]): ResourceBit[] {
+  const found: { bit: number; amount: number; column: Inventories | undefined }[] = [];
+  for (const { bit, amount, column } of resources) {
+    const same = found.find((it) => it.column === column && it.amount === amount);
+    if (same === undefined) found.push({ bit, amount, column });
+    else same.bit |= bit;
+  }
+  return found;
 }
 
 function fitsIfEmpty(column: Inventories | undefined, row: number, amount: number): boolean {
@@ -214,6 +232,11 @@ class SetMasks {
   constructor(pool: Sets, bits: readonly SetBit[]) {
     this.#pool = pool;
     this.#bits = bits;
+  }
+
+  /** Whether no set fails anything. */
+  get isEmpty(): boolean {
+    return this.#bits.length === 0;
   }
 
   of(set: number): number {

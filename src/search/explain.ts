@@ -3,13 +3,13 @@ import { TooManyConstraints } from "../domain/errors.ts";
 import type { ConstraintOutcome, Explanation, Relaxation } from "../domain/explanation.ts";
 import { constraintsOf, type NamedConstraint } from "../domain/query-constraints.ts";
 import type { IndexReader } from "../index/reader.ts";
-import { PagedIntegers } from "../index/paged-array.ts";
 import type { Budget } from "./budget.ts";
 import { ConstraintMasks, lowestBit, MAX_CONSTRAINTS } from "./constraint-masks.ts";
+import { LoneHosts } from "./lone-hosts.ts";
 import { NearestHosts, providersOf } from "./nearest-hosts.ts";
 import { type FoundRelaxation, Relaxations } from "./relaxations.ts";
 import { RelaxedPlans } from "./relaxed-plans.ts";
-import { largestNow, ResourceTallies } from "./resource-tallies.ts";
+import { ResourceTallies } from "./resource-tallies.ts";
 import { SharingProviders } from "./sharing-providers.ts";
 import { type ServedTree, TreeShapes } from "./tree-shapes.ts";
 
@@ -56,9 +56,7 @@ class Explaining {
 
   #total = 0;
   #fitIfEmpty = 0;
-  /** Of trees of one provider: how many fail these constraints. */
-  readonly #histogram = new Map<number, number>();
-  readonly #lone = new LoneProviders();
+  readonly #lone: LoneHosts;
 
   constructor(
     index: IndexReader,
@@ -80,6 +78,7 @@ class Explaining {
     this.#shapes = new TreeShapes(index, query, this.#masks, this.#plans);
     this.#sharing = new SharingProviders(index, time, [{ fitsShared: () => true }]);
     this.#tallies = new ResourceTallies(this.#masks.resources);
+    this.#lone = new LoneHosts(this.#masks.resources.map(({ bit }) => bit));
     this.#nearest = new NearestHosts(index, this.#masks, options.nearest);
     this.#isPlain =
       this.#constraints.every(({ kind }) => kind !== "capacity" && kind !== "isolate") &&
@@ -119,17 +118,12 @@ class Explaining {
     const masks = this.#masks;
     this.#placed.row = root;
     this.#placed.root = root;
+    const tallies = this.#tallies;
     const others = masks.ofRoot(root) | masks.withoutAmounts(this.#placed);
-    const amounts = masks.amounts(root);
-    const mask = others | amounts;
-    this.#histogram.set(mask, (this.#histogram.get(mask) ?? 0) + 1);
-    this.#lone.add(root, mask);
-    this.#tallies.look(root);
-    const wouldFit = amounts === 0 || this.#tallies.countLoneFailure(amounts, root);
-    if (others === 0 && wouldFit) this.#fitIfEmpty += 1;
-    if (this.#nearest.isWanted(mask)) {
-      this.#nearest.offer({ root, own: [root], serving: [] }, mask);
-    }
+    const mask = others | tallies.judge(root);
+    const failures = this.#lone.add(mask, tallies.free);
+    if (others === 0 && tallies.wouldFit) this.#fitIfEmpty += 1;
+    if (failures > 0) this.#nearest.offerLone(root, mask, failures, tallies.shortness);
   }
 
   *#lookAt(served: ServedTree): Generator<void, void> {
@@ -151,7 +145,7 @@ class Explaining {
   *#conclude(): Generator<void, Explanation> {
     const budget = this.#budget;
     const relaxations = new Relaxations(
-      this.#histogram,
+      this.#lone,
       this.#shapes,
       this.#plans,
       this.#constraints.length,
@@ -184,8 +178,9 @@ class Explaining {
       if (by >= 0) eliminated[by]! += hosts;
       for (let bits = mask; bits !== 0; bits &= bits - 1) failed[lowestBit(bits)]! += hosts;
     };
-    for (const [mask, hosts] of this.#histogram)
+    for (const { mask, hosts } of this.#lone.all()) {
       count(mask, mask === 0 ? -1 : lowestBit(mask), hosts);
+    }
     for (const { must, eliminatedBy, count: hosts } of this.#shapes.all()) {
       count(must, eliminatedBy, hosts);
     }
@@ -217,7 +212,7 @@ class Explaining {
    * without what is left out, or nothing is told.
    */
   *#lower(found: readonly FoundRelaxation[]): Generator<void, Relaxation[]> {
-    const lowered: Lowered[] = [];
+    const lowered: Relaxation[] = [];
     for (const { left } of found) {
       let isOnlyLone = true;
       for (const shape of this.#shapes.all()) {
@@ -227,44 +222,14 @@ class Explaining {
       for (const { bit } of this.#masks.resources) {
         if ((left & bit) === 0) continue;
         const others = left & ~bit;
-        lowered.push({
-          others,
-          bit,
-          within: this.#plans.closure(others) | bit,
-          amount: 0,
-          hosts: 0,
-        });
+        const within = this.#plans.closure(others) | bit;
+        const { amount, hosts } = this.#lone.bestOf(bit, within);
+        if (amount === 0) continue;
+        const constraint = this.#constraints[lowestBit(bit)]!;
+        lowered.push({ drop: this.#constraintsIn(others), lower: { constraint, amount }, hosts });
       }
     }
-    if (lowered.length > 0) yield* this.#lookForLower(lowered);
-    return lowered
-      .filter(({ amount }) => amount > 0)
-      .map(({ others, bit, amount, hosts }) => ({
-        drop: this.#constraintsIn(others),
-        lower: { constraint: this.#constraints[lowestBit(bit)]!, amount },
-        hosts,
-      }));
-  }
-
-  *#lookForLower(lowered: readonly Lowered[]): Generator<void, void> {
-    const budget = this.#budget;
-    const columns = new Map(this.#masks.resources.map(({ bit, column }) => [bit, column]));
-    const masks = new Set(
-      this.#histogram.keys().filter((mask) => lowered.some(({ within }) => (mask & ~within) === 0)),
-    );
-    for (let number = 0; number < this.#lone.count; number++) {
-      budget.left -= 1 / 8;
-      if (budget.left <= 0) yield;
-      const mask = this.#lone.mask(number);
-      if (!masks.has(mask)) continue;
-      budget.left -= 1;
-      for (const it of lowered) {
-        if ((mask & ~it.within) !== 0) continue;
-        const amount = largestNow(columns.get(it.bit), this.#lone.row(number));
-        if (amount > it.amount) [it.amount, it.hosts] = [amount, 1];
-        else if (amount === it.amount) it.hosts += 1;
-      }
-    }
+    return lowered;
   }
 
   #providersOfTree() {
@@ -273,41 +238,6 @@ class Explaining {
     if (tree === undefined || root < 0) return [];
     return providersOf(this.#index, this.#masks, this.#served(tree, root));
   }
-}
-
-/** Trees of one provider with what they fail, to be gone through once more. */
-class LoneProviders {
-  readonly #rows = new PagedIntegers();
-  readonly #masks = new PagedIntegers();
-  #count = 0;
-
-  get count(): number {
-    return this.#count;
-  }
-
-  add(row: number, mask: number): void {
-    this.#rows.reach(this.#count);
-    this.#masks.reach(this.#count);
-    this.#rows.set(this.#count, row);
-    this.#masks.set(this.#count, mask);
-    this.#count += 1;
-  }
-
-  row(number: number): number {
-    return this.#rows.get(number);
-  }
-
-  mask(number: number): number {
-    return this.#masks.get(number);
-  }
-}
-
-interface Lowered {
-  readonly others: number;
-  readonly bit: number;
-  readonly within: number;
-  amount: number;
-  hosts: number;
 }
 
 function verdictOf(fit: number, fitIfEmpty: number): Explanation["verdict"] {

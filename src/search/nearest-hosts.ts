@@ -49,14 +49,34 @@ export class NearestHosts {
   }
 
   offer(host: HostRows, mask: number): void {
-    const failures = bitCount(mask);
-    const shortness = this.#shortnessOf(host, mask);
-    const last = this.#near.length < this.#most ? undefined : this.#near.at(-1);
-    if (last?.failures === failures && shortness > last.shortness) return;
-    const near: Near = { host, mask, failures, shortness, name: this.#index.nameOf(host.root) };
+    this.#insert(bitCount(mask), this.#shortnessOf(host, mask), host.root, mask, host);
+  }
+
+  /** The same for a host of one provider. */
+  offerLone(root: number, mask: number, failures: number, shortness: number): void {
+    this.#insert(failures, shortness, root, mask, undefined);
+  }
+
+  /** Looks at the name last, and makes nothing of a host that is not among them: hardly any is. */
+  #insert(
+    failures: number,
+    shortness: number,
+    root: number,
+    mask: number,
+    given: HostRows | undefined,
+  ): void {
+    if (this.#most === 0) return;
+    const last = this.#near.length < this.#most ? undefined : this.#near.at(-1)!;
+    if (last !== undefined) {
+      if (failures > last.failures) return;
+      if (failures === last.failures && shortness > last.shortness) return;
+    }
+    const name = this.#index.nameOf(root);
+    if (last?.failures === failures && last.shortness === shortness && name >= last.name) return;
+    const host = given ?? { root, own: [root], serving: [] };
+    const near: Near = { host, mask, failures, shortness, name };
     let place = this.#near.length;
     while (place > 0 && isNearer(near, this.#near[place - 1]!)) place -= 1;
-    if (place === this.#most) return;
     this.#near.splice(place, 0, near);
     if (this.#near.length > this.#most) this.#near.pop();
   }

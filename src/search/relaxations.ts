@@ -1,5 +1,6 @@
 import type { Budget } from "./budget.ts";
 import { bitCount } from "./constraint-masks.ts";
+import type { LoneHosts } from "./lone-hosts.ts";
 import type { RelaxedPlans } from "./relaxed-plans.ts";
 import type { TreeShapes } from "./tree-shapes.ts";
 
@@ -17,23 +18,20 @@ export interface FoundRelaxation {
   readonly hosts: number;
 }
 
-/** Hosts of one provider by the mask of what they fail, which is the whole truth about them. */
-type Histogram = ReadonlyMap<number, number>;
-
 /**
  * The smallest sets of constraints without which a query that finds nothing finds something, those that
  * bring most hosts first. Each was tried.
  */
 export class Relaxations {
-  readonly #histogram: Histogram;
+  readonly #lone: LoneHosts;
   readonly #shapes: TreeShapes;
   readonly #plans: RelaxedPlans;
   readonly #count: number;
   #isExact = true;
 
   /** @param count how many constraints there are */
-  constructor(histogram: Histogram, shapes: TreeShapes, plans: RelaxedPlans, count: number) {
-    this.#histogram = histogram;
+  constructor(lone: LoneHosts, shapes: TreeShapes, plans: RelaxedPlans, count: number) {
+    this.#lone = lone;
     this.#shapes = shapes;
     this.#plans = plans;
     this.#count = count;
@@ -48,8 +46,10 @@ export class Relaxations {
   *hostsWithout(left: number, budget: Budget): Generator<void, number> {
     const closure = this.#plans.closure(left);
     let hosts = 0;
-    for (const [mask, count] of this.#histogram) if ((mask & ~closure) === 0) hosts += count;
-    budget.left -= this.#histogram.size / 16 + 1;
+    for (const tally of this.#lone.all()) {
+      if ((tally.mask & ~closure) === 0) hosts += tally.hosts;
+    }
+    budget.left -= this.#lone.size / 16 + 1;
     for (const shape of this.#shapes.all()) {
       budget.left -= 1 / 8;
       if (yield* this.#shapes.fitsWithout(shape, left, budget)) hosts += shape.count;
@@ -60,7 +60,7 @@ export class Relaxations {
   }
 
   *smallest(budget: Budget): Generator<void, FoundRelaxation[]> {
-    const entries = Math.max(1, this.#histogram.size + [...this.#shapes.all()].length);
+    const entries = Math.max(1, this.#lone.size + [...this.#shapes.all()].length);
     const most = Math.min(MAX_SETS, MAX_COMPARISONS / entries);
     for (let size = 1; size <= this.#count; size++) {
       const sets = setsOfSize(this.#count, size);
@@ -80,7 +80,7 @@ export class Relaxations {
     for (const _ of this.#shapes.all()) this.#isExact = false;
     let sets = new Set<number>();
     let least = Infinity;
-    for (const mask of this.#histogram.keys()) {
+    for (const { mask } of this.#lone.all()) {
       const needed = this.#plans.smallestCovering(mask);
       const size = bitCount(needed);
       if (size < least) [least, sets] = [size, new Set()];

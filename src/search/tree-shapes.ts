@@ -48,6 +48,8 @@ export class TreeShapes {
   readonly #shapes = new Map<string, TreeShape>();
   readonly #large: TreeShape[] = [];
   readonly #ifEmpty = new Map<string, boolean>();
+  #lastServed: ServedTree | undefined;
+  #lastMasks: readonly number[] = [];
   #effort = MAX_EFFORT;
   #isExact = true;
 
@@ -86,14 +88,13 @@ export class TreeShapes {
     }
     const { tree } = served;
     const rootMask = this.#masks.ofRoot(served.root);
-    const must =
-      rowMasks.reduce((all, mask) => all & mask, ~this.#masks.combinationBits) | rootMask;
+    const must = this.#mustOf(served, rowMasks);
     const fits = yield* this.#ask(tree, 0, budget);
     const shape: TreeShape = {
       tree,
       count: 1,
       fits,
-      must: must & ((1 << this.#masks.constraints.length) - 1),
+      must,
       eliminatedBy: fits ? -1 : yield* this.#eliminatedBy(tree, rootMask, rowMasks, budget),
       answers: new Map([[0, fits]]),
     };
@@ -104,11 +105,14 @@ export class TreeShapes {
 
   /** Whether a tree would fit if nothing were claimed. */
   *fitsIfEmpty(served: ServedTree, budget: Budget): Generator<void, boolean> {
+    const { resourceBits } = this.#masks;
     const rowMasks = this.#rowMasks(served, budget).map((mask, number) => {
+      const amounts = mask & resourceBits;
+      if (amounts === 0) return mask;
       const row = served.own[number] ?? served.serving[number - served.own.length]!;
-      const amounts = this.#masks.amounts(row);
       return (mask & ~amounts) | this.#masks.amountsIfEmpty(row, amounts);
     });
+    if (this.#mustOf(served, rowMasks) !== 0) return false;
     const key = this.#keyOf(served, rowMasks, true);
     const known = key === undefined ? undefined : this.#ifEmpty.get(key);
     if (known !== undefined) return known;
@@ -177,8 +181,23 @@ export class TreeShapes {
     return constraints.length - 1;
   }
 
-  /** Per row, what it fails: the tree's own first. */
-  #rowMasks({ root, own, serving }: ServedTree, budget: Budget): number[] {
+  /** Bits that every provider fails, or the root. */
+  #mustOf({ root }: ServedTree, rowMasks: readonly number[]): number {
+    const { combinationBits, constraints } = this.#masks;
+    let must = ~combinationBits;
+    for (const mask of rowMasks) must &= mask;
+    return (must | this.#masks.ofRoot(root)) & ((1 << constraints.length) - 1);
+  }
+
+  /** Per row, what it fails: the tree's own first. Of a tree that is asked about twice, worked out once. */
+  #rowMasks(served: ServedTree, budget: Budget): readonly number[] {
+    if (served === this.#lastServed) return this.#lastMasks;
+    this.#lastServed = served;
+    this.#lastMasks = this.#workOutRowMasks(served, budget);
+    return this.#lastMasks;
+  }
+
+  #workOutRowMasks({ root, own, serving }: ServedTree, budget: Budget): number[] {
     const masks = this.#masks;
     budget.left -= own.length + serving.length;
     const of = (row: number, isShared: boolean) =>
