@@ -51,7 +51,8 @@ export class CandidateSearch {
   readonly #isDepthFirst: boolean;
   readonly #bound: number;
   readonly #maxOpen: number;
-  readonly #trees: TreeSource;
+  /** Made when the sharing providers are known. */
+  #trees: TreeSource | undefined;
   #hasMoreTrees = true;
   /** The anchor that is being opened, where a pause came in between. */
   #opening: ReturnType<typeof AnchorSearch.open> | undefined;
@@ -75,7 +76,7 @@ export class CandidateSearch {
     const { withLimit, withoutLimit } = MAX_OPEN_ANCHORS;
     const maxInTurn = this.#bound < Infinity ? withLimit : withoutLimit;
     this.#maxOpen = this.#isDepthFirst ? 1 : maxInTurn;
-    this.#trees = trees ?? treesOf(plan, random);
+    this.#trees = trees;
   }
 
   /** Whether each tree yields its candidates by itself, and those of the next one come after them. */
@@ -112,6 +113,8 @@ export class CandidateSearch {
    */
   next(budget: Budget): Progress {
     if (this.#count >= this.#bound) return "done";
+    if (!this.plan.sharing.collect(budget)) return "paused";
+    this.#trees ??= treesOf(this.plan, this.#random);
     for (;;) {
       if (this.#turn === this.#open.length) {
         const progress = this.#nextRound(budget);
@@ -157,7 +160,7 @@ export class CandidateSearch {
     }
     while (budget.left > 0) {
       budget.left -= 1;
-      const tree = this.#trees.next(budget);
+      const tree = this.#trees!.next(budget);
       if (tree === undefined) return undefined;
       if (tree < 0) {
         this.#hasMoreTrees = false;

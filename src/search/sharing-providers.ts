@@ -1,5 +1,6 @@
 import type { IndexReader, TreesWith } from "../index/reader.ts";
 import { TreeScan } from "../index/tree-scan.ts";
+import type { Budget } from "./budget.ts";
 import type { ProviderChoice } from "./provider-choice.ts";
 
 /** Marks a provider whose inventory may be used with every tree that has an aggregate of its. */
@@ -8,15 +9,29 @@ const SHARES_VIA_AGGREGATE = "MISC_SHARES_VIA_AGGREGATE";
 /** With more aggregates than this, asking them all costs more than it saves. */
 const MAX_SCANNED_AGGREGATES = 64;
 
+/** To see whether a provider fits so many choices takes as long as a step of a search. */
+const CHOICES_BY_STEP = 4;
+
 const NO_ROWS: readonly number[] = [];
 
-/** The sharing providers that fit at least one choice of a query, and the trees they serve. */
+/** So much is looked at when a plan is made: of most fleets, all. */
+const FIRST_STEPS = 4096;
+
+/**
+ * The sharing providers that fit at least one choice of a query, and the trees they serve. Where there are
+ * very many, they are collected step by step; whoever does not wait for that has it done in one piece.
+ */
 export class SharingProviders {
   readonly #index: IndexReader;
-  /** Per choice, the rows that fit it. */
-  readonly #rowsOfChoice: readonly ReadonlySet<number>[];
+  readonly #choices: readonly Pick<ProviderChoice, "fitsShared">[];
+  /** Per choice, whether any fits it, and the aggregates of those that do, unless they are too many. */
+  readonly #isServed: boolean[];
+  readonly #aggregatesOfChoice: (Set<number> | undefined)[];
   readonly #rowsOfAggregate = new Map<number, number[]>();
   readonly #rowsOfAggregateSet: (readonly number[])[] = [];
+  readonly #budget: Budget = { left: FIRST_STEPS };
+  readonly #collecting: Iterator<void, void>;
+  #isComplete = false;
 
   constructor(
     index: IndexReader,
@@ -24,42 +39,51 @@ export class SharingProviders {
     choices: readonly Pick<ProviderChoice, "fitsShared">[],
   ) {
     this.#index = index;
-    const rows = sharingRows(index, time);
-    this.#rowsOfChoice = choices.map(
-      (choice) => new Set(rows.filter((row) => choice.fitsShared(row))),
-    );
-    for (const row of rows) {
-      if (!this.#rowsOfChoice.some((fitting) => fitting.has(row))) continue;
-      for (const aggregate of index.aggregateSets.members(index.aggregateSetOf(row))) {
-        const others = this.#rowsOfAggregate.get(aggregate);
-        if (others === undefined) this.#rowsOfAggregate.set(aggregate, [row]);
-        else others.push(row);
-      }
+    this.#choices = choices;
+    this.#isServed = choices.map(() => false);
+    this.#aggregatesOfChoice = choices.map(() => new Set());
+    this.#collecting = this.#collect(time);
+    this.#isComplete = this.#collecting.next().done === true;
+  }
+
+  /**
+   * Goes on with collecting them.
+   *
+   * @param budget is used up by the work done
+   * @returns whether it is complete
+   */
+  collect(budget: Budget): boolean {
+    while (!this.#isComplete && budget.left > 0) {
+      this.#budget.left = budget.left;
+      this.#isComplete = this.#collecting.next().done === true;
+      budget.left = this.#budget.left;
     }
+    return this.#isComplete;
   }
 
   get isEmpty(): boolean {
-    return this.#rowsOfAggregate.size === 0;
+    // As long as there may be more, there are some.
+    return this.#isComplete && this.#rowsOfAggregate.size === 0;
   }
 
   /** Whether any sharing provider fits a choice. */
   serves(choice: number): boolean {
-    return this.#rowsOfChoice[choice]!.size > 0;
+    this.#complete();
+    return this.#isServed[choice]!;
   }
 
   /** Whether a provider fits a choice for trees other than its own. */
   canServe(choice: number, row: number): boolean {
-    return this.#rowsOfChoice[choice]!.has(row);
+    return isSharing(this.#index, row) && this.#choices[choice]!.fitsShared(row);
   }
 
   /** The trees for which some sharing provider fits a choice; undefined for too many to tell. */
   treesServed(choice: number): readonly (TreesWith | undefined)[] | undefined {
-    const aggregates = new Set<number>();
-    for (const row of this.#rowsOfChoice[choice]!) {
-      for (const aggregate of this.#aggregatesOf(row)) aggregates.add(aggregate);
-      if (aggregates.size > MAX_SCANNED_AGGREGATES) return undefined;
-    }
-    return Array.from(aggregates, (aggregate) => this.#index.treesOfAggregate(aggregate));
+    this.#complete();
+    const aggregates = this.#aggregatesOfChoice[choice];
+    return (
+      aggregates && Array.from(aggregates, (aggregate) => this.#index.treesOfAggregate(aggregate))
+    );
   }
 
   /** The trees that a sharing provider serves. */
@@ -69,6 +93,7 @@ export class SharingProviders {
 
   /** The sharing providers of other trees that serve a tree with these rows. */
   servingTree(tree: number, rows: readonly number[]): readonly number[] {
+    this.#complete();
     if (this.isEmpty) return NO_ROWS;
     if (rows.length === 1) return this.#servingRow(tree, rows[0]!);
     const sharing = new Set<number>();
@@ -78,6 +103,7 @@ export class SharingProviders {
 
   /** Whether sharing providers of other trees serve a tree that has just one row. */
   isServed(tree: number, row: number): boolean {
+    this.#complete();
     return !this.isEmpty && this.#servingRow(tree, row).length > 0;
   }
 
@@ -97,18 +123,63 @@ export class SharingProviders {
   #aggregatesOf(row: number): Int32Array {
     return this.#index.aggregateSets.members(this.#index.aggregateSetOf(row));
   }
-}
 
-function sharingRows(index: IndexReader, time: number): number[] {
-  const traitId = index.traits.idOf(SHARES_VIA_AGGREGATE);
-  if (traitId === undefined) return [];
-  const rows: number[] = [];
-  const scan = new TreeScan([[index.treesOfTrait(traitId)]], index.trees.end);
-  for (let tree = scan.next(); tree >= 0; tree = scan.next()) {
-    if (!index.trees.isVisible(tree, time)) continue;
-    for (const row of index.trees.rows(tree)) {
-      if (index.traitSets.has(index.traitSetOf(row), traitId)) rows.push(row);
+  #complete(): void {
+    if (!this.#isComplete) this.collect({ left: Infinity });
+  }
+
+  /** Pauses when the budget is used up. */
+  *#collect(time: number): Generator<void, void> {
+    const [index, budget] = [this.#index, this.#budget];
+    const traitId = index.traits.idOf(SHARES_VIA_AGGREGATE);
+    if (traitId === undefined || this.#choices.length === 0) return;
+    const scan = new TreeScan([[index.treesOfTrait(traitId)]], index.trees.end);
+    for (;;) {
+      const tree = scan.next(budget);
+      if (tree === -1) return;
+      if (tree === undefined || budget.left <= 0) yield;
+      if (tree === undefined || !index.trees.isVisible(tree, time)) continue;
+      for (const row of index.trees.rows(tree)) {
+        budget.left -= 1;
+        if (!index.traitSets.has(index.traitSetOf(row), traitId)) continue;
+        budget.left -= this.#choices.length / CHOICES_BY_STEP;
+        if (this.#noteChoices(row)) this.#noteAggregates(row);
+        if (budget.left <= 0) yield;
+      }
     }
   }
-  return rows;
+
+  /** Whether a sharing provider fits any choice. */
+  #noteChoices(row: number): boolean {
+    let fitsAny = false;
+    for (const [number, choice] of this.#choices.entries()) {
+      const aggregates = this.#aggregatesOfChoice[number];
+      if (fitsAny && aggregates === undefined && this.#isServed[number]) continue;
+      if (!choice.fitsShared(row)) continue;
+      fitsAny = true;
+      this.#isServed[number] = true;
+      for (const aggregate of this.#aggregatesOf(row)) {
+        if (!this.#aggregatesOfChoice[number]) break;
+        this.#aggregatesOfChoice[number].add(aggregate);
+        if (this.#aggregatesOfChoice[number].size > MAX_SCANNED_AGGREGATES) {
+          this.#aggregatesOfChoice[number] = undefined;
+        }
+      }
+    }
+    return fitsAny;
+  }
+
+  #noteAggregates(row: number): void {
+    for (const aggregate of this.#aggregatesOf(row)) {
+      this.#budget.left -= 1;
+      const others = this.#rowsOfAggregate.get(aggregate);
+      if (others === undefined) this.#rowsOfAggregate.set(aggregate, [row]);
+      else others.push(row);
+    }
+  }
+}
+
+function isSharing(index: IndexReader, row: number): boolean {
+  const traitId = index.traits.idOf(SHARES_VIA_AGGREGATE);
+  return traitId !== undefined && index.traitSets.has(index.traitSetOf(row), traitId);
 }
