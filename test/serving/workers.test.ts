@@ -1,11 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { SERVER_ENGINES } from "../db/server-engines.ts";
 import { freePort } from "../support/free-ports.ts";
-import { askAt, beginRequest, makePlace, serve, until, type Served } from "./support.ts";
+import { ask, askAt, beginRequest, makePlace, serve, until, type Served } from "./support.ts";
 
 describe.each(SERVER_ENGINES)("workers on $name", (engine) => {
   async function makeWorkersPlace() {
@@ -39,6 +41,45 @@ describe.each(SERVER_ENGINES)("workers on $name", (engine) => {
 
     served.process.kill("SIGTERM");
     expect(await served.ended).toEqual([0, null]);
+  });
+
+  test.skipIf(!existsSync("/proc/self/cmdline"))(
+    "open no debugger on a signal, those that replace others neither",
+    async () => {
+      const served = serve(await makeWorkersPlace());
+      const url = await served.url();
+      const [victim] = pidsOf(served);
+      process.kill(victim!, "SIGKILL");
+      await until(() => pidsOf(served).length === 3 && !pidsOf(served).includes(victim!));
+      for (const pid of pidsOf(served)) {
+        const commandLine = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        expect(commandLine).toContain("--disable-sigusr1");
+        process.kill(pid, "SIGUSR1");
+      }
+      expect(await providersAt(url)).toBe(0);
+      expect(pidsOf(served)).toHaveLength(3);
+      expect(served.errors.join("\n")).not.toContain("Debugger listening");
+    },
+  );
+
+  test("serve a Unix socket that is for owner and group, whatever the umask", async () => {
+    for (const umask of ["0", "077"]) {
+      const place = await makeWorkersPlace();
+      const socketPath = join(place.folder, "api.sock");
+      await place.configure(2, { unix_socket: socketPath });
+      const served = serve(place, { before: `umask ${umask}` });
+      expect(await served.url()).toBe(`unix:${socketPath}`);
+      expect(statSync(socketPath).mode & 0o777).toBe(0o660);
+      const answer = await ask({
+        socketPath,
+        path: "/resource_providers",
+        headers: { host: "localhost" },
+      });
+      expect(answer.status).toBe(200);
+      served.process.kill("SIGTERM");
+      expect(await served.ended).toEqual([0, null]);
+      expect(existsSync(socketPath)).toBe(false);
+    }
   });
 
   test("finish their requests in flight when the service is asked to stop", async () => {
