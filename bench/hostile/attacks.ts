@@ -1,6 +1,6 @@
 import type { Attacker } from "./attacker.ts";
 import { QUERY_ATTACKS } from "./queries.ts";
-import type { OptionGroups } from "./victim.ts";
+import type { OptionGroups } from "./observed.ts";
 
 /** One thing that a client can do to all others. */
 export interface Attack {

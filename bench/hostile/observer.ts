@@ -1,6 +1,6 @@
 /**
  * Loaded into the service's process ahead of it (`node --import`): tells its parent, when asked, how
- * long the event loop was held since the last question.
+ * long the event loop was held since the last question, or how many milliseconds of processor time it took.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
@@ -14,6 +14,10 @@ const histogram = monitorEventLoopDelay({ resolution: 1 });
 histogram.enable();
 
 process.on("message", (message) => {
+  if (message === "processor time?") {
+    const { user, system } = process.cpuUsage();
+    process.send?.((user + system) / 1000);
+  }
   if (message !== "loop delay?") return;
   const { max } = histogram;
   const p99 = histogram.percentile(99);

@@ -1,16 +1,13 @@
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { Client } from "../../test/support/client.ts";
 import { makeProvider, providerUuid } from "../../test/support/fleet.ts";
-import { makeFolder, writeConfig } from "../../test/support/stowage.ts";
+import { makeFolder } from "../../test/support/stowage.ts";
+import { type OptionGroups, startService } from "./observed.ts";
 import type { LoopDelay } from "./observer.ts";
 import { DEVICE_SIZE, DEVICES } from "./queries.ts";
-
-/** Options by group, as `placement.conf` has them. */
-export type OptionGroups = Parameters<typeof writeConfig>[1];
 
 /** What one attack did. */
 export interface Damage {
@@ -136,35 +133,6 @@ async function makeWideTree(client: Client, hosts: number): Promise<void> {
       },
     });
   }
-}
-
-async function startService(
-  checkout: string,
-  folder: string,
-  database: string,
-  options: OptionGroups,
-): Promise<{ child: ChildProcess; url: string }> {
-  await writeConfig(folder, {
-    DEFAULT: { log_file: join(folder, "stowage.log") },
-    api: { auth_strategy: "noauth2" },
-    placement_database: {
-      connection: `sqlite:///${database}`,
-      sync_on_startup: true,
-    },
-    stowage: { host: "127.0.0.1", port: 0 },
-    ...options,
-  });
-  const observer = new URL("observer.ts", import.meta.url).href;
-  const child = spawn(
-    process.execPath,
-    ["--import", observer, join(checkout, "src/main.ts"), "serve", "--config-dir", folder],
-    { stdio: ["ignore", "pipe", "inherit", "ipc"], env: { PATH: process.env["PATH"] } },
-  );
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const url = /http:\/\/\S+/.exec(line)?.[0];
-    if (url !== undefined) return { child, url };
-  }
-  throw new Error(`the service of ${checkout} did not start`);
 }
 
 export function pause(ms: number): Promise<void> {
