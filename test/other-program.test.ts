@@ -190,4 +190,25 @@ describe.for(SERVER_ENGINES)("beside another program that writes to $name", (eng
     await other.run("COMMIT");
     expect((await changed).text).toContain("consumer generation conflict");
   });
+
+  test("without triggers, a provider that it has made is found, and a stale generation told once", async () => {
+    const made = providerUuid(2);
+    await other.run(
+      `INSERT INTO resource_providers (uuid, name, generation) VALUES ('${made}', 'made', 3)`,
+    );
+    const shown = await stowage.client.get(`/resource_providers/${made}`);
+    expect(shown.json()).toMatchObject({ name: "made", generation: 3 });
+    await other.run(`UPDATE resource_providers SET generation = 7 WHERE uuid = '${HOST}'`);
+    const generationShown = async () =>
+      (await stowage.client.get(`/resource_providers/${HOST}`)).json<{ generation: number }>()
+        .generation;
+    const setInventories = (generation: number) =>
+      stowage.client.put(`/resource_providers/${HOST}/inventories`, {
+        resource_provider_generation: generation,
+        inventories: { VCPU: { total: 9 } },
+      });
+    expect((await setInventories(await generationShown())).status).toBe(409);
+    expect(await generationShown()).toBe(7);
+    expect((await setInventories(7)).status).toBe(200);
+  });
 });

@@ -22,3 +22,12 @@ export function lastModified(
   }
   return { lastModified: new Date(newest ?? Date.now()) };
 }
+
+/** @param seconds since 1970, of the newest of some objects; undefined for now */
+export function modifiedAt(
+  request: ApiRequest,
+  seconds: number | undefined,
+): { readonly lastModified?: Date } {
+  if (!supports(request, "cacheHeaders")) return {};
+  return { lastModified: new Date(seconds === undefined ? Date.now() : seconds * 1000) };
+}

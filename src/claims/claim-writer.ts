@@ -67,7 +67,8 @@ export async function writePlan(
   await inPortions(consumers, (portion) => removeConsumers(tx, portion));
   // A column may not hold exactly what was planned: MySQL cuts allocation ratios.
   const records = await loadProviderRecords(tx, idsOf(reshaped));
-  return { made, apply: (index) => updateIndex(index, plan.providers, records) };
+  const writtenAt = Math.floor(tx.now.getTime() / 1000);
+  return { made, apply: (index) => updateIndex(index, plan.providers, records, writtenAt) };
 }
 
 function claimedConsumers(plan: ClaimPlan): PlannedConsumer[] {
@@ -220,9 +221,12 @@ function updateIndex(
   index: ProviderIndex,
   providers: readonly PlannedProvider[],
   reshaped: readonly ProviderRecord[],
+  writtenAt: number,
 ): void {
   for (const { record, steps, used, isReshaped } of providers) {
-    if (!isReshaped) index.applyUsage(record.id, record.generation + steps, used);
+    if (isReshaped) continue;
+    const modifiedAt = steps > 0 ? writtenAt : undefined;
+    index.applyUsage(record.id, record.generation + steps, used, modifiedAt);
   }
   for (const record of reshaped) index.put(record);
 }

@@ -16,10 +16,10 @@ import type { RequestContext } from "../domain/request-context.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { claim, deleteAllocations, listConsumerAllocations } from "../operations/allocations.ts";
 import { setInventories } from "../operations/inventories.ts";
+import { loadProviderRecords } from "../db/provider-records.ts";
 import { openService } from "../operations/open-service.ts";
 import { createProvider } from "../operations/resource-providers.ts";
 import type { Service } from "../operations/service.ts";
-import { getProviderUsages } from "../operations/usages.ts";
 
 const PROVIDER = "11111111-1111-4111-8111-111111111111";
 const OTHER_PROVIDER = "22222222-2222-4222-8222-222222222222";
@@ -299,13 +299,27 @@ function context(): RequestContext {
 }
 
 async function holdings(number: number) {
-  const { allocations } = await listConsumerAllocations(service, context(), consumer(number));
-  return allocations.map((item) => [item.resourceProviderUuid, item.resourceClass, item.used]);
+  const { allocations, classNameOf } = await listConsumerAllocations(
+    service,
+    context(),
+    consumer(number),
+  );
+  return allocations.map((item) => [
+    item.resourceProviderUuid,
+    classNameOf(item.resourceClassId),
+    item.used,
+  ]);
 }
 
 async function usagesOf(uuid: string) {
-  const { usages } = await getProviderUsages(service, context(), uuid);
-  return Object.fromEntries(usages);
+  const { id } = index.get(uuid)!;
+  const [stored] = await service.database.reader(context(), (tx) => loadProviderRecords(tx, [id]));
+  return Object.fromEntries(
+    stored!.inventories.map(({ resourceClassId, used }) => [
+      index.resourceClasses.getName(resourceClassId),
+      used,
+    ]),
+  );
 }
 
 function usedInIndex(uuid: string) {

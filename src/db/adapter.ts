@@ -14,6 +14,8 @@ export interface DatabaseAdapter {
   readonly engine: "sqlite" | "mysql" | "postgres";
   /** Whether other processes write to the database, so that what is known of it may be stale. */
   readonly isShared: boolean;
+  /** Whether statements that read are run in this thread, so that nobody else has a turn meanwhile. */
+  readonly runsHere: boolean;
   /**
    * Connections for transactions that only read, each of which sees one consistent snapshot, or for
    * those that write.
@@ -69,8 +71,10 @@ export interface DatabaseAdapter {
   readonly moveIdCounter?: (query: Kysely<Schema>, table: string) => Promise<boolean>;
   /** Runs a function that changes the schema while no other process can do so. */
   withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
-  /** A date as text, in UTC without saying so, as upstream stores it. */
+  /** A date as text, in UTC without saying so, as upstream's columns hold it: what is read is what was written. */
   encodeDate(date: Date): DatabaseDate;
+  /** The same for columns that hold fractions of a second. */
+  encodePreciseDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;
 }
 

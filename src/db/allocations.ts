@@ -3,7 +3,9 @@ import { ConcurrentUpdateDetected } from "../domain/errors.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
+import { modifiedAtOf } from "./modified-at.ts";
 import { deferForRows, deferInsertion, type RowStatement } from "./row-statements.ts";
+import { takeRows } from "./take-rows.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** One row of the table, without the joins. */
@@ -14,24 +16,44 @@ export interface StoredAllocation {
   readonly used: number;
 }
 
-/** The allocations of a consumer, in the order in which they were made. */
-export async function listAllocationsOfConsumer(
-  tx: ReadTransaction,
-  consumerUuid: string,
-): Promise<Allocation[]> {
-  const rows = await selectAllocations(tx).where("a.consumer_id", "=", consumerUuid).execute();
-  return rows.map((row) => toAllocation(tx, row));
+/** Allocations, in no order. */
+interface FoundAllocations {
+  readonly allocations: Allocation[];
+  /** When the newest was made or changed, in seconds since 1970; undefined without any, and where one does not know. */
+  readonly modifiedAt: number | undefined;
 }
 
-/** The allocations on a provider, in the order in which they were made. */
-export async function listAllocationsOfProvider(
+export function findAllocationsOfConsumer(
+  tx: ReadTransaction,
+  consumerUuid: string,
+): Promise<FoundAllocations> {
+  return collect(tx, selectAllocations(tx).where("a.consumer_id", "=", consumerUuid));
+}
+
+export function findAllocationsOfProvider(
   tx: ReadTransaction,
   providerId: number,
-): Promise<Allocation[]> {
-  const rows = await selectAllocations(tx)
-    .where("a.resource_provider_id", "=", providerId)
-    .execute();
-  return rows.map((row) => toAllocation(tx, row));
+): Promise<FoundAllocations> {
+  return collect(tx, selectAllocations(tx).where("a.resource_provider_id", "=", providerId));
+}
+
+async function collect(
+  { adapter }: ReadTransaction,
+  query: ReturnType<typeof selectAllocations>,
+): Promise<FoundAllocations> {
+  const allocations: Allocation[] = [];
+  let newest = 0;
+  let areAllKnown = true;
+  await takeRows(query, (row) => {
+    allocations.push(toAllocation(row));
+    const modifiedAt = modifiedAtOf(adapter, row);
+    if (modifiedAt === undefined) areAllKnown = false;
+    else newest = Math.max(newest, modifiedAt);
+  });
+  return {
+    allocations,
+    modifiedAt: areAllKnown && allocations.length > 0 ? newest : undefined,
+  };
 }
 
 /** All that the given consumers hold. */
@@ -162,6 +184,7 @@ function selectAllocations(tx: ReadTransaction) {
     .innerJoin("resource_providers as rp", "rp.id", "a.resource_provider_id")
     .innerJoin("consumers as c", "c.uuid", "a.consumer_id")
     .select([
+      "a.id",
       "a.resource_provider_id",
       "a.consumer_id",
       "a.resource_class_id",
@@ -171,14 +194,14 @@ function selectAllocations(tx: ReadTransaction) {
       "rp.uuid as provider_uuid",
       "rp.generation as provider_generation",
       "c.generation as consumer_generation",
-    ])
-    .orderBy("a.id");
+    ]);
 }
 
 type AllocationRow = Awaited<ReturnType<ReturnType<typeof selectAllocations>["execute"]>>[number];
 
-function toAllocation(tx: ReadTransaction, row: AllocationRow): Allocation {
+function toAllocation(row: AllocationRow): Allocation {
   return {
+    id: row.id,
     resourceProviderId: row.resource_provider_id,
     resourceProviderUuid: row.provider_uuid,
     resourceProviderGeneration: row.provider_generation ?? 0,
@@ -186,7 +209,5 @@ function toAllocation(tx: ReadTransaction, row: AllocationRow): Allocation {
     consumerGeneration: row.consumer_generation,
     resourceClassId: row.resource_class_id,
     used: row.used,
-    createdAt: tx.adapter.decodeDate(row.created_at),
-    updatedAt: tx.adapter.decodeDate(row.updated_at),
   };
 }

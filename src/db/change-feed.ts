@@ -302,7 +302,7 @@ async function findLastOfOld(
   const dated = await tx.query
     .selectFrom("stowage_changes as sc")
     .select(["sc.id", "sc.created_at"])
-    .where("sc.created_at", "<=", tx.adapter.encodeDate(now))
+    .where("sc.created_at", "<=", tx.adapter.encodePreciseDate(now))
     .where("sc.id", "<", newestId)
     .orderBy("sc.id")
     .limit(limit)

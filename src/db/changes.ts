@@ -19,7 +19,7 @@ export async function insertChanges(
   tx: WriteTransaction,
   changes: readonly RecordedChange[],
 ): Promise<CommitMark | undefined> {
-  const createdAt = tx.adapter.encodeDate(tx.now);
+  const createdAt = tx.adapter.encodePreciseDate(tx.now);
   const toRow = ({ change, by }: RecordedChange): NewChangeRow => ({
     created_at: createdAt,
     kind: change.kind,
@@ -86,7 +86,7 @@ export async function closeGaps(
   adapter: DatabaseAdapter,
   { missing, upTo }: FeedGaps,
 ): Promise<void> {
-  const now = adapter.encodeDate(new Date());
+  const now = adapter.encodePreciseDate(new Date());
   await takeIds(query, missing, now);
   await query
     .insertInto("stowage_changes")

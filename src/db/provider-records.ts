@@ -2,6 +2,7 @@ import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.
 import { normalizeUuid } from "../domain/uuid.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
+import { modifiedAtOf } from "./modified-at.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
 /**
@@ -21,6 +22,7 @@ export async function loadProviderRecords(
       loadAggregates(tx, chunk),
     ]);
     return providers.map((row) => ({
+      ...toAggregates(aggregates.get(row.id)),
       id: row.id,
       uuid: row.uuid,
       name: row.name ?? "",
@@ -29,7 +31,7 @@ export async function loadProviderRecords(
       rootId: row.root_provider_id ?? row.id,
       inventories: inventories.get(row.id) ?? [],
       traitIds: traits.get(row.id) ?? [],
-      aggregates: [...new Set(aggregates.get(row.id))],
+      modifiedAt: modifiedAtOf(tx.adapter, row),
     }));
   });
 }
@@ -55,6 +57,8 @@ function loadProviders(tx: ReadTransaction, ids: readonly number[]) {
         "rp.generation",
         "rp.parent_provider_id",
         "rp.root_provider_id",
+        "rp.created_at",
+        "rp.updated_at",
       ])
       .where("rp.id", "in", chunk)
       .orderBy("rp.root_provider_id")
@@ -96,6 +100,8 @@ async function loadInventoryRecords(
           "i.max_unit",
           "i.step_size",
           "i.allocation_ratio",
+          "i.created_at",
+          "i.updated_at",
           "u.used",
         ])
         .where("i.resource_provider_id", "in", chunk)
@@ -116,6 +122,7 @@ async function loadInventoryRecords(
       stepSize: row.step_size,
       allocationRatio: row.allocation_ratio,
       used: Number(row.used ?? 0),
+      modifiedAt: modifiedAtOf(tx.adapter, row),
     }),
   );
 }
@@ -142,12 +149,12 @@ async function loadTraitIds(
 async function loadAggregates(
   tx: ReadTransaction,
   ids: readonly number[],
-): Promise<Map<number, string[]>> {
+): Promise<Map<number, StoredAggregate[]>> {
   const rows = await selectFor(tx, "aggregates of providers", ids, (chunk) =>
     tx.query
       .selectFrom("resource_provider_aggregates as rpa")
       .innerJoin("placement_aggregates as pa", "pa.id", "rpa.aggregate_id")
-      .select(["rpa.resource_provider_id", "pa.uuid"])
+      .select(["rpa.resource_provider_id", "pa.id", "pa.uuid"])
       .where("rpa.resource_provider_id", "in", chunk)
       .where("pa.uuid", "is not", null)
       .$narrowType<{ uuid: string }>()
@@ -157,9 +164,26 @@ async function loadAggregates(
   return groupBy(
     rows,
     (row) => row.resource_provider_id,
-    // One aggregate in two spellings is one.
-    (row) => normalizeUuid(row.uuid) ?? row.uuid,
+    ({ id, uuid }) => ({ id, uuid }),
   );
+}
+
+interface StoredAggregate {
+  readonly id: number;
+  readonly uuid: string;
+}
+
+function toAggregates(
+  stored: readonly StoredAggregate[] = [],
+): Pick<ProviderRecord, "aggregates" | "aggregateIds"> {
+  const aggregates = stored.map(({ uuid }) => normalizeUuid(uuid) ?? uuid);
+  const isAsStored = stored.every(({ uuid }, place) => uuid === aggregates[place]);
+  const distinct = new Set(aggregates);
+  if (!isAsStored || distinct.size < stored.length) {
+    // One aggregate in two spellings is one.
+    return { aggregates: [...distinct], aggregateIds: undefined };
+  }
+  return { aggregates, aggregateIds: stored.map(({ id }) => id) };
 }
 
 function groupBy<Row, Value>(

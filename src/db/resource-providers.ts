@@ -63,31 +63,6 @@ export async function listProviders(
   return rows.map((row) => toProvider(tx.adapter, row));
 }
 
-/** The next providers after an id, in the order of their ids, at most so many. */
-export async function listProvidersAfter(
-  tx: ReadTransaction,
-  afterId: number,
-  limit: number,
-): Promise<ResourceProvider[]> {
-  const rows = await selectProviders(tx)
-    .where("rp.id", ">", afterId)
-    .orderBy("rp.id")
-    .limit(limit)
-    .execute();
-  return rows.map((row) => toProvider(tx.adapter, row));
-}
-
-/** The providers with the given ids that exist, in the order of their ids. */
-export async function listProvidersById(
-  tx: ReadTransaction,
-  ids: readonly number[],
-): Promise<ResourceProvider[]> {
-  const rows = await inChunks(ids, (chunk) =>
-    selectProviders(tx).where("rp.id", "in", chunk).orderBy("rp.id").execute(),
-  );
-  return rows.map((row) => toProvider(tx.adapter, row));
-}
-
 export async function hasChildProviders(tx: ReadTransaction, id: number): Promise<boolean> {
   const child = await tx.query
     .selectFrom("resource_providers as rp")

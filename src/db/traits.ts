@@ -4,6 +4,7 @@ import type { NamedRecord } from "../domain/provider-record.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { toNamedRecord } from "./names.ts";
+import { takeRows } from "./take-rows.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
 /** The traits of a provider, ascending by id, with their names of the same moment. */
@@ -37,17 +38,18 @@ export async function findTraits(
     const pattern = prefix.replace(/[%_!]/g, "!$&");
     query = query.where(sql<boolean>`t.name like ${`${pattern}%`} escape '!'`);
   }
-  if (!names) return toRecords(await query.orderBy("t.id").execute());
-  const found = await inChunks([...new Set(names)], async (chunk) =>
-    toRecords(await query.where("t.name", "in", chunk).execute()),
-  );
   // To an engine, two of the names may mean one trait.
-  const byId = new Map(found.map((trait) => [trait.id, trait]));
-  return [...byId.values()].sort((left, right) => left.id - right.id);
-
-  function toRecords(rows: Parameters<typeof toNamedRecord>[1][]): NamedRecord[] {
-    return rows.map((row) => toNamedRecord(tx, row));
+  const byId = new Map<number, NamedRecord>();
+  const take = (row: Parameters<typeof toNamedRecord>[1]) =>
+    void byId.set(row.id, toNamedRecord(tx, row));
+  if (!names) await takeRows(query, take);
+  else {
+    await inChunks([...new Set(names)], async (chunk) => {
+      await takeRows(query.where("t.name", "in", chunk), take);
+      return [];
+    });
   }
+  return [...byId.values()].sort((left, right) => left.id - right.id);
 }
 
 export async function insertProviderTraits(
@@ -79,16 +81,6 @@ export async function deleteProviderTraits(
     .where("resource_provider_id", "=", providerId)
     .where("trait_id", "in", traitIds)
     .execute();
-}
-
-/** The ids of all traits that some provider has. */
-export async function listAssociatedTraitIds(tx: ReadTransaction): Promise<Set<number>> {
-  const rows = await tx.query
-    .selectFrom("resource_provider_traits as rpt")
-    .select("rpt.trait_id")
-    .distinct()
-    .execute();
-  return new Set(rows.map((row) => row.trait_id));
 }
 
 export async function isTraitInUse(tx: ReadTransaction, traitId: number): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** How much of one resource class of one provider a consumer has claimed. */
 export interface Allocation {
+  readonly id: number;
   readonly resourceProviderId: number;
   readonly resourceProviderUuid: string;
   readonly resourceProviderGeneration: number;
@@ -7,8 +8,6 @@ export interface Allocation {
   readonly consumerGeneration: number;
   readonly resourceClassId: number;
   readonly used: number;
-  readonly createdAt: Date | null;
-  readonly updatedAt: Date | null;
 }
 
 /** How much of one resource class is used by some set of consumers. */

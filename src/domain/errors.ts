@@ -263,12 +263,17 @@ export class NoAllocationsForConsumer extends NotFound {
 
 /** A request names a generation of a provider that is not the present one. */
 export class ProviderGenerationConflict extends PlacementError {
+  readonly provider: string;
+  readonly actual: number;
+
   constructor(provider: string, actual: number, given: number) {
     super(
       `resource provider generation conflict for provider ${provider}: ` +
         `actual: ${actual}, given: ${given}`,
       { reason: "provider_generation", provider, actual, given },
     );
+    this.provider = provider;
+    this.actual = actual;
   }
 }
 

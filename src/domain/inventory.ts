@@ -32,9 +32,3 @@ export function meetsUnitConstraints(inventory: InventoryAmounts, amount: number
     amount >= inventory.minUnit && amount <= inventory.maxUnit && amount % inventory.stepSize === 0
   );
 }
-
-/** An inventory with the times of its making and of its last change. */
-export interface Inventory extends InventoryAmounts {
-  readonly createdAt: Date | null;
-  readonly updatedAt: Date | null;
-}

@@ -24,6 +24,13 @@ export interface ProviderRecord {
   readonly traitIds: readonly number[];
   /** UUIDs of the aggregates that the provider belongs to. */
   readonly aggregates: readonly string[];
+  /**
+   * The ids of those, in the same order. Undefined where the database spells a UUID otherwise, or has one
+   * twice: only the database tells then how they are shown.
+   */
+  readonly aggregateIds?: readonly number[] | undefined;
+  /** When it was made, or changed last: whole seconds since 1970; undefined where that is not known. */
+  readonly modifiedAt?: number | undefined;
 }
 
 /** One inventory of a provider, with what is used of it. */
@@ -31,6 +38,8 @@ export interface InventoryRecord extends InventoryAmounts {
   readonly resourceClassId: number;
   /** Sum of all allocations of this class on this provider. */
   readonly used: number;
+  /** As of the provider. */
+  readonly modifiedAt?: number | undefined;
 }
 
 /** A resource class, trait or consumer type: an internal id with a name. */

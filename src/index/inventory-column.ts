@@ -40,6 +40,7 @@ export class InventoryColumn {
   readonly #allocationRatio = new PagedNumbers();
   readonly #used = new PagedNumbers();
   readonly #capacity = new PagedNumbers();
+  readonly #modifiedAt = new PagedIntegers();
   /** Room is the most that one allocation can still take. */
   readonly #limits = new PagedNumbers();
   readonly #arrays = [
@@ -48,6 +49,7 @@ export class InventoryColumn {
     this.#allocationRatio,
     this.#used,
     this.#capacity,
+    this.#modifiedAt,
   ];
 
   constructor(resourceClassId: number, trees: Bitset) {
@@ -115,6 +117,10 @@ export class InventoryColumn {
     return this.#limits.get(this.#entry(row) * LIMITS + STEP_SIZE);
   }
 
+  modifiedAt(row: number): number | undefined {
+    return secondsOf(this.#modifiedAt.get(this.#entry(row)));
+  }
+
   read(row: number): InventoryRecord {
     const entry = this.#entry(row);
     return {
@@ -126,6 +132,7 @@ export class InventoryColumn {
       stepSize: this.#limits.get(entry * LIMITS + STEP_SIZE),
       allocationRatio: this.#allocationRatio.get(entry),
       used: this.#used.get(entry),
+      modifiedAt: this.modifiedAt(row),
     };
   }
 
@@ -143,6 +150,7 @@ export class InventoryColumn {
     this.#allocationRatio.set(entry, inventory.allocationRatio);
     this.#used.set(entry, inventory.used);
     this.#capacity.set(entry, capacityOf(inventory));
+    this.#modifiedAt.set(entry, inventory.modifiedAt ?? 0);
     this.#updateRoom(entry);
   }
 
@@ -198,4 +206,9 @@ export class InventoryColumn {
     this.#limits.reach(entry * LIMITS + LIMITS - 1);
     return entry;
   }
+}
+
+/** Seconds since 1970 beyond 2038 are kept in 32 bits as well; none are zero. */
+export function secondsOf(bits: number): number | undefined {
+  return bits === 0 ? undefined : bits >>> 0;
 }

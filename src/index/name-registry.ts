@@ -62,6 +62,10 @@ export class NameRegistry {
     return name;
   }
 
+  find(id: number): NamedRecord | undefined {
+    return this.#byId.get(id);
+  }
+
   get(name: string): NamedRecord | undefined {
     const id = this.#idByName.get(name);
     return id === undefined ? undefined : this.#byId.get(id);

@@ -2,7 +2,7 @@ import type { ProviderRecord } from "../domain/provider-record.ts";
 import type { ProviderPlace } from "../domain/provider-tree.ts";
 import type { Bitset } from "./bitset.ts";
 import { ChangeJournal } from "./change-journal.ts";
-import { InventoryColumn } from "./inventory-column.ts";
+import { InventoryColumn, secondsOf } from "./inventory-column.ts";
 import { NameRegistry } from "./name-registry.ts";
 import { PagedIntegers } from "./paged-array.ts";
 import type { IndexReader, IndexView } from "./reader.ts";
@@ -54,7 +54,15 @@ export class ProviderIndex implements IndexReader {
   readonly #parentId = new PagedIntegers();
   readonly #tree = new PagedIntegers();
   readonly #changes = new PagedIntegers();
-  readonly #arrays = [this.#id, this.#generation, this.#parentId, this.#tree, this.#changes];
+  readonly #modifiedAt = new PagedIntegers();
+  readonly #arrays = [
+    this.#id,
+    this.#generation,
+    this.#parentId,
+    this.#tree,
+    this.#changes,
+    this.#modifiedAt,
+  ];
   readonly #classes = new TreeSets(this.trees);
   readonly #traits = new TreeSets(this.trees, () => {});
   readonly #aggregates = new TreeSets(this.trees, (number) => this.#forgetAggregate(number));
@@ -63,6 +71,10 @@ export class ProviderIndex implements IndexReader {
   readonly #columns = new Map<number, InventoryColumn>();
   readonly #aggregateNumbers = new Map<string, number>();
   readonly #aggregateUuids: string[] = [];
+  /** By number, as far as it is known. */
+  readonly #aggregateIds: number[] = [];
+  /** The ids of providers whose aggregates are not all known by id. */
+  readonly #oddlyAggregated = new Set<number>();
   /** Numbers of aggregates that no provider is in any more. */
   readonly #freeAggregates: number[] = [];
 
@@ -100,6 +112,7 @@ export class ProviderIndex implements IndexReader {
     const previousTree = known === undefined ? NONE : this.#tree.get(row);
     this.#setNames(row, record);
     this.#generation.set(row, record.generation);
+    this.#modifiedAt.set(row, record.modifiedAt ?? 0);
     this.#parentId.set(row, record.parentId ?? NONE);
     if (previousTree !== tree) {
       if (previousTree !== NONE) this.#leaveTree(previousTree, row);
@@ -124,25 +137,22 @@ export class ProviderIndex implements IndexReader {
    *
    * @param generation the provider's new generation
    * @param usedByResourceClassId the new sums of all allocations; other classes stay as they are
+   * @param modifiedAt when that was, in seconds since 1970, if the provider itself was changed
    */
   applyUsage(
     id: number,
     generation: number,
     usedByResourceClassId: ReadonlyMap<number, number>,
+    modifiedAt?: number,
   ): void {
     const row = this.#writableRow(id);
     if (row === undefined) return;
     this.#generation.set(row, generation);
+    if (modifiedAt !== undefined) this.#modifiedAt.set(row, modifiedAt);
     for (const [resourceClassId, used] of usedByResourceClassId) {
       this.#columns.get(resourceClassId)?.writeUsed(row, used);
     }
     this.#countChange(row);
-  }
-
-  /** Does not copy anything for open views: no candidate depends on a generation. */
-  setGeneration(id: number, generation: number): void {
-    const row = this.#rowOfId.get(id);
-    if (row !== undefined) this.#generation.set(row, generation);
   }
 
   /** @param uuid in any spelling */
@@ -238,6 +248,14 @@ export class ProviderIndex implements IndexReader {
     return this.#name[row]!;
   }
 
+  generationOf(row: number): number {
+    return this.#generation.get(row);
+  }
+
+  modifiedAt(row: number): number | undefined {
+    return secondsOf(this.#modifiedAt.get(row));
+  }
+
   treeOf(row: number): number {
     return this.#tree.get(row);
   }
@@ -283,6 +301,32 @@ export class ProviderIndex implements IndexReader {
     return this.trees.rows(tree).find((other) => this.#id.get(other) === parentId) ?? NONE;
   }
 
+  /** Whether a provider is the root of its tree. */
+  isRoot(row: number): boolean {
+    return this.#parentId.get(row) === NONE && this.rootOf(this.#tree.get(row)) === row;
+  }
+
+  /** The UUID of a provider's parent, whichever tree that is in; undefined for a root. */
+  parentUuidOf(row: number): string | undefined {
+    const parentId = this.#parentId.get(row);
+    return parentId === NONE ? undefined : this.#uuidIn(this.#tree.get(row), parentId);
+  }
+
+  /** The UUID of the root that a provider names; its own where there is no such provider. */
+  rootUuidOf(row: number): string {
+    const tree = this.#tree.get(row);
+    const root = this.rootOf(tree);
+    if (root !== NONE) return this.#uuid[root]!;
+    return this.#uuidIn(tree, this.trees.rootId(tree)) ?? this.#uuid[row]!;
+  }
+
+  /** The present may have forgotten whom a tree of the past still has. */
+  #uuidIn(tree: number, id: number): string | undefined {
+    const row =
+      this.#rowOfId.get(id) ?? this.trees.rows(tree).find((other) => this.#id.get(other) === id);
+    return row === undefined ? undefined : this.#uuid[row];
+  }
+
   /** The inventories of a class; undefined when there have never been any. */
   column(resourceClassId: number): InventoryColumn | undefined {
     return this.#columns.get(resourceClassId);
@@ -303,6 +347,19 @@ export class ProviderIndex implements IndexReader {
     return this.#aggregates.find(aggregate);
   }
 
+  /** Whether the ids and spellings of a provider's aggregates are as the database has them. */
+  areAggregatesKnown(row: number): boolean {
+    return !this.#oddlyAggregated.has(this.#id.get(row));
+  }
+
+  aggregateIdOf(aggregate: number): number {
+    return this.#aggregateIds[aggregate]!;
+  }
+
+  aggregateUuidOf(aggregate: number): string {
+    return this.#aggregateUuids[aggregate]!;
+  }
+
   /** Builds the record of a row. */
   read(row: number): ProviderRecord {
     return {
@@ -320,6 +377,7 @@ export class ProviderIndex implements IndexReader {
         this.#aggregates.members(row),
         (aggregate) => this.#aggregateUuids[aggregate]!,
       ).sort(),
+      modifiedAt: this.modifiedAt(row),
     };
   }
 
@@ -388,16 +446,22 @@ export class ProviderIndex implements IndexReader {
    */
   #setContents(
     row: number,
-    contents: Pick<ProviderRecord, "inventories" | "traitIds" | "aggregates">,
+    contents: Pick<ProviderRecord, "inventories" | "traitIds" | "aggregates" | "aggregateIds">,
     previousTree: number,
   ): void {
     const previousClasses = this.#classes.members(row);
     const classes = contents.inventories.map(({ resourceClassId }) => resourceClassId);
-    for (const id of previousClasses) if (!classes.includes(id)) this.#columns.get(id)!.delete(row);
+    const kept = new Set(classes);
+    for (const id of previousClasses) if (!kept.has(id)) this.#columns.get(id)!.delete(row);
     for (const inventory of contents.inventories) {
       this.#ensureColumn(inventory.resourceClassId).write(row, inventory);
     }
-    const aggregates = contents.aggregates.map((uuid) => this.#ensureAggregate(uuid));
+    const { aggregateIds } = contents;
+    const aggregates = contents.aggregates.map((uuid, place) =>
+      this.#ensureAggregate(uuid, aggregateIds?.[place]),
+    );
+    if (aggregateIds || aggregates.length === 0) this.#oddlyAggregated.delete(this.#id.get(row));
+    else this.#oddlyAggregated.add(this.#id.get(row));
     const tree = this.#tree.get(row);
     const hasLeft = previousTree !== tree || contents === EMPTY;
     const where = { tree, previousTree, hasLeft };
@@ -422,13 +486,14 @@ export class ProviderIndex implements IndexReader {
     return column;
   }
 
-  #ensureAggregate(uuid: string): number {
+  #ensureAggregate(uuid: string, id: number | undefined): number {
     let aggregate = this.#aggregateNumbers.get(uuid);
     if (aggregate === undefined) {
       aggregate = this.#freeAggregates.pop() ?? this.#aggregateUuids.length;
       this.#aggregateUuids[aggregate] = uuid;
       this.#aggregateNumbers.set(uuid, aggregate);
     }
+    if (id !== undefined) this.#aggregateIds[aggregate] = id;
     return aggregate;
   }
 
@@ -478,6 +543,7 @@ export class ProviderIndex implements IndexReader {
     this.#name[copy] = this.#name[row]!;
     this.#rowOfUuid.move(uuid, row, copy);
     this.#generation.set(copy, this.#generation.get(row));
+    this.#modifiedAt.set(copy, this.#modifiedAt.get(row));
     this.#parentId.set(copy, this.#parentId.get(row));
     for (const sets of this.#sets) sets.copy(row, copy);
     for (const resourceClassId of this.#classes.members(row)) {
@@ -521,4 +587,4 @@ export class ProviderIndex implements IndexReader {
   }
 }
 
-const EMPTY = { inventories: [], traitIds: [], aggregates: [] } as const;
+const EMPTY = { inventories: [], traitIds: [], aggregates: [], aggregateIds: [] } as const;

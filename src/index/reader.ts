@@ -15,7 +15,10 @@ export interface IndexView {
   close(): void;
 }
 
-export type Names = Pick<NameRegistry, "idOf" | "nameOf" | "get" | "list" | "renames">;
+export type Names = Pick<
+  NameRegistry,
+  "idOf" | "nameOf" | "getName" | "find" | "get" | "list" | "renames"
+>;
 
 /** Sets of integers by number; see `SetPool`. */
 export type Sets = Pick<SetPool, "members" | "has">;
@@ -37,6 +40,7 @@ export type Inventories = Pick<
   | "minUnit"
   | "maxUnit"
   | "stepSize"
+  | "modifiedAt"
   | "read"
 >;
 
@@ -72,6 +76,9 @@ export interface IndexReader {
   idOf(row: number): number;
   uuidOf(row: number): string;
   nameOf(row: number): string;
+  generationOf(row: number): number;
+  /** When it was made or changed last, in seconds since 1970; undefined where that is not known. */
+  modifiedAt(row: number): number | undefined;
   treeOf(row: number): number;
   traitSetOf(row: number): number;
   aggregateSetOf(row: number): number;
@@ -87,6 +94,18 @@ export interface IndexReader {
   parentIdOf(row: number): number;
   /** The row of a provider's parent in the same tree; `NONE` for a root. */
   parentOf(row: number): number;
+
+  /** The UUID of a provider's parent, whichever tree that is in; undefined for a root. */
+  parentUuidOf(row: number): string | undefined;
+  /** The UUID of the root that a provider names; its own where there is no such provider. */
+  rootUuidOf(row: number): string;
+  /** Whether a provider is the root of its tree. */
+  isRoot(row: number): boolean;
+  /** Whether the ids and spellings of a provider's aggregates are as the database has them. */
+  areAggregatesKnown(row: number): boolean;
+  /** The id in the database, of a number of `aggregateSets`. */
+  aggregateIdOf(aggregate: number): number;
+  aggregateUuidOf(aggregate: number): string;
 
   /** The inventories of a class; undefined when there have never been any. */
   column(resourceClassId: number): Inventories | undefined;

@@ -20,7 +20,11 @@ export interface ProviderAggregates {
   readonly aggregates: readonly string[];
 }
 
-/** @throws ResourceProviderNotFound */
+/**
+ * As the database spells them.
+ *
+ * @throws ResourceProviderNotFound
+ */
 export function listProviderAggregates(
   service: Service,
   context: RequestContext,

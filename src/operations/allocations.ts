@@ -1,4 +1,4 @@
-import { listAllocationsOfConsumer, listAllocationsOfProvider } from "../db/allocations.ts";
+import { findAllocationsOfConsumer, findAllocationsOfProvider } from "../db/allocations.ts";
 import { findConsumerTypeName } from "../db/consumer-types.ts";
 import { findConsumers } from "../db/consumers.ts";
 import { getProviderByUuid } from "../db/resource-providers.ts";
@@ -6,67 +6,70 @@ import type { Allocation } from "../domain/allocation.ts";
 import type { Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
 import type { RequestContext } from "../domain/request-context.ts";
-import type { ResourceProvider } from "../domain/resource-provider.ts";
+import { Pace, sorted } from "../scheduling/pace.ts";
 import { classNamesFor } from "./class-names.ts";
 import type { Service } from "./service.ts";
 import { UNKNOWN_CONSUMER_TYPE } from "./usages.ts";
 
-/** An allocation with the name of its resource class. */
-export interface NamedAllocation extends Allocation {
-  readonly resourceClass: string;
+/** Allocations in the order in which they were made. */
+interface ListedAllocations {
+  readonly allocations: readonly Allocation[];
+  /** When the newest was made or changed, in seconds since 1970; undefined without any, and where one does not know. */
+  readonly modifiedAt: number | undefined;
+  /** The name of a resource class of theirs. */
+  readonly classNameOf: (id: number) => string;
 }
 
-export interface ConsumerAllocations {
-  /** Empty for a consumer that does not exist. */
-  readonly allocations: readonly NamedAllocation[];
+export interface ConsumerAllocations extends ListedAllocations {
+  /** Undefined for one that does not exist. */
   readonly consumer: Consumer | undefined;
   readonly consumerType: string;
 }
 
-export function listConsumerAllocations(
+export async function listConsumerAllocations(
   service: Service,
   context: RequestContext,
   consumerUuid: string,
 ): Promise<ConsumerAllocations> {
-  return service.read(context, async (tx, index) => {
+  const found = await service.read(context, async (tx, index) => {
     const stored = service.storedConsumer(consumerUuid);
-    const allocations = await listAllocationsOfConsumer(tx, stored);
+    const { allocations, modifiedAt } = await findAllocationsOfConsumer(tx, stored);
     const consumer =
       allocations.length > 0 ? (await findConsumers(tx, [stored])).get(stored) : undefined;
-    const nameOf = await classNamesFor(tx, index, allocations);
+    const classNameOf = await classNamesFor(tx, index, allocations);
     const type = await findConsumerTypeName(tx, consumer?.consumerTypeId ?? null);
     return {
-      allocations: allocations.map((allocation) => ({
-        ...allocation,
-        resourceClass: nameOf(allocation.resourceClassId),
-      })),
+      allocations,
+      modifiedAt,
+      classNameOf,
       consumer,
       consumerType: type ?? UNKNOWN_CONSUMER_TYPE,
     };
   });
+  return { ...found, allocations: await inOrder(found.allocations) };
+}
+
+export interface ProviderAllocations extends ListedAllocations {
+  readonly generation: number;
 }
 
 /** @throws ResourceProviderNotFound */
-export function listProviderAllocations(
+export async function listProviderAllocations(
   service: Service,
   context: RequestContext,
   providerUuid: string,
-): Promise<{
-  readonly provider: ResourceProvider;
-  readonly allocations: readonly NamedAllocation[];
-}> {
-  return service.read(context, async (tx, index) => {
+): Promise<ProviderAllocations> {
+  const found = await service.read(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
-    const allocations = await listAllocationsOfProvider(tx, provider.id);
-    const nameOf = await classNamesFor(tx, index, allocations);
-    return {
-      provider,
-      allocations: allocations.map((allocation) => ({
-        ...allocation,
-        resourceClass: nameOf(allocation.resourceClassId),
-      })),
-    };
+    const { allocations, modifiedAt } = await findAllocationsOfProvider(tx, provider.id);
+    const classNameOf = await classNamesFor(tx, index, allocations);
+    return { generation: provider.generation, allocations, modifiedAt, classNameOf };
   });
+  return { ...found, allocations: await inOrder(found.allocations) };
+}
+
+function inOrder(allocations: readonly Allocation[]): Promise<readonly Allocation[]> {
+  return new Pace(allocations.length).run(sorted(allocations, (left, right) => left.id - right.id));
 }
 
 /**

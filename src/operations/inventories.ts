@@ -15,7 +15,7 @@ import {
   ResourceProviderConcurrentUpdateDetected,
   DuplicateEntry,
 } from "../domain/errors.ts";
-import { capacityOf, type Inventory, type InventoryAmounts } from "../domain/inventory.ts";
+import { capacityOf, type InventoryAmounts } from "../domain/inventory.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
@@ -23,35 +23,10 @@ import { classNamesFor } from "./class-names.ts";
 import { byClass, inventoryDetails, offerOf, recordProvider } from "./provider-details.ts";
 import type { Service } from "./service.ts";
 
-/** The inventories of a provider by resource class name, at one of its generations. */
-interface ProviderInventories {
-  readonly generation: number;
-  readonly inventories: ReadonlyMap<string, Inventory>;
-}
-
 /** How an inventory is checked before it is stored. */
 export interface InventoryRules {
   /** Since 1.26 all of an inventory may be reserved. */
   readonly reservedCanBeTotal: boolean;
-}
-
-/** @throws ResourceProviderNotFound */
-export function listInventories(
-  service: Service,
-  context: RequestContext,
-  providerUuid: string,
-): Promise<ProviderInventories> {
-  return service.read(context, async (tx, index) => {
-    const provider = await getProviderByUuid(tx, providerUuid);
-    const stored = await rows.listInventories(tx, provider.id);
-    const nameOf = await classNamesFor(tx, index, stored);
-    return {
-      generation: provider.generation,
-      inventories: new Map(
-        stored.map((inventory) => [nameOf(inventory.resourceClassId), inventory]),
-      ),
-    };
-  });
 }
 
 /**

@@ -3,7 +3,6 @@ import {
   deleteName,
   findName,
   insertName,
-  listNames,
   maxResourceClassId,
   MIN_CUSTOM_ID,
   renameResourceClass,
@@ -22,11 +21,13 @@ import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { Service } from "./service.ts";
 
-export function listResourceClasses(
+/** In the order of their ids. */
+export async function listResourceClasses(
   service: Service,
   context: RequestContext,
-): Promise<NamedRecord[]> {
-  return service.read(context, (tx) => listNames(tx, "resource_classes"));
+): Promise<readonly NamedRecord[]> {
+  const { resourceClasses } = await service.freshIndex(context);
+  return resourceClasses.list();
 }
 
 /** @throws ResourceClassNotFound */

@@ -1,5 +1,3 @@
-import { setImmediate as nextRound } from "node:timers/promises";
-
 import { hasAllocations } from "../db/allocations.ts";
 import { lockProviders } from "../db/provider-trees.ts";
 import * as rows from "../db/resource-providers.ts";
@@ -13,104 +11,11 @@ import {
   ReferenceViolation,
   TransactionConflict,
 } from "../domain/errors.ts";
-import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
-import { searchProviders } from "../index/find-providers.ts";
 import { lostOffer, offerOf, placeDetails, recordProvider } from "./provider-details.ts";
 import { getParent, ProviderMove } from "./provider-move.ts";
 import type { Service } from "./service.ts";
-import { inSlices } from "./in-slices.ts";
-import { turns } from "./turns.ts";
-
-export function getProvider(
-  service: Service,
-  context: RequestContext,
-  uuid: string,
-): Promise<ResourceProvider> {
-  return service.read(context, (tx) => rows.getProviderByUuid(tx, uuid));
-}
-
-/** Conditions that are all to hold; the part about what providers offer is met by the read model. */
-export interface ProviderListing {
-  readonly name: string | undefined;
-  readonly uuid: string | undefined;
-  readonly filter: ProviderFilter | undefined;
-}
-
-/** So many rows are read in one piece, in some milliseconds where the database is in this process. */
-const PAGE_ROWS = 500;
-
-/**
- * In the order of their ids.
- *
- * @throws ResourceClassNotFound, TraitNotFound
- */
-export async function listProviders(
-  service: Service,
-  context: RequestContext,
-  { name, uuid, filter }: ProviderListing,
-): Promise<ResourceProvider[]> {
-  if (!filter) {
-    return service.read(context, (tx) =>
-      name === undefined && uuid === undefined
-        ? listAllInPages(tx)
-        : rows.listProviders(tx, { name, uuid }),
-    );
-  }
-  const ids = await findProviders(service, context, filter);
-  if (name !== undefined || uuid !== undefined) {
-    // What is the same name is up to the engine.
-    const wanted = new Set(ids);
-    const named = await service.read(context, (tx) => rows.listProviders(tx, { name, uuid }));
-    return named.filter(({ id }) => wanted.has(id));
-  }
-  return service.read(context, (tx) => {
-    let start = 0;
-    return inPages(() => {
-      const page = ids.slice(start, start + PAGE_ROWS);
-      start += PAGE_ROWS;
-      return page.length === 0 ? undefined : rows.listProvidersById(tx, page);
-    });
-  });
-}
-
-function listAllInPages(tx: ReadTransaction): Promise<ResourceProvider[]> {
-  let length = PAGE_ROWS;
-  return inPages(async (last) => {
-    if (length < PAGE_ROWS) return undefined;
-    const page = await rows.listProvidersAfter(tx, last?.id ?? -1, PAGE_ROWS);
-    ({ length } = page);
-    return page;
-  });
-}
-
-/** Reads one page after the other, until there is none, with other requests served in between. */
-async function inPages(
-  readPage: (
-    last: ResourceProvider | undefined,
-  ) => Promise<readonly ResourceProvider[] | undefined> | undefined,
-): Promise<ResourceProvider[]> {
-  const providers: ResourceProvider[] = [];
-  for (;;) {
-    const page = await readPage(providers.at(-1));
-    if (page === undefined) return providers;
-    for (const provider of page) providers.push(provider);
-    if (page.length === PAGE_ROWS) await nextRound();
-  }
-}
-
-/** Looks through the read model in slices, with the turns of others in between. */
-async function findProviders(
-  service: Service,
-  context: RequestContext,
-  filter: ProviderFilter,
-): Promise<number[]> {
-  const client = context.userId ?? "";
-  if (!turns.canBegin()) await turns.waitToBegin(client);
-  const index = await service.freshIndex(context);
-  return inSlices(index, client, searchProviders(index, index.time, filter));
-}
 
 interface ProviderAttributes {
   readonly name: string;

@@ -1,8 +1,9 @@
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/database.ts";
-import { TransactionConflict } from "../domain/errors.ts";
+import { ProviderGenerationConflict, TransactionConflict } from "../domain/errors.ts";
 import type { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
+import { findProviderByUuid } from "../db/resource-providers.ts";
 import { PENDING, repeating, SURPRISE } from "../db/repeating.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
@@ -80,6 +81,20 @@ export class Service {
   }
 
   /**
+   * The same, with a provider also where another program has made it without a word in the feed.
+   *
+   * @param uuid of the provider, in any spelling
+   */
+  async freshIndexWith(context: DatabaseContext, uuid: string): Promise<ProviderIndex> {
+    const index = await this.freshIndex(context);
+    if (!this.database.adapter.isShared || index.findRow(uuid) !== undefined) return index;
+    const provider = await this.database.readOnce(context, (tx) => findProviderByUuid(tx, uuid));
+    if (!provider) return index;
+    this.#keeper.doubt([provider.id]);
+    return this.freshIndex(context);
+  }
+
+  /**
    * How far the change feed tells of what is committed, as clients are told: what is read afterwards has all
    * of that.
    */
@@ -135,10 +150,23 @@ export class Service {
     work: (tx: WriteTransaction, index: ProviderIndex) => Promise<Result>,
   ): Promise<Result> {
     return this.database.writer(context, async (tx) => {
-      const result = await work(tx, this.#keeper.current);
-      await this.#keeper.followAfterCommit(tx);
-      return result;
+      const index = this.#keeper.current;
+      try {
+        const result = await work(tx, index);
+        await this.#keeper.followAfterCommit(tx);
+        return result;
+      } catch (error) {
+        if (error instanceof ProviderGenerationConflict) this.#doubtStale(index, error);
+        throw error;
+      }
     });
+  }
+
+  /** Whoever was told the generation that the read model has would be told the same again and again. */
+  #doubtStale(index: ProviderIndex, { provider, actual }: ProviderGenerationConflict): void {
+    const row = index.findRow(provider);
+    if (row === undefined || index.generationOf(row) === actual) return;
+    this.#keeper.doubt([index.idOf(row)]);
   }
 
   /** Waits for the transactions under way, then lets go of the database. */

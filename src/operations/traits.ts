@@ -9,7 +9,6 @@ import {
   findTraits,
   insertProviderTraits,
   isTraitInUse,
-  listAssociatedTraitIds,
   listTraitsOfProvider,
 } from "../db/traits.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
@@ -23,6 +22,9 @@ import {
 import type { NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
+import type { IndexReader } from "../index/reader.ts";
+import { TreeScan } from "../index/tree-scan.ts";
+import { inSlices } from "./in-slices.ts";
 import { recordProvider } from "./provider-details.ts";
 import type { Service } from "./service.ts";
 
@@ -36,16 +38,48 @@ export interface TraitFilter {
   readonly isAssociated?: boolean | undefined;
 }
 
-export function listTraits(
+/** In the order of their ids. What is the same name is up to the engine. */
+export async function listTraits(
   service: Service,
   context: RequestContext,
   { names, prefix, isAssociated }: TraitFilter,
-): Promise<NamedRecord[]> {
-  return service.read(context, async (tx) => {
-    const associated = isAssociated === undefined ? undefined : await listAssociatedTraitIds(tx);
-    const traits = await findTraits(tx, { names, prefix });
-    return traits.filter(({ id }) => !associated || associated.has(id) === isAssociated);
-  });
+): Promise<readonly NamedRecord[]> {
+  const index = await service.freshIndex(context);
+  const traits =
+    names === undefined && prefix === undefined
+      ? index.traits.list()
+      : await service.database.reader(context, (tx) => findTraits(tx, { names, prefix }));
+  if (isAssociated === undefined) return traits;
+  return inSlices(index, context.userId ?? "", associatedAmong(index, traits, isAssociated));
+}
+
+/** So many traits are looked at between two pauses. */
+const TRAITS_BY_STEP = 64;
+
+function* associatedAmong(
+  index: IndexReader,
+  traits: readonly NamedRecord[],
+  isAssociated: boolean,
+): Generator<void, NamedRecord[]> {
+  const { time } = index;
+  const found: NamedRecord[] = [];
+  for (const [place, trait] of traits.entries()) {
+    if ((yield* isAnywhere(index, time, trait.id)) === isAssociated) found.push(trait);
+    if (place % TRAITS_BY_STEP === 0) yield;
+  }
+  return found;
+}
+
+/** Whether any provider has a trait; some trees that had it may be of the past. */
+function* isAnywhere(index: IndexReader, time: number, traitId: number): Generator<void, boolean> {
+  const trees = index.treesOfTrait(traitId);
+  if (trees === undefined || trees.size === 0) return false;
+  const scan = new TreeScan([[trees]], index.trees.end);
+  for (let tree = scan.next(); tree >= 0; tree = scan.next()) {
+    if (index.trees.isVisible(tree, time)) return true;
+    yield;
+  }
+  return false;
 }
 
 /** @throws TraitNotFound */
@@ -96,19 +130,6 @@ export function deleteTrait(
 interface ProviderTraits {
   readonly generation: number;
   readonly traits: readonly NamedRecord[];
-}
-
-/** @throws ResourceProviderNotFound */
-export function listProviderTraits(
-  service: Service,
-  context: RequestContext,
-  providerUuid: string,
-): Promise<ProviderTraits> {
-  return service.read(context, async (tx) => {
-    const provider = await getProviderByUuid(tx, providerUuid);
-    const traits = await listTraitsOfProvider(tx, provider.id);
-    return { generation: provider.generation, traits };
-  });
 }
 
 /**

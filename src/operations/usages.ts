@@ -1,12 +1,4 @@
-import {
-  countConsumers,
-  countConsumersByType,
-  listUsages,
-  listUsagesByType,
-  listUsagesOfProvider,
-  type UsageFilter,
-} from "../db/usages.ts";
-import { getProviderByUuid } from "../db/resource-providers.ts";
+import { countConsumers, listUsages, listUsagesByType, type UsageFilter } from "../db/usages.ts";
 import type { ReadTransaction } from "../db/transaction.ts";
 import type { Usage } from "../domain/allocation.ts";
 import type { RequestContext } from "../domain/request-context.ts";
@@ -21,19 +13,6 @@ type UsageByClass = ReadonlyMap<string, number>;
 export const UNKNOWN_CONSUMER_TYPE = "unknown";
 /** Asks for one sum over the consumers of all types. */
 const ALL_CONSUMER_TYPES = "all";
-
-/** @throws ResourceProviderNotFound */
-export function getProviderUsages(
-  service: Service,
-  context: RequestContext,
-  providerUuid: string,
-): Promise<{ readonly generation: number; readonly usages: UsageByClass }> {
-  return service.read(context, async (tx, index) => {
-    const provider = await getProviderByUuid(tx, providerUuid);
-    const usages = await listUsagesOfProvider(tx, provider.id);
-    return { generation: provider.generation, usages: await byClass(tx, index, usages) };
-  });
-}
 
 export interface UsageOwner {
   /** External ids. */
@@ -79,14 +58,13 @@ export function getUsagesByConsumerType(
       return new Map([[consumerType, { consumerCount: await countConsumers(tx, filter), usages }]]);
     }
     const filter = { ...owner, consumerType };
-    const counts = await countConsumersByType(tx, filter);
-    const all = await listUsagesByType(tx, filter);
+    const byType = await listUsagesByType(tx, filter);
+    const all = byType.flatMap(({ usages }) => usages);
     const nameOf = await classNamesFor(tx, index, all);
-    const byType = Map.groupBy(all, (usage) => usage.consumerType);
     return new Map(
-      [...byType].map(([type, usages]) => [
+      byType.map(({ consumerType: type, consumerCount, usages }) => [
         type ?? UNKNOWN_CONSUMER_TYPE,
-        { consumerCount: counts.get(type) ?? 0, usages: byName(usages, nameOf) },
+        { consumerCount, usages: byName(usages, nameOf) },
       ]),
     );
   });

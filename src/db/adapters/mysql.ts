@@ -27,6 +27,7 @@ import type { PartList, TableList } from "./session.ts";
 export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly engine = "mysql";
   readonly isShared = true;
+  readonly runsHere = false;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
@@ -66,7 +67,10 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     dropIndex: (name, table) => `DROP INDEX ${name} ON ${table}`,
   };
   readonly triggerDialect = MYSQL_TRIGGERS;
-  readonly encodeDate = encodeTextDate;
+  /** Its columns hold whole seconds: whether it rounds or cuts others is up to its release and mode. */
+  readonly encodeDate = (date: Date): string =>
+    encodeTextDate(date).slice(0, "2026-11-23 10:00:00".length);
+  readonly encodePreciseDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
 

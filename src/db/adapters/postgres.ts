@@ -27,6 +27,7 @@ import type { PartList, TableList } from "./session.ts";
 export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly engine = "postgres";
   readonly isShared = true;
+  readonly runsHere = false;
   /** The protocol counts them with 16 bits. */
   readonly maxParameters = 65_535;
   readonly rowsPerStatement = 1000;
@@ -69,6 +70,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   };
   readonly triggerDialect = POSTGRES_TRIGGERS;
   readonly encodeDate = encodeTextDate;
+  readonly encodePreciseDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
   readonly #pools: ServerPools;
 

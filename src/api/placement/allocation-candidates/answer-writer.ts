@@ -3,7 +3,7 @@ import type {
   FoundCandidates,
 } from "../../../operations/allocation-candidates.ts";
 import { SLICE_MS } from "../../../scheduling/pace.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import { ByteWriter } from "../byte-writer.ts";
 import { RequestKeeper } from "./kept-requests.ts";
 import { NumberSet } from "./number-set.ts";
 import {
@@ -11,7 +11,8 @@ import {
   RequestTemplates,
   type RequestTemplate,
 } from "./request-templates.ts";
-import { SummaryCache, type SummaryForm, UUID_LENGTH } from "./summary-cache.ts";
+import { UUID_LENGTH } from "../row-texts.ts";
+import { SummaryCache, type SummaryForm } from "./summary-cache.ts";
 
 export interface AnswerForm extends AllocationRequestForm, SummaryForm {
   /** Summaries tell about all providers of trees in play, and not only about those in use. */

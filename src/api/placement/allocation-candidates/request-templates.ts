@@ -1,6 +1,6 @@
 import { BoundedMap } from "../../../domain/bounded-map.ts";
 import type { CandidateListing } from "../../../operations/allocation-candidates.ts";
-import { UUID_LENGTH } from "./summary-cache.ts";
+import { UUID_LENGTH } from "../row-texts.ts";
 
 /** How the allocations of a candidate are written: more in newer versions. */
 export interface AllocationRequestForm {

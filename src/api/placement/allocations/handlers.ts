@@ -10,11 +10,12 @@ import { normalizeUuid } from "../../../domain/uuid.ts";
 import * as operations from "../../../operations/allocations.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
-import { lastModified } from "../../last-modified.ts";
+import { modifiedAt } from "../../last-modified.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
 import { noteIfRefused } from "../../refusals.ts";
 import type { ApiRequest } from "../../request.ts";
-import { empty, json, type ApiResponse } from "../../response.ts";
+import { empty, type ApiResponse } from "../../response.ts";
+import { answerText } from "../../text-writer.ts";
 import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
 import { JsonCursor, readMuch } from "../../validation/json-cursor.ts";
 import {
@@ -23,28 +24,27 @@ import {
   readConsumerClaims,
   toConsumerClaims,
 } from "./read-claim.ts";
-import { renderConsumerAllocations, renderProviderAllocations } from "./rendering.ts";
+import { consumerAllocationsText, providerAllocationsText } from "./rendering.ts";
 import { manySchema } from "./schemas.ts";
 
 /** Of a consumer that holds nothing, of one that does not exist, even of what is no UUID: empty. */
 export async function listAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocations:list");
-  const result = await operations.listConsumerAllocations(
+  const found = await operations.listConsumerAllocations(
     request.service,
     request.context,
     pathUuid(request, "consumer_uuid"),
   );
-  return json(
-    200,
-    renderConsumerAllocations(request, result),
-    lastModified(request, result.allocations),
-  );
+  return {
+    ...(await answerText(request, consumerAllocationsText(request, found))),
+    ...modifiedAt(request, found.modifiedAt),
+  };
 }
 
 export async function listAllocationsOfProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:allocations:list");
   const uuid = pathUuid(request);
-  const { provider, allocations } = await translatingErrors(
+  const found = await translatingErrors(
     operations.listProviderAllocations(request.service, request.context, uuid),
     [
       when(NotFound, (error) =>
@@ -52,11 +52,10 @@ export async function listAllocationsOfProvider(request: ApiRequest): Promise<Ap
       ),
     ],
   );
-  return json(
-    200,
-    renderProviderAllocations(request, provider.generation, allocations),
-    lastModified(request, allocations),
-  );
+  return {
+    ...(await answerText(request, providerAllocationsText(request, found))),
+    ...modifiedAt(request, found.modifiedAt),
+  };
 }
 
 export async function setAllocationsOfConsumer(request: ApiRequest): Promise<ApiResponse> {

@@ -9,42 +9,46 @@ import {
   ResourceProviderNotFound,
 } from "../../../domain/errors.ts";
 import * as operations from "../../../operations/inventories.ts";
-import { getProvider } from "../../../operations/resource-providers.ts";
+import {
+  aboutProvider,
+  expectProvider,
+  type KnownProvider,
+} from "../../../operations/known-provider.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
-import { lastModified } from "../../last-modified.ts";
+import { lastModified, modifiedAt } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
+import { answerText } from "../../text-writer.ts";
 import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
 import { readJson } from "../../validation/schema.ts";
-import { renderInventories, renderInventory } from "./rendering.ts";
+import { inventoriesText, renderInventories, renderInventory } from "./rendering.ts";
 import { CREATE, SET, toAmounts, toInventories, UPDATE } from "./schemas.ts";
 
 export async function getInventories(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:inventories:list");
-  const { generation, inventories } = await list(request);
-  return json(
-    200,
-    renderInventories(generation, inventories),
-    lastModified(request, inventories.values()),
-  );
+  return about(request, async (provider) => {
+    const modified = modifiedAt(request, provider.inventoriesModifiedAt);
+    return { ...(await answerText(request, inventoriesText(provider), provider)), ...modified };
+  });
 }
 
 export async function getInventory(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:inventories:show");
   const resourceClass = pathParameter(request, "resource_class");
-  const { generation, inventories } = await list(request);
-  const inventory = inventories.get(resourceClass);
-  if (!inventory) {
-    throw notFound(`No inventory of class ${resourceClass} for ${pathUuid(request)}`);
-  }
-  return json(
-    200,
-    { ...renderInventory(inventory), ...withGeneration(generation) },
-    lastModified(request, [inventory]),
-  );
+  return about(request, (provider) => {
+    const inventory = provider.findInventory(resourceClass);
+    if (!inventory) {
+      throw notFound(`No inventory of class ${resourceClass} for ${pathUuid(request)}`);
+    }
+    return json(
+      200,
+      { ...renderInventory(inventory), ...withGeneration(provider.generation) },
+      modifiedAt(request, inventory.modifiedAt),
+    );
+  });
 }
 
 export async function createInventory(request: ApiRequest): Promise<ApiResponse> {
@@ -195,9 +199,12 @@ export async function deleteInventory(request: ApiRequest): Promise<ApiResponse>
   return empty(204);
 }
 
-function list(request: ApiRequest) {
+function about(
+  request: ApiRequest,
+  tell: (provider: KnownProvider) => ApiResponse | Promise<ApiResponse>,
+): Promise<ApiResponse> {
   const uuid = pathUuid(request);
-  return translatingErrors(operations.listInventories(request.service, request.context, uuid), [
+  return translatingErrors(aboutProvider(request.service, request.context, uuid, tell), [
     when(NotFound, (error) =>
       notFound(`No resource provider with uuid ${uuid} found : ${error.message}`),
     ),
@@ -205,8 +212,8 @@ function list(request: ApiRequest) {
 }
 
 /** A provider that does not exist comes before a body that is wrong. */
-async function existingProvider(request: ApiRequest): Promise<string> {
-  return (await getProvider(request.service, request.context, pathUuid(request))).uuid;
+function existingProvider(request: ApiRequest): Promise<string> {
+  return expectProvider(request.service, request.context, pathUuid(request));
 }
 
 function rulesOf(request: ApiRequest): operations.InventoryRules {

@@ -1,4 +1,6 @@
 import type { InventoryAmounts } from "../../../domain/inventory.ts";
+import type { KnownProvider } from "../../../operations/known-provider.ts";
+import { joined } from "../../text-writer.ts";
 
 declare global {
   interface JSON {
@@ -36,4 +38,18 @@ export function renderInventories(
       [...inventories].map(([name, inventory]) => [name, renderInventory(inventory)]),
     ),
   };
+}
+
+/** The same in pieces, from the read model. */
+export function* inventoriesText(provider: KnownProvider): Generator<string> {
+  yield `{"resource_provider_generation":${provider.generation},"inventories":{`;
+  yield* joined(
+    provider
+      .inventories()
+      .map(
+        (inventory) =>
+          `${JSON.stringify(inventory.resourceClass)}:${JSON.stringify(renderInventory(inventory))}`,
+      ),
+  );
+  yield "}}";
 }

@@ -4,6 +4,7 @@ import {
   ResourceClassExists,
   ResourceClassInUse,
 } from "../../../domain/errors.ts";
+import type { NamedRecord } from "../../../domain/provider-record.ts";
 import * as operations from "../../../operations/resource-classes.ts";
 import { badRequest, conflict, HttpError } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
@@ -11,6 +12,7 @@ import { supports } from "../../microversions.ts";
 import { pathParameter } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
+import { answerText, joined } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson } from "../../validation/schema.ts";
 import { NAMED } from "./schemas.ts";
@@ -18,11 +20,14 @@ import { NAMED } from "./schemas.ts";
 export async function listResourceClasses(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:list");
   const classes = await operations.listResourceClasses(request.service, request.context);
-  return json(
-    200,
-    { resource_classes: classes.map(({ name }) => render(request, name)) },
-    lastModified(request, classes),
-  );
+  const modified = lastModified(request, classes);
+  return { ...(await answerText(request, classesText(request, classes))), ...modified };
+}
+
+function* classesText(request: ApiRequest, classes: readonly NamedRecord[]): Generator<string> {
+  yield '{"resource_classes":[';
+  yield* joined(Iterator.from(classes).map(({ name }) => JSON.stringify(render(request, name))));
+  yield "]}";
 }
 
 export async function createResourceClass(request: ApiRequest): Promise<ApiResponse> {

@@ -9,25 +9,30 @@ import {
   ResourceProviderInUse,
   TraitNotFound,
 } from "../../../domain/errors.ts";
-import type { ResourceProvider } from "../../../domain/resource-provider.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import {
   createProvider,
   deleteProvider,
-  getProvider,
-  listProviders,
   updateProvider,
 } from "../../../operations/resource-providers.ts";
-import { turns } from "../../../operations/turns.ts";
+import { aboutProvider, expectProvider } from "../../../operations/known-provider.ts";
+import {
+  listProviders,
+  listProvidersNamed,
+  type ProviderConditions,
+} from "../../../operations/provider-listing.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
-import { lastModified } from "../../last-modified.ts";
+import { lastModified, modifiedAt } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
 import { pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
+import { answerInSlices } from "../../sliced-answer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson, validateQuery } from "../../validation/schema.ts";
+import { release } from "../byte-writer.ts";
+import { ProviderListWriter } from "./list-writer.ts";
 import { readListing } from "./query.ts";
 import { renderProvider } from "./rendering.ts";
 import { createSchema, listSchema, updateSchema } from "./schemas.ts";
@@ -35,8 +40,9 @@ import { createSchema, listSchema, updateSchema } from "./schemas.ts";
 export async function listResourceProviders(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:list");
   validateQuery(listSchema(request), request.query);
-  const providers = await translatingErrors(
-    listProviders(request.service, request.context, readListing(request)),
+  const { name, ...conditions } = readListing(request);
+  return translatingErrors(
+    name === undefined ? answerList(request, conditions) : answerNamed(request, name, conditions),
     [
       when(ResourceClassNotFound, (error) =>
         badRequest(`Invalid resource class in resources parameter: ${error.message}`),
@@ -46,37 +52,32 @@ export async function listResourceProviders(request: ApiRequest): Promise<ApiRes
       ),
     ],
   );
-  const more = lastModified(request, providers);
-  if (providers.length <= PART_PROVIDERS) {
-    return json(
-      200,
-      { resource_providers: providers.map((provider) => renderProvider(request, provider)) },
-      more,
-    );
-  }
-  return { status: 200, body: renderInParts(request, providers), ...more };
 }
 
-/** So many are rendered in one piece, in a millisecond or two. */
-const PART_PROVIDERS = 500;
-
-async function* renderInParts(
+async function answerList(
   request: ApiRequest,
-  providers: readonly ResourceProvider[],
-): AsyncGenerator<Uint8Array> {
-  const client = request.context.userId ?? "";
-  const renderPart = (start: number) => {
-    const part = providers
-      .slice(start, start + PART_PROVIDERS)
-      .map((provider) => JSON.stringify(renderProvider(request, provider)))
-      .join(",");
-    const isLast = start + PART_PROVIDERS >= providers.length;
-    return `${start === 0 ? '{"resource_providers":[' : ","}${part}${isLast ? "]}" : ""}`;
-  };
-  const encoder = new TextEncoder();
-  for (let start = 0; start < providers.length; start += PART_PROVIDERS) {
-    yield await turns.goOn(client, () => encoder.encode(renderPart(start)));
-  }
+  conditions: ProviderConditions,
+): Promise<ApiResponse> {
+  const { service, context, signal } = request;
+  const listing = await listProviders(service, context, conditions);
+  const writer = new ProviderListWriter(listing, request);
+  const terms = { client: context.userId ?? "", signal };
+  const body = await answerInSlices(writer, terms, listing);
+  return { status: 200, body, onSent: release, ...modifiedAt(request, listing.modifiedAt) };
+}
+
+/** Few have one name. */
+async function answerNamed(
+  request: ApiRequest,
+  name: string,
+  conditions: ProviderConditions,
+): Promise<ApiResponse> {
+  const providers = await listProvidersNamed(request.service, request.context, name, conditions);
+  return json(
+    200,
+    { resource_providers: providers.map((provider) => renderProvider(request, provider)) },
+    lastModified(request, providers),
+  );
 }
 
 export async function createResourceProvider(request: ApiRequest): Promise<ApiResponse> {
@@ -114,15 +115,17 @@ export async function createResourceProvider(request: ApiRequest): Promise<ApiRe
 
 export async function getResourceProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:show");
-  const provider = await getProvider(request.service, request.context, pathUuid(request));
-  return json(200, renderProvider(request, provider), lastModified(request, [provider]));
+  const { service, context } = request;
+  return aboutProvider(service, context, pathUuid(request), (provider) =>
+    json(200, renderProvider(request, provider.shown), modifiedAt(request, provider.modifiedAt)),
+  );
 }
 
 export async function updateResourceProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:update");
   const uuid = pathUuid(request);
   // A provider that does not exist comes before a body that is wrong.
-  await getProvider(request.service, request.context, uuid);
+  await expectProvider(request.service, request.context, uuid);
   const body = await readJson(request, updateSchema(request));
   const provider = await translatingErrors(
     updateProvider(

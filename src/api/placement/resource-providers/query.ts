@@ -1,6 +1,6 @@
 import type { ProviderFilter } from "../../../domain/provider-filter.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
-import type { ProviderListing } from "../../../operations/resource-providers.ts";
+import type { ProviderConditions } from "../../../operations/provider-listing.ts";
 import {
   parseInTree,
   parseResources,
@@ -13,7 +13,9 @@ import type { ApiRequest } from "../../request.ts";
 const FILTERS = ["resources", "required", "member_of", "in_tree"] as const;
 
 /** What the query string of `GET /resource_providers` asks for. */
-export function readListing(request: ApiRequest): ProviderListing {
+export function readListing(
+  request: ApiRequest,
+): ProviderConditions & { readonly name: string | undefined } {
   const { query } = request;
   const uuid = query.get("uuid");
   return {

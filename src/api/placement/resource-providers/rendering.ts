@@ -1,4 +1,4 @@
-import type { ResourceProvider } from "../../../domain/resource-provider.ts";
+import type { ShownProvider } from "../../../operations/known-provider.ts";
 import { supports, type Feature } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
 
@@ -11,7 +11,9 @@ const RELATIONS: readonly (readonly [relation: string, since: Feature])[] = [
   ["allocations", "allocationsLink"],
 ];
 
-export function renderProvider(request: ApiRequest, provider: ResourceProvider) {
+type Asked = Pick<ApiRequest, "microversion" | "query" | "mountPoint">;
+
+export function renderProvider(request: Asked, provider: ShownProvider) {
   return {
     uuid: provider.uuid,
     name: provider.name,
@@ -24,7 +26,7 @@ export function renderProvider(request: ApiRequest, provider: ResourceProvider) 
   };
 }
 
-function renderLinks(request: ApiRequest, provider: ResourceProvider) {
+function renderLinks(request: Asked, provider: ShownProvider) {
   const self = `${request.mountPoint}/resource_providers/${provider.uuid}`;
   return [
     { rel: "self", href: self },

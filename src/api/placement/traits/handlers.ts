@@ -7,7 +7,11 @@ import {
   TraitNotFound,
 } from "../../../domain/errors.ts";
 import type { NamedRecord } from "../../../domain/provider-record.ts";
-import { getProvider } from "../../../operations/resource-providers.ts";
+import {
+  aboutProvider,
+  expectProvider,
+  type KnownProvider,
+} from "../../../operations/known-provider.ts";
 import * as operations from "../../../operations/traits.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../../http-error.ts";
@@ -15,6 +19,7 @@ import { lastModified } from "../../last-modified.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
+import { answerText, joined } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson, validateQuery } from "../../validation/schema.ts";
 import { CUSTOM_TRAIT, LIST, SET } from "./schemas.ts";
@@ -23,7 +28,14 @@ export async function listTraits(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:list");
   validateQuery(LIST, request.query);
   const traits = await operations.listTraits(request.service, request.context, readFilter(request));
-  return json(200, { traits: namesOf(traits) }, lastModified(request, traits));
+  const modified = lastModified(request, traits);
+  return { ...(await answerText(request, traitsText(traits))), ...modified };
+}
+
+function* traitsText(traits: readonly NamedRecord[]): Generator<string> {
+  yield '{"traits":[';
+  yield* joined(Iterator.from(traits).map(({ name }) => JSON.stringify(name)));
+  yield "]}";
 }
 
 export async function getTrait(request: ApiRequest): Promise<ApiResponse> {
@@ -60,15 +72,27 @@ export async function deleteTrait(request: ApiRequest): Promise<ApiResponse> {
 export async function listTraitsOfProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:traits:list");
   const uuid = pathUuid(request);
-  const { traits, generation } = await translatingErrors(
-    operations.listProviderTraits(request.service, request.context, uuid),
+  const { service, context } = request;
+  return translatingErrors(
+    aboutProvider(service, context, uuid, async (provider) => {
+      const modified = lastModified(request, provider.traits());
+      return {
+        ...(await answerText(request, providerTraitsText(provider), provider)),
+        ...modified,
+      };
+    }),
     [
       when(NotFound, (error) =>
         notFound(`No resource provider with uuid ${uuid} found: ${error.message}`),
       ),
     ],
   );
-  return json(200, renderProviderTraits(traits, generation), lastModified(request, traits));
+}
+
+function* providerTraitsText(provider: KnownProvider): Generator<string> {
+  yield '{"traits":[';
+  yield* joined(provider.traits().map(({ name }) => JSON.stringify(name)));
+  yield `],"resource_provider_generation":${provider.generation}}`;
 }
 
 export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiResponse> {
@@ -76,7 +100,7 @@ export async function setTraitsOfProvider(request: ApiRequest): Promise<ApiRespo
   const uuid = pathUuid(request);
   const body = await readJson(request, SET);
   // A provider that does not exist comes before a trait that does not.
-  await getProvider(request.service, request.context, uuid);
+  await expectProvider(request.service, request.context, uuid);
   const { traits, generation } = await translatingErrors(
     operations.setProviderTraits(
       request.service,

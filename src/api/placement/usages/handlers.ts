@@ -1,4 +1,5 @@
 import { NotFound } from "../../../domain/errors.ts";
+import { aboutProvider, type KnownProvider } from "../../../operations/known-provider.ts";
 import * as operations from "../../../operations/usages.ts";
 import { notFound } from "../../http-error.ts";
 import { lastModified } from "../../last-modified.ts";
@@ -6,6 +7,7 @@ import { supports } from "../../microversions.ts";
 import { pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
+import { answerText, joined } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { validateQuery } from "../../validation/schema.ts";
 import { TOTAL, TOTAL_BY_TYPE } from "./schemas.ts";
@@ -13,19 +15,29 @@ import { TOTAL, TOTAL_BY_TYPE } from "./schemas.ts";
 export async function getUsagesOfProvider(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:usages");
   const uuid = pathUuid(request);
-  const { generation, usages } = await translatingErrors(
-    operations.getProviderUsages(request.service, request.context, uuid),
+  const { service, context } = request;
+  const modified = lastModified(request);
+  return translatingErrors(
+    aboutProvider(service, context, uuid, async (provider) => ({
+      ...(await answerText(request, providerUsagesText(provider), provider)),
+      ...modified,
+    })),
     [
       when(NotFound, (error) =>
         notFound(`No resource provider with uuid ${uuid} found: ${error.message}`),
       ),
     ],
   );
-  return json(
-    200,
-    { resource_provider_generation: generation, usages: Object.fromEntries(usages) },
-    lastModified(request),
+}
+
+function* providerUsagesText(provider: KnownProvider): Generator<string> {
+  yield `{"resource_provider_generation":${provider.generation},"usages":{`;
+  yield* joined(
+    provider
+      .inventories()
+      .map(({ resourceClass, used }) => `${JSON.stringify(resourceClass)}:${used}`),
   );
+  yield "}}";
 }
 
 export async function getTotalUsages(request: ApiRequest): Promise<ApiResponse> {

@@ -1,0 +1,109 @@
+import * as rows from "../db/resource-providers.ts";
+import { CandidatesOutdated } from "../domain/errors.ts";
+import type { ProviderFilter } from "../domain/provider-filter.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { ResourceProvider } from "../domain/resource-provider.ts";
+import { type FoundProviders, searchProviders } from "../index/find-providers.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader, IndexView } from "../index/reader.ts";
+import { inSlices } from "./in-slices.ts";
+import type { Service } from "./service.ts";
+import { turns } from "./turns.ts";
+
+/** Conditions that are all to hold. */
+export interface ProviderConditions {
+  readonly uuid: string | undefined;
+  readonly filter: ProviderFilter | undefined;
+}
+
+/** Lists providers as they are now, in the order of their ids. */
+export async function listProviders(
+  service: Service,
+  context: RequestContext,
+  conditions: ProviderConditions,
+): Promise<ProviderListing> {
+  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
+  return new ProviderListing(await service.freshIndex(context), conditions);
+}
+
+/**
+ * Those with a name, in the order of their ids: what is the same name is up to the engine.
+ *
+ * @throws ResourceClassNotFound, TraitNotFound
+ */
+export async function listProvidersNamed(
+  service: Service,
+  context: RequestContext,
+  name: string,
+  { uuid, filter }: ProviderConditions,
+): Promise<ResourceProvider[]> {
+  const index = await service.freshIndex(context);
+  const matching = filter && (await inSlices(index, context.userId ?? "", idsOf(index, filter)));
+  const named = await service.database.readOnce(context, (tx) =>
+    rows.listProviders(tx, { name, uuid }),
+  );
+  return named.filter(({ id }) => matching?.has(id) ?? true);
+}
+
+/** So many ids are collected between two pauses. */
+const IDS_BY_STEP = 4096;
+
+function* idsOf(index: ProviderIndex, filter: ProviderFilter): Generator<void, Set<number>> {
+  const ids = new Set<number>();
+  const { rows: found } = yield* searchProviders(index, index.time, { filter });
+  for (const row of found) {
+    ids.add(index.idOf(row));
+    if (ids.size % IDS_BY_STEP === 0) yield;
+  }
+  return ids;
+}
+
+/** Providers of the read model that meet conditions, as they were when it was first looked for them. */
+export class ProviderListing {
+  readonly providers: IndexReader;
+  readonly #conditions: ProviderConditions;
+  /** Begun when it is looked for them, so that nothing has to be held before. */
+  #search: Iterator<void, FoundProviders> | undefined;
+  #found: FoundProviders | undefined;
+  #view: IndexView | undefined;
+
+  constructor(index: IndexReader, conditions: ProviderConditions) {
+    this.providers = index;
+    this.#conditions = conditions;
+  }
+
+  /**
+   * Looks for those that meet the conditions until then.
+   *
+   * @returns the rows of all of them; undefined while there may be more
+   * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+   */
+  find(endsAtMs: number): Int32Array | undefined {
+    const { providers } = this;
+    this.#search ??= searchProviders(providers, providers.time, this.#conditions);
+    while (!this.#found) {
+      const step = this.#search.next();
+      if (step.done) this.#found = step.value;
+      else if (performance.now() > endsAtMs) return undefined;
+    }
+    return this.#found.rows;
+  }
+
+  /** When the newest was made or changed, in seconds since 1970; undefined without any, and where one does not know. */
+  get modifiedAt(): number | undefined {
+    return this.#found?.modifiedAt;
+  }
+
+  hold(): void {
+    this.#view ??= this.providers.openView();
+  }
+
+  /** @throws CandidatesOutdated when so much has changed that what was held is gone */
+  checkHold(): void {
+    if (this.#view?.isOpen === false) throw new CandidatesOutdated();
+  }
+
+  close(): void {
+    this.#view?.close();
+  }
+}
