@@ -1,4 +1,4 @@
-import { Ajv } from "ajv";
+import { Ajv, type ValidateFunction } from "ajv";
 import { NO_CREDENTIALS, type Credentials } from "../credentials.ts";
 import type { AccessRule } from "./access-rules.ts";
 
@@ -131,8 +131,14 @@ const token = {
   },
 };
 
-const isTokenBody = new Ajv({ allowUnionTypes: true }).compile<TokenBody>({
-  type: "object",
-  required: ["token"],
-  properties: { token },
-});
+let validator: ValidateFunction<TokenBody> | undefined;
+
+/** Compiled when it is first needed: most commands, and services without Keystone, never do. */
+function isTokenBody(body: unknown): body is TokenBody {
+  validator ??= new Ajv({ allowUnionTypes: true }).compile<TokenBody>({
+    type: "object",
+    required: ["token"],
+    properties: { token },
+  });
+  return validator(body);
+}
