@@ -110,9 +110,9 @@ async function announcedUrl(
   return url;
 }
 
-/** Waits until something is so. */
+/** Waits until something is so. To look more often would take time from what is waited for. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(5);
+  while (!(await isSo())) await sleep(20);
 }
 
 export interface Answer {

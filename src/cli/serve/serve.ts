@@ -14,7 +14,7 @@ import { Log } from "../../observability/logger.ts";
 import { describeOptions } from "./logged-options.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import { oneAtATime, Reloader } from "./reload.ts";
-import { Replica } from "./replica.ts";
+import type { Replica } from "./replica.ts";
 import { describeRisks } from "./risks.ts";
 import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
@@ -128,8 +128,10 @@ function followHangUps(
   );
 }
 
-function startReplica({ loaded, places, log, signals }: Beginning): Promise<Replica> {
-  return Replica.start(loaded, places, log.logger, () => signals.beginToServe());
+async function startReplica({ loaded, places, log, signals }: Beginning): Promise<Replica> {
+  // Most of the program, which the first of several processes does without.
+  const replica = await import("./replica.ts");
+  return replica.Replica.start(loaded, places, log.logger, () => signals.beginToServe());
 }
 
 /** When all of them serve, or when it is time to stop: the first may be busy with requests by then. */
