@@ -9,6 +9,7 @@ import { makeDatabaseFolder } from "./make-database-folder.ts";
 import type { HealthOptions } from "./admin/health.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Surroundings, Terminal } from "./terminal.ts";
+import { repeated } from "./repeated.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 // The table of commands. Each imports its file when it is asked for: a start is mostly imports.
@@ -66,8 +67,12 @@ function describeProgram(
       outputError: (text, write) => write(text.replace(/^error: /, "stowage: ")),
     })
     .exitOverride()
-    .option("--config-file <path>", "read this file; may be repeated, the last one counts", append)
-    .option("--config-dir <path>", "read the *.conf files in this directory after them", append)
+    .option(
+      "--config-file <path>",
+      "read this file; may be repeated, the last one counts",
+      repeated,
+    )
+    .option("--config-dir <path>", "read the *.conf files in this directory after them", repeated)
     .option("-d, --debug", "log at level DEBUG")
     .option("--log-file <path>", "append log lines to this file")
     .option("--log-dir <path>", "the directory of a relative log file")
@@ -242,8 +247,8 @@ function describeProgram(
     .option("--project-domain <id>", "the domain of the project")
     .option("--domain <id>", "the domain that the token is for")
     .option("--system-scope <scope>", "the system that the token is for, which is: all")
-    .option("--role <name>", "a role of the user; may be repeated", append)
-    .option("--service-role <name>", "a role of the service that asks; may be repeated", append)
+    .option("--role <name>", "a role of the user; may be repeated", repeated)
+    .option("--service-role <name>", "a role of the service that asks; may be repeated", repeated)
     .option(
       "--target-project <id>",
       "the project that is asked about; that of the token by default",
@@ -294,10 +299,6 @@ function loadFor(
   });
   makeDatabaseFolder(loaded);
   return loaded;
-}
-
-function append(value: string, previous: readonly string[] = []): string[] {
-  return [...previous, value];
 }
 
 function portNumber(text: string): number {

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 
 import type { LoadedConfig } from "../../config/config.ts";
+import { repeated } from "../repeated.ts";
 import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
 import type { SnapshotCommand } from "./snapshot.ts";
@@ -21,6 +22,7 @@ export function addAskCommands(program: Command, run: Run, surroundings: AskSurr
   addWhy(program, run, surroundings);
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
+  addWatch(program, run, surroundings);
 }
 
 function addExplain(program: Command, run: Run, surroundings: AskSurroundings): void {
@@ -112,6 +114,53 @@ function addWhy(program: Command, run: Run, surroundings: AskSurroundings): void
         return why({ requestId, isJson: json === true, url, token }, surroundings);
       }),
     );
+}
+
+function addWatch(program: Command, run: Run, surroundings: AskSurroundings): void {
+  askCommand(program, "watch")
+    .description("print what changes, as it happens, until it is ended")
+    .option("--provider <provider>", "only about this one, by UUID or name; repeated", repeated)
+    .option("--tree <uuid>", "only about the tree that this provider is in; repeated", repeated)
+    .option("--consumer <uuid>", "only about this one; repeated", repeated)
+    .option("--project <id>", "only about consumers of this project; repeated", repeated)
+    .option("--resource-class <name>", "only about this class; repeated", repeated)
+    .option("--kind <kind>", "only events of this kind, such as consumer; repeated", repeated)
+    .option("--after <position>", "from there on, instead of from now on")
+    .action(
+      run(async (command) => {
+        const { watch } = await import("./watch.ts");
+        const { provider = [], after, json, ...filters } = command.opts<WatchOptions>();
+        const named = Object.entries({
+          tree: filters.tree,
+          consumer: filters.consumer,
+          project_id: filters.project,
+          resource_class: filters.resourceClass,
+          kind: filters.kind,
+        });
+        const { url, token } = sourceOf(command, surroundings);
+        const asked = {
+          providers: provider,
+          filters: named.flatMap(([name, values = []]) =>
+            values.map((value) => [name, value] as const),
+          ),
+          after,
+          isJson: json === true,
+        };
+        return watch({ ...asked, url, token }, surroundings);
+      }),
+    );
+}
+
+interface WatchOptions extends Readonly<
+  Partial<
+    Record<
+      "provider" | "tree" | "consumer" | "project" | "resourceClass" | "kind",
+      readonly string[]
+    >
+  >
+> {
+  readonly after?: string;
+  readonly json?: true;
 }
 
 /** A command that asks something of which the answer is a text; {@link sourceOf} reads where. */

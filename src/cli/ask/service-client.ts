@@ -36,7 +36,15 @@ const TIMEOUT_MS = 60_000;
 const MAX_LENGTH = 256 * 1024 * 1024;
 
 /** The service did not answer, or not what was asked; it ends the command with 1. */
-export class CannotAsk extends OperatorError {}
+export class CannotAsk extends OperatorError {
+  /** Whether it may go better another time. */
+  readonly isPassing: boolean;
+
+  constructor(message: string, isPassing = false) {
+    super(message);
+    this.isPassing = isPassing;
+  }
+}
 
 /** Asks a running service, for the commands that are questions to it. */
 export class ServiceClient {
@@ -113,6 +121,7 @@ export class ServiceClient {
     const detail = printable(detailOf(problem));
     throw new CannotAsk(
       this.#isHere ? detail : `${this.#name} answered ${response.status}: ${detail}`,
+      response.status >= 500,
     );
   }
 
@@ -138,7 +147,7 @@ export class ServiceClient {
   }
 
   #cannot(error: unknown): CannotAsk {
-    return new CannotAsk(`${this.#name} cannot be asked: ${reasonOf(error)}`);
+    return new CannotAsk(`${this.#name} cannot be asked: ${reasonOf(error)}`, true);
   }
 }
 
