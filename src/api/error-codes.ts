@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   searchEffortExceeded: "stowage.effort_exceeded",
   positionGone: "stowage.position_gone",
   tooManySearches: "stowage.too_many_searches",
+  tooLarge: "stowage.too_large",
 } as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES];

@@ -14,15 +14,25 @@ export async function classNamesFor(
   index: ProviderIndex,
   rows: readonly { readonly resourceClassId: number }[],
 ): Promise<(id: number) => string> {
+  const find = await findClassNames(tx, index, rows);
+  return (id) => {
+    const name = find(id);
+    if (name === undefined) throw new Error(`there is no resource class with the id ${id}`);
+    return name;
+  };
+}
+
+/** The same for whoever bears with such rows. */
+export async function findClassNames(
+  tx: ReadTransaction,
+  index: ProviderIndex,
+  rows: readonly { readonly resourceClassId: number }[],
+): Promise<(id: number) => string | undefined> {
   const ids = new Set(rows.map(({ resourceClassId }) => resourceClassId));
   const isKnown = (id: number) => id < MIN_CUSTOM_ID && index.resourceClasses.has(id);
   const names = await nameResourceClasses(
     tx,
     [...ids].filter((id) => !isKnown(id)),
   );
-  return (id) => {
-    const name = isKnown(id) ? index.resourceClasses.nameOf(id) : names.get(id);
-    if (name === undefined) throw new Error(`there is no resource class with the id ${id}`);
-    return name;
-  };
+  return (id) => (isKnown(id) ? index.resourceClasses.nameOf(id) : names.get(id));
 }

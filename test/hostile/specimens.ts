@@ -15,6 +15,7 @@ const EXISTING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "/resource_classes/{name}": { name: CLASS },
   "/traits/{name}": { name: TRAIT },
   "/allocations/{consumer_uuid}": { consumer_uuid: CONSUMER },
+  "/stowage/v1/consumers/{uuid}": { uuid: CONSUMER },
 };
 
 /** The parameters of a path of which all exist; a route that is not known here is about the host. */
@@ -220,6 +221,35 @@ export const SPECIMENS: readonly Specimen[] = [
     body: async (world) => ({
       inventories: { [HOST]: await inventories(world) },
       allocations: { [CONSUMER]: await allocations(world) },
+    }),
+  },
+  {
+    route: "POST /stowage/v1/orphans",
+    version: "1.39",
+    body: async () => ({
+      alive: [CONSUMER],
+      alive_as_of: new Date().toISOString(),
+      scope: {
+        resource_classes: ["VCPU"],
+        types: [null, "INSTANCE"],
+        tree: HOST,
+        min_age_seconds: 60,
+      },
+    }),
+  },
+  {
+    route: "POST /stowage/v1/releases",
+    version: "1.39",
+    body: async (world) => ({
+      releases: [
+        {
+          consumer: CONSUMER,
+          generation: (await world.consumerGeneration()) ?? 0,
+          providers: [HOST],
+        },
+      ],
+      dry_run: true,
+      reason: "a leak",
     }),
   },
   {

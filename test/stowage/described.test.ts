@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { ADMIN, errorOf } from "../http/support.ts";
+import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
 import { DESCRIBED_METHODS, expectAsDescribed } from "./described.ts";
 
@@ -19,6 +20,20 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     path: "/stowage/v1/refusals?request_id=req-1&since=2026-11-27T19:00:00Z&limit=500",
   },
   "GET /stowage/v1/events": { path: "/stowage/v1/events" },
+  "GET /stowage/v1/consumers": { path: "/stowage/v1/consumers?limit=5" },
+  "GET /stowage/v1/consumers/{uuid}": { path: `/stowage/v1/consumers/${consumerUuid(1)}` },
+  "POST /stowage/v1/orphans": {
+    path: "/stowage/v1/orphans",
+    body: {
+      alive: [consumerUuid(7)],
+      alive_as_of: new Date().toISOString(),
+      scope: { min_age_seconds: 0, tree: null },
+    },
+  },
+  "POST /stowage/v1/releases": {
+    path: "/stowage/v1/releases",
+    body: { releases: [{ consumer: consumerUuid(1), generation: 1 }], reason: "none" },
+  },
   "GET /metrics": { path: "/metrics" },
   "GET /metrics/providers": { path: "/metrics/providers" },
   "GET /stowage/v1/providers": { path: "/stowage/v1/providers" },
@@ -27,6 +42,10 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
 let stowage: LocalStowage;
 beforeAll(async () => {
   stowage = await startHere();
+  await makeProvider(stowage.client, providerUuid(1), { VCPU: 4 });
+  await stowage.client.expectSuccess("PUT", `/allocations/${consumerUuid(1)}`, {
+    body: claimBody({ [providerUuid(1)]: { VCPU: 1 } }),
+  });
 });
 afterAll(() => stowage.stop());
 

@@ -12,8 +12,13 @@ export interface DescribedRoute extends Omit<RouteDescription, "query"> {
    * authorizes, because the target is in the query.
    */
   readonly guard: PolicyName | undefined;
+  /** Authorizes in the place of a rule, where the target is in the query. */
+  readonly authorize?: (request: ApiRequest) => void;
   /** Answers without a token. */
   readonly isPublic?: boolean;
+  /** The media types of a body; JSON unless given. */
+  readonly consumes?: readonly string[];
+  readonly takesMuch?: boolean;
   /**
    * Whether the answer tells how far the change feed was read before it was made; it does unless anybody may
    * ask. What the handler reads has all changes up to there.
@@ -37,6 +42,11 @@ export function describedRoute({
   handler,
   query = NO_PARAMETERS,
   takesAnyAccept,
+  authorize = (request) => {
+    if (guard !== undefined) request.authorize(guard);
+  },
+  consumes = ["application/json"],
+  takesMuch = false,
   ...description
 }: DescribedRoute): Route {
   const schema = defineSchema(query);
@@ -47,9 +57,9 @@ export function describedRoute({
     ...(!takesAnyAccept && {
       produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
     }),
-    ...(description.body && { consumes: ["application/json"] }),
+    ...(description.body && { consumes, takesMuch }),
     async handler(request) {
-      if (guard !== undefined) request.authorize(guard);
+      authorize(request);
       validateQuery(schema, request.query);
       if (!hasPosition) return handler(request, "");
       const position = await request.service.position(request.context);

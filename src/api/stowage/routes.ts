@@ -1,4 +1,6 @@
 import type { RouteTable } from "../route.ts";
+import { listConsumers, showConsumer } from "./consumers/handlers.ts";
+import { CONSUMER, CONSUMERS, CONSUMERS_QUERY } from "./consumers/schemas.ts";
 import { describedRoute } from "./described-route.ts";
 import { tellEvents } from "./events/handlers.ts";
 import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
@@ -7,6 +9,8 @@ import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
+import { releaseConsumers, reportOrphans } from "./orphans/handlers.ts";
+import { ORPHANS, ORPHANS_BODY, RELEASES, RELEASES_BODY } from "./orphans/schemas.ts";
 import { showFleet } from "./providers/handlers.ts";
 import { FLEET, FLEET_LINE, FLEET_QUERY } from "./providers/schemas.ts";
 import { listRefusals } from "./refusals/handlers.ts";
@@ -92,6 +96,46 @@ export const STOWAGE_ROUTES: RouteTable = {
       query: FLEET_QUERY,
       answers: { 200: { "application/json": FLEET, "application/x-ndjson": FLEET_LINE } },
       handler: showFleet,
+    }),
+  },
+  "/stowage/v1/consumers": {
+    GET: describedRoute({
+      summary: "Consumers with all that they hold, page by page, of a project or of all.",
+      guard: undefined,
+      query: CONSUMERS_QUERY,
+      answers: { 200: { "application/json": CONSUMERS } },
+      authorize: (request) =>
+        request.authorize("stowage:consumers:list", { projectId: request.query.get("project_id") }),
+      handler: listConsumers,
+    }),
+  },
+  "/stowage/v1/consumers/{uuid}": {
+    GET: describedRoute({
+      summary: "What one consumer holds.",
+      guard: undefined,
+      answers: { 200: { "application/json": CONSUMER } },
+      handler: showConsumer,
+    }),
+  },
+  "/stowage/v1/orphans": {
+    POST: describedRoute({
+      summary: "Consumers that are not among the living, and what they hold.",
+      guard: "stowage:orphans",
+      body: ORPHANS_BODY,
+      consumes: ["application/json", "application/x-ndjson"],
+      takesMuch: true,
+      answers: { 200: { "application/json": ORPHANS } },
+      handler: reportOrphans,
+    }),
+  },
+  "/stowage/v1/releases": {
+    POST: describedRoute({
+      summary: "Let consumers go of what they hold, if they are as they were found.",
+      guard: "stowage:releases",
+      body: RELEASES_BODY,
+      takesMuch: true,
+      answers: { 200: { "application/json": RELEASES } },
+      handler: releaseConsumers,
     }),
   },
   "/metrics": {

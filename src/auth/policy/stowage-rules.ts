@@ -1,6 +1,8 @@
 import type { DefaultRule } from "./default-rules.ts";
 
 const ADMIN_OR_SERVICE = "rule:admin_or_service_api";
+const ADMIN_PROJECT_OR_SERVICE = "rule:admin_or_project_reader_or_service_api";
+const ADMIN = "rule:admin_api";
 
 /** One rule per action of the API that is Stowage's own. Placement takes no notice of such names. */
 export const STOWAGE_RULES = [
@@ -15,6 +17,24 @@ export const STOWAGE_RULES = [
     "GET /stowage/v1/providers",
   ]),
   action("stowage:events", "Watch what changes.", ["GET /stowage/v1/events"]),
+  action(
+    "stowage:consumers:list",
+    "Search consumers; without project_id, those of all projects.",
+    ["GET /stowage/v1/consumers"],
+    { check: ADMIN_PROJECT_OR_SERVICE, target: "queried project" },
+  ),
+  action(
+    "stowage:consumers:show",
+    "See what a consumer holds.",
+    ["GET /stowage/v1/consumers/{uuid}"],
+    { check: ADMIN_PROJECT_OR_SERVICE, target: "queried project" },
+  ),
+  action("stowage:orphans", "Find consumers that belong to nobody.", ["POST /stowage/v1/orphans"], {
+    check: ADMIN,
+  }),
+  action("stowage:releases", "Let consumers go of what they hold.", ["POST /stowage/v1/releases"], {
+    check: ADMIN,
+  }),
   action("stowage:health", "See why the service is not ready; that it is not, everybody sees.", [
     "GET /readyz",
   ]),

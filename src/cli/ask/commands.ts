@@ -1,4 +1,4 @@
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 
 import type { LoadedConfig } from "../../config/config.ts";
 import { repeated } from "../repeated.ts";
@@ -23,6 +23,7 @@ export function addAskCommands(program: Command, run: Run, surroundings: AskSurr
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
   addWatch(program, run, surroundings);
+  addLeaks(program, run, surroundings);
 }
 
 function addExplain(program: Command, run: Run, surroundings: AskSurroundings): void {
@@ -66,6 +67,48 @@ function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings):
         return writeSnapshot({ ...options, ...sourceOf(command, surroundings) }, surroundings);
       }),
     );
+}
+
+function addLeaks(program: Command, run: Run, surroundings: AskSurroundings): void {
+  askCommand(program, "leaks")
+    .description("tell which consumers hold something and belong to nobody")
+    .requiredOption(
+      "--alive <file>",
+      "the UUIDs of all that lives, one a line; - for standard input",
+    )
+    .option("--alive-as-of <time>", "when that list was begun, such as 2026-11-27T19:00:00Z", time)
+    .option("--tree <uuid>", "only who holds something in the tree of this provider")
+    .option("--min-age <seconds>", "who is younger is alive; an hour by default", seconds)
+    .option("--class <name...>", "only who holds something of one of these classes")
+    .option("--type <name...>", "only of these types; unknown for none")
+    .option("--release", "let those that belong to nobody go of what they hold")
+    .option("--reason <text>", "why, for those who read the change feed")
+    .option("--yes", "do not ask before that")
+    .action(
+      run(async (command) => {
+        const { findLeaks } = await import("./leaks.ts");
+        const { class: resourceClasses, type: types, ...options } = command.opts<LeaksOptions>();
+        const scope = { ...(resourceClasses && { resourceClasses }), ...(types && { types }) };
+        const source = sourceOf(command, surroundings);
+        return findLeaks(
+          { ...options, ...scope, ...source },
+          { ...surroundings, input: process.stdin },
+        );
+      }),
+    );
+}
+
+interface LeaksOptions {
+  readonly alive: string;
+  readonly aliveAsOf?: Date;
+  readonly tree?: string;
+  readonly minAge?: number;
+  readonly class?: readonly string[];
+  readonly type?: readonly string[];
+  readonly release?: true;
+  readonly reason?: string;
+  readonly yes?: true;
+  readonly json?: true;
 }
 
 function addMetrics(program: Command, run: Run, surroundings: AskSurroundings): void {
@@ -194,6 +237,16 @@ function sourceOf(command: Command, { environment, load }: AskSurroundings): Sou
     ...(snapshot !== undefined && { snapshot }),
     ...((configFile ?? configDir) && { loadConfig: () => load(command) }),
   };
+}
+
+function time(text: string): Date {
+  const date = new Date(text);
+  if (/^\d{4}-\d\d-\d\dT.*Z$/.test(text) && !Number.isNaN(date.getTime())) return date;
+  throw new InvalidArgumentError("It must be a time such as 2026-11-27T19:00:00Z.");
+}
+
+function seconds(text: string): number {
+  return wholeNumber(text, 0, 31_536_000);
 }
 
 function nearestCount(text: string): number {

@@ -40,12 +40,14 @@ export function answerHere(service: Service, { problems }: Terminal): Send {
   });
   return async (url, { method = "GET", headers = {}, body, signal }) => {
     const { pathname, search } = new URL(url);
-    const bytes = Buffer.from(typeof body === "string" ? body : "");
+    const bytes =
+      body instanceof Uint8Array ? body : Buffer.from(typeof body === "string" ? body : "");
     const head = {
       method,
       target: pathname + search,
       headers: {
         host: CLIENT.host,
+        "x-auth-token": "none is needed",
         "content-length": String(bytes.byteLength),
         ...Object.fromEntries(new Headers(headers)),
       },

@@ -25,6 +25,8 @@ interface Question {
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as lines, in the place of a body. */
+  readonly lines?: Uint8Array<ArrayBuffer>;
   readonly accept?: string;
   /** When to give up; after a minute unless given. */
   readonly signal?: AbortSignal;
@@ -91,7 +93,7 @@ export class ServiceClient {
   async open(
     method: Method,
     path: string,
-    { query = {}, body, accept, signal = AbortSignal.timeout(TIMEOUT_MS) }: Question = {},
+    { query = {}, body, lines, accept, signal = AbortSignal.timeout(TIMEOUT_MS) }: Question = {},
   ): Promise<Response> {
     const parameters = Object.entries(query).filter(([, value]) => value !== undefined);
     const search = new URLSearchParams(parameters as [string, string][]).toString();
@@ -102,10 +104,12 @@ export class ServiceClient {
         method,
         headers: {
           ...(body !== undefined && { "content-type": "application/json" }),
+          ...(lines && { "content-type": "application/x-ndjson" }),
           ...(accept !== undefined && { accept }),
           ...(this.#token !== undefined && { "x-auth-token": this.#token }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(lines && { body: lines }),
         // A token is for this place, not for the one that it points to.
         redirect: "manual",
         signal,

@@ -1,9 +1,9 @@
 import type { RefusalFilter } from "../../../domain/noted-refusal.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import * as refusals from "../../../operations/refusals.ts";
-import { badRequest } from "../../http-error.ts";
 import type { ApiRequest, QueryParameters } from "../../request.ts";
 import type { ApiResponse } from "../../response.ts";
+import { readTime } from "../read-time.ts";
 import { DEFAULT_LIMIT } from "./schemas.ts";
 
 export async function listRefusals(request: ApiRequest): Promise<ApiResponse> {
@@ -25,15 +25,6 @@ function readFilter(query: QueryParameters): RefusalFilter {
     ...(requestId !== undefined && { requestId }),
     ...(consumer !== undefined && { consumerUuid: normalizeUuid(consumer) ?? consumer }),
     ...(projectId !== undefined && { projectId }),
-    ...(since !== undefined && { since: readTime(since) }),
+    ...(since !== undefined && { since: readTime(since, "since") }),
   };
-}
-
-/** One that the schema has let through, which may still be on the 31st of June. */
-function readTime(text: string): Date {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) {
-    throw badRequest(`Invalid query string parameters: '${text}' in since is no time.`);
-  }
-  return time;
 }

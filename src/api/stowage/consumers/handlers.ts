@@ -1,0 +1,84 @@
+import {
+  ConsumerNotFound,
+  ResourceClassNotFound,
+  ResourceProviderNotFound,
+} from "../../../domain/errors.ts";
+import {
+  getHeldConsumer,
+  searchConsumers,
+  type ConsumerQuery,
+} from "../../../operations/consumers.ts";
+import { UNKNOWN_CONSUMER_TYPE } from "../../../operations/usages.ts";
+import { badRequest, notFound } from "../../http-error.ts";
+import type { ApiRequest, QueryParameters } from "../../request.ts";
+import { json, type ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
+import { readTime } from "../read-time.ts";
+import { renderConsumer } from "./rendering.ts";
+import { DEFAULT_LIMIT } from "./schemas.ts";
+
+/** Those of one project may be listed by its readers, all by those who look after the service. */
+export async function listConsumers(request: ApiRequest): Promise<ApiResponse> {
+  const { service, query } = request;
+  const wanted = readQuery(query);
+  const page = {
+    after: Number(query.get("after") ?? 0),
+    limit: Number(query.get("limit") ?? DEFAULT_LIMIT),
+  };
+  const { consumers, next } = await translatingErrors(
+    searchConsumers(service, () => contextOf(request), wanted, page),
+    [
+      when(ResourceProviderNotFound, ({ message }) => badRequest(message)),
+      when(ResourceClassNotFound, ({ message }) => badRequest(message)),
+    ],
+  );
+  const hasNames = await mayHaveNames(request);
+  return json(200, {
+    consumers: consumers.map((consumer) => renderConsumer(consumer, hasNames)),
+    next: next === undefined ? null : String(next),
+  });
+}
+
+export async function showConsumer(request: ApiRequest): Promise<ApiResponse> {
+  const { service, context, parameters } = request;
+  const { uuid = "" } = parameters;
+  const found = await getHeldConsumer(service, context, uuid).catch((error: unknown) => {
+    if (error instanceof ConsumerNotFound) return undefined;
+    throw error;
+  });
+  // Who is not let in learns nothing, not even that there is none.
+  request.authorize("stowage:consumers:show", { projectId: found?.projectId ?? undefined });
+  if (!found) throw notFound(`No consumer with uuid ${uuid} found.`);
+  return json(200, renderConsumer(found, await mayHaveNames(request)));
+}
+
+function mayHaveNames(request: ApiRequest): Promise<boolean> {
+  return request.recognize("stowage:providers:list");
+}
+
+/** A search that goes on gets the time of a new request for each page. */
+function contextOf(request: ApiRequest) {
+  request.renewDeadline();
+  return request.context;
+}
+
+function readQuery(query: QueryParameters): ConsumerQuery {
+  const type = query.get("type");
+  const texts = {
+    uuid: query.get("uuid"),
+    projectId: query.get("project_id"),
+    userId: query.get("user_id"),
+    providerUuid: query.get("provider"),
+    tree: query.get("tree"),
+    resourceClass: query.get("resource_class"),
+  };
+  const [created, updated] = [query.get("created_before"), query.get("updated_before")];
+  const heldOnTrees = query.get("held_on_trees");
+  return {
+    ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)),
+    ...(type !== undefined && { type: type === UNKNOWN_CONSUMER_TYPE ? null : type }),
+    ...(created !== undefined && { createdBefore: readTime(created, "created_before") }),
+    ...(updated !== undefined && { updatedBefore: readTime(updated, "updated_before") }),
+    ...(heldOnTrees !== undefined && { heldOnTrees: Number(heldOnTrees) }),
+  };
+}
