@@ -168,7 +168,7 @@ async function explainTwice() {
       serving = setImmediate(serveOthers);
     }
     const asked = ["one", "other"].map((client) =>
-      explainOn(index, client, { query, nearest: 3, host: undefined }, Infinity),
+      explainOn(index, client, { query, nearest: 3, host: undefined, ifEmpty: true }, Infinity),
     );
     await Promise.all(asked);
     clearImmediate(serving);
@@ -216,7 +216,7 @@ function explainAll(index: ProviderIndex, query: CandidateQuery): string {
     index,
     index.time,
     query,
-    { nearest: 3 },
+    { nearest: 3, ifEmpty: true },
     { left: Infinity },
   );
   let step = explaining.next();

@@ -139,15 +139,18 @@ function describeUnknown({ kind, name, similar }: UnknownName): string {
   return `There is no ${what} ${name}.${hint}`;
 }
 
+function describeIfEmpty(hosts: number | undefined): string {
+  if (hosts === undefined) return "";
+  return hosts > 0
+    ? `; ${hosts} would if nothing were claimed`
+    : ", nor would any if nothing were claimed";
+}
+
 function summarize({ hosts, verdict, constraints, relaxations }: Explanation): string {
   const { total, fit, fitIfEmpty } = hosts;
   if (total === 0) return "There are no hosts.";
   if (verdict === "fits") return `${fit} of ${total} hosts ${fit === 1 ? "fits" : "fit"}.`;
-  const sentences = [
-    fitIfEmpty > 0
-      ? `None of ${total} hosts fits; ${fitIfEmpty} would if nothing were claimed.`
-      : `None of ${total} hosts fits, nor would any if nothing were claimed.`,
-  ];
+  const sentences = [`None of ${total} hosts fits${describeIfEmpty(fitIfEmpty)}.`];
   const failing = constraints
     .filter(({ failed }) => failed > 0)
     .toSorted((a, b) => b.failed - a.failed)

@@ -1,4 +1,5 @@
 import type { RequestGroup } from "../domain/candidate-query.ts";
+import { ERROR_CODES } from "./error-codes.ts";
 import { badRequest } from "./http-error.ts";
 
 /**
@@ -29,6 +30,7 @@ export function checkLimit(what: Limited, count: number): void {
   if (count <= most) return;
   throw badRequest(
     `Invalid query string parameters: A query may have at most ${most} ${of}. Got: ${count}.`,
+    ERROR_CODES.tooLarge,
   );
 }
 

@@ -6,12 +6,16 @@ import type { NamedConstraint } from "./query-constraints.ts";
  * anchors at least one candidate.
  */
 export interface Explanation {
-  /** `full` when nothing fits now and something would if nothing were claimed; `never` when not even then. */
-  readonly verdict: "fits" | "full" | "never";
+  /**
+   * `full` when nothing fits now and something would if nothing were claimed; `never` when not even then; `none`
+   * when that was not to be found out.
+   */
+  readonly verdict: "fits" | "full" | "never" | "none";
   readonly hosts: {
     readonly total: number;
     readonly fit: number;
-    readonly fitIfEmpty: number;
+    /** Undefined when it was not to be found out. */
+    readonly fitIfEmpty: number | undefined;
   };
   /** In the order of `constraintsOf`. */
   readonly constraints: readonly ConstraintOutcome[];

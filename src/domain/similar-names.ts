@@ -2,8 +2,7 @@ import { distance as editDistance } from "fastest-levenshtein";
 
 /** So many are told. */
 const MAX_SIMILAR = 3;
-/** Of more names, or of a longer one, nobody waits for the similar ones. */
-const MAX_COMPARED = 5000;
+/** Of a longer one, nobody waits for the similar ones. */
 const MAX_LENGTH = 64;
 
 /** Names that one may have been meant for, the likeliest first. */
@@ -11,7 +10,6 @@ export function similarNames(name: string, known: readonly string[]): string[] {
   if (name.length > MAX_LENGTH) return [];
   const most = Math.max(2, Math.floor(name.length / 4));
   return known
-    .slice(0, MAX_COMPARED)
     .filter((other) => Math.abs(other.length - name.length) <= most)
     .map((other) => ({ other, distance: editDistance(name.toUpperCase(), other) }))
     .filter(({ distance }) => distance <= most)

@@ -48,7 +48,7 @@ export class EmptyAnswers {
   async #explain(query: CandidateQuery): Promise<Explained | undefined> {
     await turns.waitToBegin(CLIENT);
     try {
-      const question = { query, nearest: NEAREST, host: undefined };
+      const question = { query, nearest: NEAREST, host: undefined, ifEmpty: true };
       return await explainOn(this.#index(), CLIENT, question, this.#maxSearchEffort, (tookMs) =>
         this.#share.spend(tookMs, performance.now()),
       );

@@ -5,7 +5,7 @@ import { normalizeUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
-import { explainCandidates } from "../search/explain.ts";
+import { checkCanBeExplained, explainCandidates } from "../search/explain.ts";
 import { unknownNames } from "../search/unknown-names.ts";
 import { inSlices } from "./in-slices.ts";
 import { enterSearch } from "./turns.ts";
@@ -17,6 +17,8 @@ export interface ExplainQuestion {
   readonly query: CandidateQuery;
   /** How many of the nearest hosts are told about. */
   readonly nearest: number;
+  /** Whether to find out what would fit if nothing were claimed. */
+  readonly ifEmpty: boolean;
   /** UUID or name of any provider of the only tree to explain. */
   readonly host: string | undefined;
   /** Aborted when nobody waits for the answer any more. */
@@ -42,6 +44,7 @@ export async function explainOn(
   maxSearchEffort: number,
   onSliceMs: (tookMs: number) => void = () => {},
 ): Promise<Explained> {
+  checkCanBeExplained(question.query);
   const names = unknownNames(index, question.query);
   if (names.length > 0) return { unknownNames: names };
   const budget = { left: STEPS_BY_CLOCK };
@@ -78,12 +81,12 @@ function timed<Result>(
 function* explainHosts(
   index: IndexReader,
   time: number,
-  { query, nearest, host }: ExplainQuestion,
+  { query, nearest, host, ifEmpty }: ExplainQuestion,
   budget: Budget,
 ): Generator<void, Explanation> {
   const tree = host === undefined ? undefined : yield* findTree(index, time, host, budget);
   const only = tree === undefined ? {} : { tree };
-  return yield* explainCandidates(index, time, query, { nearest, ...only }, budget);
+  return yield* explainCandidates(index, time, query, { nearest, ifEmpty, ...only }, budget);
 }
 
 /** The tree of the provider that has a UUID or a name. */

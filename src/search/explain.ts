@@ -16,6 +16,8 @@ import { type ServedTree, TreeShapes } from "./tree-shapes.ts";
 interface ExplainOptions {
   /** How many of the nearest hosts are told about. */
   readonly nearest: number;
+  /** Whether to find out what would fit if nothing were claimed. */
+  readonly ifEmpty: boolean;
   /** The only tree to explain. */
   readonly tree?: number;
 }
@@ -26,8 +28,8 @@ interface ExplainOptions {
  * Pauses each time the budget is used up, which whoever goes on fills up again; what goes on after others
  * had their turn needs the view of that time to be open.
  *
+ * @param query one that `checkCanBeExplained`
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
- * @throws TooManyConstraints
  */
 export function explainCandidates(
   index: IndexReader,
@@ -37,6 +39,12 @@ export function explainCandidates(
   budget: Budget,
 ): Generator<void, Explanation> {
   return new Explaining(index, time, query, options, budget).run();
+}
+
+/** @throws TooManyConstraints */
+export function checkCanBeExplained(query: CandidateQuery): void {
+  const { length } = constraintsOf(query);
+  if (length > MAX_CONSTRAINTS) throw new TooManyConstraints(length, MAX_CONSTRAINTS);
 }
 
 class Explaining {
@@ -70,9 +78,6 @@ class Explaining {
     this.#options = options;
     this.#budget = budget;
     this.#constraints = constraintsOf(query);
-    if (this.#constraints.length > MAX_CONSTRAINTS) {
-      throw new TooManyConstraints(this.#constraints.length, MAX_CONSTRAINTS);
-    }
     this.#masks = new ConstraintMasks(index, query, this.#constraints);
     this.#plans = new RelaxedPlans(index, time, query, this.#constraints);
     this.#shapes = new TreeShapes(index, query, this.#masks, this.#plans);
@@ -137,7 +142,9 @@ class Explaining {
       this.#fitIfEmpty += 1;
       return;
     }
-    if (yield* this.#shapes.fitsIfEmpty(served, budget)) this.#fitIfEmpty += 1;
+    if (this.#options.ifEmpty && (yield* this.#shapes.fitsIfEmpty(served, budget))) {
+      this.#fitIfEmpty += 1;
+    }
     const mask = shape.must | (1 << shape.eliminatedBy);
     if (this.#nearest.isWanted(mask)) this.#nearest.offer(served, mask);
   }
@@ -157,9 +164,10 @@ class Explaining {
     }
     const found = fit > 0 ? [] : yield* relaxations.smallest(budget);
     const lowered = yield* this.#lower(found);
+    const fitIfEmpty = this.#options.ifEmpty ? this.#fitIfEmpty : undefined;
     return {
-      verdict: verdictOf(fit, this.#fitIfEmpty),
-      hosts: { total: this.#total, fit, fitIfEmpty: this.#fitIfEmpty },
+      verdict: verdictOf(fit, fitIfEmpty),
+      hosts: { total: this.#total, fit, fitIfEmpty },
       constraints: this.#outcomes(gains),
       relaxations: [
         ...found.map(({ left, hosts }) => ({ drop: this.#constraintsIn(left), hosts })),
@@ -240,7 +248,8 @@ class Explaining {
   }
 }
 
-function verdictOf(fit: number, fitIfEmpty: number): Explanation["verdict"] {
+function verdictOf(fit: number, fitIfEmpty: number | undefined): Explanation["verdict"] {
   if (fit > 0) return "fits";
+  if (fitIfEmpty === undefined) return "none";
   return fitIfEmpty > 0 ? "full" : "never";
 }

@@ -101,6 +101,16 @@ describe("an explanation", () => {
     });
   });
 
+  test("leaves out what would fit if nothing were claimed where that is not asked for", async () => {
+    const reply = await stowage.client.post(PATH, { query: "resources=VCPU:10", if_empty: false });
+    expect(reply.json()).toMatchObject({
+      verdict: "none",
+      summary: expect.stringMatching(/^None of 3 hosts fits\. 3 fail/),
+      hosts: { total: 3, fit: 0 },
+    });
+    expect(reply.json<Answer>().hosts).not.toHaveProperty("fit_if_empty");
+  });
+
   test("tells names that do not exist, with similar ones", async () => {
     expect(await explain("resources=VCPUS:1&required=CUSTOM_GLOD")).toMatchObject({
       verdict: "unknown_name",
@@ -125,6 +135,17 @@ describe("an explanation", () => {
   });
 });
 
+/** So many groups of one class. */
+function groupsOf(count: number): string {
+  const groups = Array.from({ length: count }, (_, number) => `resources${number}=VCPU:1`);
+  return `${groups.join("&")}&group_policy=none`;
+}
+
+/** So many names, of which none needs to exist. */
+function traits(count: number): string {
+  return Array.from({ length: count }, (_, number) => `CUSTOM_TRAIT_NUMBER_${number}`).join(",");
+}
+
 describe("what cannot be explained", () => {
   test.each([
     ["an unknown host", { query: "resources=VCPU:1", host: "nowhere" }, "nowhere"],
@@ -145,12 +166,57 @@ describe("what cannot be explained", () => {
     expect([reply.status, reply.text]).toEqual([400, expect.stringContaining(detail)]);
   });
 
+  test.each([
+    ["two hundred groups", groupsOf(200), "at most 128 request groups. Got: 200"],
+    ["two thousand traits", `resources=VCPU:1&required=${traits(2000)}`, "at most 1024 traits"],
+    ["a thousand traits", `resources=VCPU:1&required=${traits(1000)}`, "at most 30"],
+  ])("%s are refused, and it is told how many there may be", async (_what, query, detail) => {
+    const body = { query };
+    for (const reply of [
+      await stowage.client.post(PATH, body),
+      await stowage.client.get(`${PATH}?${query}`),
+    ]) {
+      // Node itself refuses a request's head beyond 64 KiB.
+      if (query.length > 60_000 && reply.status === 431) continue;
+      expect(reply.status).toBe(400);
+      expect(reply.json<{ errors: unknown[] }>().errors[0]).toMatchObject({
+        code: "stowage.too_large",
+        detail: expect.stringContaining(detail),
+      });
+    }
+  });
+
+  test("a query of more than 64 KiB is refused, and one within is looked at as far as it may ask", async () => {
+    const long = `resources=VCPU:1&required=${traits(3000)}`;
+    expect(long.length).toBeGreaterThan(64 * 1024);
+    const reply = await stowage.client.post(PATH, { query: long });
+    expect(reply.status).toBe(400);
+    expect(reply.text).toContain("is too long");
+    expect(reply.text.length).toBeLessThan(2000);
+    const within = `resources=VCPU:1&member_of=in:${providerUuid(1)}${`,${providerUuid(2)}`.repeat(1000)}`;
+    expect((await stowage.client.post(PATH, { query: within })).status).toBe(200);
+  });
+
+  test.each([
+    ["resources=VCPU:1&required=A,", /required/],
+    ["resources1=VCPU:1&resources2=VCPU:x", /VCPU expected .* Got: x/],
+    ["resources1=VCPU:1&same_subtree=_2", /_2/],
+    ["resources=VCPU:1&group_policy=loose", /loose/],
+    ["resources=VCPU:1&member_of=here", /here/],
+    ["resources=VCPU:1&unheard=of", /unheard/],
+    ["resources=VCPU:1&limit=none", /none/],
+  ])("%s is told the place that is wrong", async (query, place) => {
+    const reply = await stowage.client.post(PATH, { query });
+    expect([reply.status, reply.text]).toEqual([400, expect.stringMatching(place)]);
+  });
+
   test("more constraints than are told apart are refused", async () => {
     const groups = Array.from({ length: 31 }, (_, number) => `resources${number}=VCPU:1`);
     const reply = await stowage.client.post(PATH, {
       query: `${groups.join("&")}&group_policy=none`,
     });
     expect([reply.status, reply.text]).toEqual([400, expect.stringContaining("at most 30")]);
+    expect(reply.text).toContain("stowage.too_large");
   });
 });
 

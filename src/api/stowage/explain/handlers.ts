@@ -1,6 +1,8 @@
 import { HostNotFound, TooManyConstraints } from "../../../domain/errors.ts";
 import { explain as explainQuery } from "../../../operations/explain.ts";
 import { renderExplained } from "../../explained.ts";
+import { ERROR_CODES } from "../../error-codes.ts";
+import type { ExplainQuestion } from "../../../operations/explaining.ts";
 import { badRequest } from "../../http-error.ts";
 import { MAX_MICROVERSION, type Microversion, minorOf, supports } from "../../microversions.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
@@ -15,24 +17,24 @@ import { BODY, type ExplainBody, NEAREST } from "./schemas.ts";
 const bodySchema = defineSchema<ExplainBody>(BODY);
 
 export function explainByQuery(request: ApiRequest): Promise<ApiResponse> {
-  return answer(request, request, { nearest: NEAREST, host: undefined });
+  return answer(request, request, { nearest: NEAREST, host: undefined, ifEmpty: true });
 }
 
 export async function explainByBody(request: ApiRequest): Promise<ApiResponse> {
   const body = await readJson(request, bodySchema);
-  const { query, microversion, nearest = NEAREST, host } = body;
+  const { query, microversion, nearest = NEAREST, host, if_empty: ifEmpty = true } = body;
   const asked = {
     query: parseQuery(query),
     microversion:
       microversion === undefined ? request.microversion : readMicroversion(microversion),
   };
-  return answer(request, asked, { nearest, host: host ?? undefined });
+  return answer(request, asked, { nearest, host: host ?? undefined, ifEmpty });
 }
 
 async function answer(
   request: ApiRequest,
   asked: VersionedQuery,
-  options: { readonly nearest: number; readonly host: string | undefined },
+  options: Pick<ExplainQuestion, "nearest" | "host" | "ifEmpty">,
 ): Promise<ApiResponse> {
   const { microversion } = asked;
   if (!supports(asked, "allocationCandidates")) {
@@ -45,7 +47,7 @@ async function answer(
     explainQuery(service, context, { query, signal, ...options }),
     [
       when(HostNotFound, (error) => badRequest(error.message)),
-      when(TooManyConstraints, (error) => badRequest(error.message)),
+      when(TooManyConstraints, (error) => badRequest(error.message, ERROR_CODES.tooLarge)),
     ],
   );
   return json(200, renderExplained(explained, microversion));

@@ -24,6 +24,7 @@ export interface ExplainBody {
   readonly microversion?: string;
   readonly nearest?: number;
   readonly host?: string | null;
+  readonly if_empty?: boolean;
 }
 
 export const BODY: SchemaDocument = {
@@ -45,6 +46,10 @@ export const BODY: SchemaDocument = {
       type: ["string", "null"],
       maxLength: 200,
       description: "UUID or name of a provider: only the tree that it belongs to is explained.",
+    },
+    if_empty: {
+      type: "boolean",
+      description: "Whether to find out what would fit if nothing were claimed; true unless given.",
     },
   },
   required: ["query"],
@@ -100,7 +105,7 @@ const CONSTRAINT = object(
 
 export const EXPLANATION: SchemaDocument = object(
   {
-    verdict: { enum: ["fits", "full", "never", "unknown_name"] },
+    verdict: { enum: ["fits", "full", "never", "none", "unknown_name"] },
     summary: TEXT,
     microversion: TEXT,
   },
@@ -113,7 +118,7 @@ export const EXPLANATION: SchemaDocument = object(
         similar: { type: "array", items: TEXT, maxItems: 3 },
       }),
     },
-    hosts: object({ total: COUNT, fit: COUNT, fit_if_empty: COUNT }),
+    hosts: object({ total: COUNT, fit: COUNT }, { fit_if_empty: COUNT }),
     constraints: { type: "array", items: CONSTRAINT },
     relaxations: {
       type: "array",
