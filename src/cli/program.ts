@@ -6,6 +6,7 @@ import { isForOperator } from "../config/operator-error.ts";
 import { VERSION } from "../config/version.ts";
 import { addAskCommands } from "./ask/commands.ts";
 import { makeDatabaseFolder } from "./make-database-folder.ts";
+import type { ConfigShowOptions } from "./admin/config.ts";
 import type { HealthOptions } from "./admin/health.ts";
 import type { PolicyCheckOptions } from "./admin/policy.ts";
 import type { Surroundings, Terminal } from "./terminal.ts";
@@ -173,6 +174,8 @@ function describeProgram(
       }),
     );
 
+  addConfigCommands(program, run, surroundings);
+
   const triggers = db
     .command("triggers")
     .description("let Placement write to the same database, during a rolling migration");
@@ -264,6 +267,42 @@ function describeProgram(
   return program;
 }
 
+function addConfigCommands(program: Command, run: Run, surroundings: Surroundings): void {
+  const { environment } = surroundings;
+  const config = program.command("config").description("look at the configuration");
+
+  config
+    .command("show")
+    .description("print what was read from where, without secrets")
+    .option("--all", "the options as well of which nothing was said")
+    .option("--json", "print JSON instead of text")
+    .action(
+      run(async (command) => {
+        const { showConfig } = await import("./admin/config.ts");
+        return showConfig(
+          readFor(command, environment),
+          command.opts<ConfigShowOptions>(),
+          surroundings,
+        );
+      }),
+    );
+
+  config
+    .command("check")
+    .description("tell whether the service would start, and could do its work; serves nothing")
+    .option("--json", "print JSON instead of text")
+    .action(
+      run(async (command) => {
+        const { checkConfig } = await import("./admin/config-check.ts");
+        const options = command.opts<{ readonly json?: true }>();
+        return checkConfig(readFor(command, environment), options, surroundings);
+      }),
+    );
+}
+
+/** Makes the action of a command, whose exit code becomes that of the program. */
+type Run = (execute: (command: Command) => Promise<number>) => (this: Command) => Promise<void>;
+
 /** Options of every command, before or after its name. */
 interface GlobalOptions {
   readonly configFile?: readonly string[];
@@ -287,9 +326,21 @@ function loadFor(
   overrides: ConfigOverrides = {},
   isDemo = false,
 ): LoadedConfig {
+  const loaded = readFor(command, environment, overrides, isDemo);
+  makeDatabaseFolder(loaded);
+  return loaded;
+}
+
+/** The same without making anything. */
+function readFor(
+  command: Command,
+  environment: NodeJS.ProcessEnv,
+  overrides: ConfigOverrides = {},
+  isDemo = false,
+): LoadedConfig {
   const { configFile, configDir, debug, logFile, logDir, useJson } =
     command.optsWithGlobals<GlobalOptions>();
-  const loaded = loadConfig({
+  return loadConfig({
     ...(configFile && { configFiles: configFile }),
     ...(configDir && { configDirs: configDir }),
     environment,
@@ -297,8 +348,6 @@ function loadFor(
     isInteractive: process.stdin.isTTY,
     overrides: { ...overrides, default: { debug, logFile, logDir, useJson } },
   });
-  makeDatabaseFolder(loaded);
-  return loaded;
 }
 
 function portNumber(text: string): number {

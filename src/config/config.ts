@@ -59,8 +59,8 @@ export interface LoadedConfig {
   readonly sources: readonly string[];
   /** The environment variables that were read. */
   readonly variables: readonly string[];
-  /** The options, as `[group] name`, that files or variables say something of. */
-  readonly named: readonly string[];
+  /** Where the value of an option was written that is in force, by `[group] name`: a file and line, or a variable. */
+  readonly origins: Readonly<Record<string, string>>;
   /** Where to look for files that an option names by a relative path, such as `policy.yaml`. */
   readonly directories: readonly string[];
   /** For the operator, each naming its file and line or its environment variable. */
@@ -95,8 +95,8 @@ export function loadConfig(request: LoadConfigRequest): LoadedConfig {
   });
   const config = buildConfig(resolver, [...files, ...variables]);
   const warnings = [...written.warnings(), ...resolver.warnings];
-  const named = ALL_OPTIONS.filter((option) => written.has(option)).map(optionLabel);
-  return { config, sources: files, directories, variables, named, warnings, isZeroConfig };
+  const { origins } = resolver;
+  return { config, sources: files, directories, variables, origins, warnings, isZeroConfig };
 }
 
 /** Nothing that lies around on the machine counts, not even policy files: only the command line. */
@@ -106,7 +106,7 @@ function loadDemo({ configFiles, configDirs, environment, overrides = {} }: Load
       "--demo reads no configuration: leave out --config-file and --config-dir",
     );
   }
-  const nothing = { sources: [], directories: [], variables: [], named: [], warnings: [] };
+  const nothing = { sources: [], directories: [], variables: [], origins: {}, warnings: [] };
   const resolver = new OptionResolver({
     override: (option) => valueIn(overrides, option),
     written: new WrittenOptions([], {}),

@@ -22,6 +22,8 @@ export class OptionResolver {
   readonly #underway = new Set<Option>();
   /** Options that someone has set although they do nothing here. */
   readonly warnings: string[] = [];
+  /** Where what is in force was said, by `[group] name`; nothing of defaults. */
+  readonly origins: Record<string, string> = {};
 
   constructor(sources: OptionSources) {
     this.#sources = sources;
@@ -43,13 +45,17 @@ export class OptionResolver {
   #resolve(option: Option): OptionValue {
     const override = this.#sources.override(option);
     if (override !== undefined) {
-      if (isAllowed(option.definition, override)) return override;
+      if (isAllowed(option.definition, override)) {
+        this.origins[optionLabel(option)] = "command line";
+        return override;
+      }
       throw notAllowed("command line", option, String(override));
     }
     const written = this.#sources.written.find(option, this.#groupOf(option));
     const [first] = written;
     if (first === undefined) return this.#defaultOf(option);
 
+    this.origins[optionLabel(option)] = written.map(({ origin }) => origin).join(", ");
     const value = this.#parse(option, written) ?? this.#defaultOf(option);
     this.#warnIfIgnored(option, first.origin, value);
     return value;

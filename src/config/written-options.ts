@@ -54,11 +54,6 @@ export class WrittenOptions {
     return [...this.#environment.map(({ variable }) => variable), ...this.#strays];
   }
 
-  /** Whether somebody has written something for the option, be it the default. */
-  has(option: Option): boolean {
-    return this.find(option, option.group).length > 0;
-  }
-
   /**
    * The value of an option in `group`: the environment's, otherwise that of the last file that has
    * one, under the option's present name rather than a former one. All lines of all files count for

@@ -69,6 +69,8 @@ export interface DatabaseAdapter {
    * @returns whether it was behind
    */
   readonly moveIdCounter?: (query: Kysely<Schema>, table: string) => Promise<boolean>;
+  /** Tells what the user may do to the schema, in one row; where whoever has the file may do anything, undefined. */
+  readonly schemaRights: SchemaRights | undefined;
   /** Runs a function that changes the schema while no other process can do so. */
   withSchemaLock<Result>(query: Kysely<Schema>, work: () => Promise<Result>): Promise<Result>;
   /** A date as text, in UTC without saying so, as upstream's columns hold it: what is read is what was written. */
@@ -77,6 +79,12 @@ export interface DatabaseAdapter {
   encodePreciseDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;
 }
+
+/** An engine may have numbers for truth values. */
+export type SchemaRights = RawBuilder<{
+  readonly can_create: boolean | number;
+  readonly can_trigger: boolean | number;
+}>;
 
 export interface RowLock {
   /** The end of the statement that selects. */

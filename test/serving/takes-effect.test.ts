@@ -60,7 +60,7 @@ test("one process goes by the new value of an option exactly if the table says s
     config,
     sources: [],
     variables: [],
-    named: [],
+    origins: {},
     directories: [folder.path],
     warnings: [],
     isZeroConfig: false,

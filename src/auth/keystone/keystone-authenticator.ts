@@ -40,6 +40,32 @@ export function createKeystoneAuthenticator(
   return (headers, target) => authenticator.authenticate(headers, target);
 }
 
+/**
+ * Logs the service in, and has Keystone tell about the token that it gets, as it will about those of others.
+ *
+ * @param warn is told what the options open
+ * @throws ConfigError as {@link createKeystoneAuthenticator}
+ * @throws AuthenticationUnavailable when Keystone is away, or refuses the login or the question
+ * @returns where tokens are validated
+ */
+export async function tryKeystone(
+  options: KeystoneOptions,
+  warn: (message: string) => void,
+): Promise<string> {
+  checkOptions(options);
+  warnOfRisks(options, warn);
+  const connection = new KeystoneConnection(options);
+  const session = new ServiceSession(options, connection, warn);
+  try {
+    const { token, url } = await session.get();
+    await new TokenValidator(options, connection, session).validate(token, false, "");
+    return maskUserInfo(url);
+  } catch (error) {
+    if (!(error instanceof InvalidToken)) throw error;
+    throw new AuthenticationUnavailable(`the service's own token is refused: ${error.message}`);
+  }
+}
+
 const FROM_HERE = { component: "keystone" };
 
 class KeystoneAuthenticator {

@@ -40,7 +40,11 @@ function load(
 ): PolicyEnforcer {
   const config = defaultConfig({ osloPolicy });
   return PolicyEnforcer.load(
-    { config, directories: [folder], named },
+    {
+      config,
+      directories: [folder],
+      origins: Object.fromEntries(named.map((label) => [label, "a file"])),
+    },
     (warning) => warnings.push(warning),
     0,
   );

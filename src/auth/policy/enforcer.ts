@@ -13,8 +13,8 @@ export interface PolicyEnforcerRequest {
   readonly config: { readonly osloPolicy: PolicyOptions };
   /** Where relative paths are looked for, the first one first. */
   readonly directories: readonly string[];
-  /** The options, as `[group] name`, that somebody has written. */
-  readonly named?: readonly string[];
+  /** By `[group] name` of the options that somebody has written: where. */
+  readonly origins?: Readonly<Record<string, string>>;
 }
 
 type PolicyOptions = Pick<
@@ -71,7 +71,7 @@ const SOMEBODY_ELSE: PolicyTarget = { projectId: "a-project-of-somebody-else" };
 export class PolicyEnforcer {
   readonly #options: PolicyOptions;
   readonly #directories: readonly string[];
-  readonly #named: readonly string[];
+  readonly #origins: Readonly<Record<string, string>>;
   readonly #warn: (warning: string) => void;
   readonly #recheckAfterMs: number;
   #rules: RuleSet;
@@ -81,13 +81,13 @@ export class PolicyEnforcer {
   #lastComplaint: string | undefined;
 
   private constructor(
-    { config, directories, named = [] }: PolicyEnforcerRequest,
+    { config, directories, origins = {} }: PolicyEnforcerRequest,
     warn: (warning: string) => void,
     recheckAfterMs: number,
   ) {
     this.#options = config.osloPolicy;
     this.#directories = directories;
-    this.#named = named;
+    this.#origins = origins;
     this.#warn = warn;
     this.#recheckAfterMs = recheckAfterMs;
     this.#rules = new RuleSet(new Map(), this.#options);
@@ -196,7 +196,7 @@ export class PolicyEnforcer {
     const { policyFile, policyDirs } = this.#options;
     const option = policyDirs.includes(name) && name !== policyFile ? "policy_dirs" : "policy_file";
     const label = `[oslo_policy] ${option}`;
-    if (!this.#named.includes(label)) return;
+    if (!Object.hasOwn(this.#origins, label)) return;
     const where = isAbsolute(name) ? "" : ` in ${this.#directories.join(", ")}`;
     this.#warn(`${label}: there is no ${name}${where}; its rules are not in force`);
   }

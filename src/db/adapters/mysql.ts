@@ -7,7 +7,7 @@ import {
 } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
-import type { DatabaseAdapter, RowLock } from "../adapter.ts";
+import type { DatabaseAdapter, RowLock, SchemaRights } from "../adapter.ts";
 import { TransactionConflict } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
@@ -35,6 +35,17 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
   readonly rowLock: RowLock = { clause: sql`for update`, isOfOneNode: true };
   readonly comparesTextLoosely = true;
   readonly roundRatio = (ratio: number) => Number(Math.fround(ratio).toPrecision(FLOAT_DIGITS));
+  readonly schemaRights: SchemaRights = sql`
+    select coalesce(max(privilege_type = 'CREATE'), 0) as can_create,
+      coalesce(max(privilege_type = 'TRIGGER'), 0) as can_trigger
+    from (
+      select grantee, privilege_type from information_schema.user_privileges
+      union all
+      select grantee, privilege_type from information_schema.schema_privileges
+      where database() like table_schema
+    ) as granted
+    where grantee = concat('''', replace(current_user(), '@', '''@'''), '''')
+  `;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables where table_schema = database()
   `;

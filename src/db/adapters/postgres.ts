@@ -7,7 +7,7 @@ import {
 import type { Kysely } from "kysely";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
-import type { DatabaseAdapter, RowLock } from "../adapter.ts";
+import type { DatabaseAdapter, RowLock, SchemaRights } from "../adapter.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import type { Schema } from "../schema.ts";
@@ -36,6 +36,14 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly rowLock: RowLock = { clause: sql`for no key update`, isOfOneNode: false };
   readonly comparesTextLoosely = false;
   readonly roundRatio = (ratio: number) => ratio;
+  readonly schemaRights: SchemaRights = sql`
+    select has_schema_privilege(current_schema(), 'CREATE') as can_create,
+      has_schema_privilege(current_schema(), 'CREATE') and not exists (
+        select from pg_class
+        where relnamespace = current_schema()::regnamespace and relkind = 'r'
+          and not has_table_privilege(oid, 'TRIGGER')
+      ) as can_trigger
+  `;
   readonly tableList: TableList = sql`
     select table_name as name from information_schema.tables
     where table_schema = any (current_schemas(false))

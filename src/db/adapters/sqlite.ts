@@ -42,6 +42,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly rowLock = undefined;
   readonly comparesTextLoosely = false;
   readonly roundRatio = (ratio: number) => ratio;
+  readonly schemaRights = undefined;
   readonly tableList: TableList = sql`select name from sqlite_master where type = 'table'`;
   readonly partLists: readonly PartList[] = [
     sql`
