@@ -17,7 +17,6 @@ export const ERROR_CODES = {
   queryParameterMissingValue: "placement.query.missing_value",
   searchEffortExceeded: "stowage.effort_exceeded",
   positionGone: "stowage.position_gone",
-  tooLarge: "stowage.too_large",
   tooManySearches: "stowage.too_many_searches",
   tooLarge: "stowage.too_large",
 } as const;
