@@ -150,7 +150,9 @@ function summarize({ hosts, verdict, constraints, relaxations }: Explanation): s
   const { total, fit, fitIfEmpty } = hosts;
   if (total === 0) return "There are no hosts.";
   if (verdict === "fits") return `${fit} of ${total} hosts ${fit === 1 ? "fits" : "fit"}.`;
-  const sentences = [`None of ${total} hosts fits${describeIfEmpty(fitIfEmpty)}.`];
+  const sentences = [
+    `None of ${total} ${total === 1 ? "host" : "hosts"} fits${describeIfEmpty(fitIfEmpty)}.`,
+  ];
   const failing = constraints
     .filter(({ failed }) => failed > 0)
     .toSorted((a, b) => b.failed - a.failed)

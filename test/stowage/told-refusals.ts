@@ -3,6 +3,7 @@ import type { Client } from "../support/client.ts";
 
 /** As `GET /stowage/v1/refusals` tells one, as far as tests look at it. */
 export interface ToldRefusal {
+  readonly kind: string;
   readonly request_id: string;
   readonly query?: string;
   readonly consumer_uuid?: string;
