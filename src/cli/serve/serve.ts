@@ -18,13 +18,9 @@ import type { Replica } from "./replica.ts";
 import { describeRisks } from "./risks.ts";
 import type { Signals } from "./signals.ts";
 import { handedOverSockets, ServiceManager } from "./systemd.ts";
+import { tellPrimary } from "./worker-messages.ts";
 import { OwnMetrics } from "./worker-metrics.ts";
-import {
-  announceToPrimary,
-  checkDatabaseTakesWorkers,
-  configFromPrimary,
-  Workers,
-} from "./workers.ts";
+import { checkDatabaseTakesWorkers, configFromPrimary, Workers } from "./workers.ts";
 
 interface ServeRequest {
   readonly signals: Signals;
@@ -148,7 +144,7 @@ async function serveAsWorker(beginning: Beginning): Promise<void> {
   const replica = await startReplica(beginning);
   signals.onHangUp(() => log.reopen());
   const ownMetrics = new OwnMetrics(replica.metrics);
-  announceToPrimary(replica.url);
+  void tellPrimary({ kind: "serving", url: replica.url });
   await signals.stopped;
   await replica.stop();
   await ownMetrics.tell();

@@ -7,18 +7,9 @@ import {
   type CollectedMetrics,
   type Metrics,
 } from "../../observability/metrics.ts";
+import { hearPrimary, hearWorker, tellPrimary, tellWorker } from "./worker-messages.ts";
 
 // A scrape comes to one worker, and is to tell of all: the worker asks the first process, which asks them.
-
-/** From a worker to the first process. */
-type FromWorker =
-  | { readonly kind: "metrics wanted"; readonly question: number }
-  | { readonly kind: "counted"; readonly metrics: CollectedMetrics };
-
-/** From the first process to a worker. */
-type ToWorker =
-  | { readonly kind: "count" }
-  | { readonly kind: "metrics"; readonly question: number; readonly metrics: CollectedMetrics };
 
 /** So long one worker is waited for; of one that is busy, what it said last counts. */
 const COUNTING_MS = 1000;
@@ -39,13 +30,10 @@ class WorkerMetrics {
   }
 
   #join(worker: Worker): void {
-    worker.on("message", (message: unknown) => {
-      if (!isOurs<FromWorker>(message)) return;
-      if (message.kind === "metrics wanted") void this.#answer(worker, message.question);
-      if (message.kind === "counted") {
-        this.#latest.set(worker, message.metrics);
-        this.#onCounted.get(worker)?.resolve();
-      }
+    hearWorker(worker, "metrics wanted", ({ question }) => void this.#answer(worker, question));
+    hearWorker(worker, "counted", ({ metrics }) => {
+      this.#latest.set(worker, metrics);
+      this.#onCounted.get(worker)?.resolve();
     });
     worker.once("exit", () => {
       const last = this.#latest.get(worker);
@@ -58,7 +46,7 @@ class WorkerMetrics {
   async #answer(worker: Worker, question: number): Promise<void> {
     await this.#askAll();
     const metrics = await mergeMetrics([...this.#latest.values(), ...this.#ended]);
-    send(worker, { kind: "metrics", question, metrics });
+    tellWorker(worker, { kind: "metrics", question, metrics });
   }
 
   /** As one sum: workers may end and be started again without end, and nobody ask. */
@@ -80,7 +68,7 @@ class WorkerMetrics {
     if (!counted) {
       counted = Promise.withResolvers<void>();
       this.#onCounted.set(worker, counted);
-      send(worker, { kind: "count" });
+      tellWorker(worker, { kind: "count" });
     }
     await Promise.race([counted.promise, sleep(COUNTING_MS, undefined, { ref: false })]);
     if (this.#onCounted.get(worker) === counted) this.#onCounted.delete(worker);
@@ -101,21 +89,14 @@ export class OwnMetrics {
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
     metrics.joinOthers(() => this.#ofAll());
-    process.on("message", (message: unknown) => {
-      if (!isOurs<ToWorker>(message)) return;
-      if (message.kind === "count") void this.tell();
-      if (message.kind === "metrics") this.#waiting.get(message.question)?.(message.metrics);
-    });
+    hearPrimary("count", () => void this.tell());
+    hearPrimary("metrics", (message) => this.#waiting.get(message.question)?.(message.metrics));
     void this.tell();
   }
 
   /** What was counted so far, for the first process to keep. */
   async tell(): Promise<void> {
-    const message: FromWorker = { kind: "counted", metrics: await this.#metrics.collect() };
-    await new Promise<void>((resolve) => {
-      if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
-      else resolve();
-    });
+    await tellPrimary({ kind: "counted", metrics: await this.#metrics.collect() });
   }
 
   /** Of this one alone where the first process does not answer. */
@@ -123,20 +104,9 @@ export class OwnMetrics {
     const question = ++this.#questions;
     const { promise, resolve } = Promise.withResolvers<CollectedMetrics>();
     this.#waiting.set(question, resolve);
-    const message: FromWorker = { kind: "metrics wanted", question };
-    process.send?.(message, undefined, undefined, () => {});
+    void tellPrimary({ kind: "metrics wanted", question });
     const answer = await Promise.race([promise, sleep(2 * COUNTING_MS, undefined, { ref: false })]);
     this.#waiting.delete(question);
     return answer ?? this.#metrics.collect();
   }
-}
-
-function send(worker: Worker, message: ToWorker): void {
-  // One that cannot be reached any more has died, which is noticed anyway.
-  if (worker.isConnected()) worker.send(message, () => {});
-}
-
-/** There are others on the same channel. */
-function isOurs<Message extends { readonly kind: string }>(message: unknown): message is Message {
-  return typeof message === "object" && message !== null && "kind" in message;
 }

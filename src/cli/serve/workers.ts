@@ -8,6 +8,7 @@ import type { Logger } from "../../observability/logger.ts";
 import type { Reloadable } from "./reload.ts";
 import { sumMetricsOfWorkers } from "./worker-metrics.ts";
 import { describeEnd, WorkerEnded } from "./worker-ended.ts";
+import { hearPrimary, hearWorker, tellPrimary, tellWorker } from "./worker-messages.ts";
 
 /**
  * @throws ConfigError when the database's URL cannot be used, or when several processes are wanted
@@ -26,23 +27,11 @@ export function checkDatabaseTakesWorkers(config: Config): void {
  * The configuration that the first process has for this one; its files may say something else by
  * now. It holds passwords: others could see them in arguments or in the environment.
  */
-export async function configFromPrimary(): Promise<LoadedConfig> {
-  const answered = once(process, "message");
-  process.send?.(QUESTION);
-  const [loaded] = (await answered) as [LoadedConfig];
-  return loaded;
-}
-
-/** It is asked for: what is sent before a worker listens is lost. */
-const QUESTION = "which configuration?";
-
-/** Tells the first process that this one serves. */
-export function announceToPrimary(url: string): void {
-  process.send?.({ servingOn: url } satisfies Announcement);
-}
-
-interface Announcement {
-  readonly servingOn: string;
+export function configFromPrimary(): Promise<LoadedConfig> {
+  return new Promise((resolve) => {
+    hearPrimary("configuration", ({ loaded }) => resolve(loaded));
+    void tellPrimary({ kind: "configuration wanted" });
+  });
 }
 
 /**
@@ -334,17 +323,12 @@ class Seat {
 /** Hands a new worker its configuration. Where it serves, once it does. */
 function servingOn(worker: Worker, loaded: LoadedConfig): Promise<string> {
   return new Promise((resolve, reject) => {
-    worker.on("message", (message: unknown) => {
-      // One that cannot be reached any more has died, which is noticed anyway.
-      if (message === QUESTION) worker.send(loaded, () => {});
-      if (isAnnouncement(message)) resolve(message.servingOn);
-    });
+    hearWorker(worker, "configuration wanted", () =>
+      tellWorker(worker, { kind: "configuration", loaded }),
+    );
+    hearWorker(worker, "serving", ({ url }) => resolve(url));
     worker.once("exit", (code, signal) => reject(new WorkerEnded(code, signal)));
   });
-}
-
-function isAnnouncement(message: unknown): message is Announcement {
-  return typeof message === "object" && message !== null && "servingOn" in message;
 }
 
 /** Lets a worker finish its requests in flight; kills it when that takes too long. */
