@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 import { parseConnectionUrl } from "../src/config/connection-url.ts";
 import { Database } from "../src/db/database.ts";
-import { CONTEXT } from "../src/db/migrations/migrate.ts";
+import { SCHEMA_CONTEXT } from "../src/db/migrations/migrate.ts";
 import { SERVER_ENGINES } from "./db/server-engines.ts";
 import { ROOT } from "./source-files.ts";
 import { runCommandLine, type CommandOutcome } from "./support/command-line.ts";
@@ -82,7 +82,7 @@ test.each(SERVER_ENGINES.filter(({ name }) => name === "PostgreSQL"))(
     const database = await Database.open(parseConnectionUrl(place.connection));
     // As if another process were about to make the table, without an end.
     const sequence = CompiledQuery.raw("create sequence stowage_changes");
-    await database.writer(CONTEXT, (tx) => tx.query.executeQuery(sequence));
+    await database.writer(SCHEMA_CONTEXT, (tx) => tx.query.executeQuery(sequence));
     await database.close();
     const environment = { OS_PLACEMENT_DATABASE__CONNECTION: place.connection };
     const [code, output, errors] = await runCommandLine(["db", "sync"], environment);

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { BodyReader } from "./body.ts";
 
 /** What is going on on one connection. */
-class Connection {
+class ClientConnection {
   /** Requests whose answers are not complete. */
   inFlight = 0;
   /** The parser has given up on what comes in; nothing more is read. */
@@ -11,10 +11,10 @@ class Connection {
   body: BodyReader | undefined;
 }
 
-const CONNECTIONS = new WeakMap<Socket, Connection>();
+const CONNECTIONS = new WeakMap<Socket, ClientConnection>();
 
-export function connectionOf(socket: Socket): Connection {
+export function connectionOf(socket: Socket): ClientConnection {
   let connection = CONNECTIONS.get(socket);
-  if (!connection) CONNECTIONS.set(socket, (connection = new Connection()));
+  if (!connection) CONNECTIONS.set(socket, (connection = new ClientConnection()));
   return connection;
 }

@@ -46,7 +46,7 @@ export function createInventory(
 ): Promise<number> {
   return service.write(context, async (tx, index) => {
     const provider = await getProviderByUuid(tx, providerUuid);
-    checkCapacity(provider, resourceClass, inventory, rules);
+    checkHasCapacity(provider, resourceClass, inventory, rules);
     const classId = classIdOf(index, resourceClass);
     try {
       await rows.insertInventories(tx, provider.id, new Map([[classId, inventory]]));
@@ -76,7 +76,7 @@ export function updateInventory(
 ): Promise<number> {
   return service.write(context, async (tx, index) => {
     const provider = await getProviderAt(tx, providerUuid, generation);
-    checkCapacity(provider, resourceClass, inventory, rules);
+    checkHasCapacity(provider, resourceClass, inventory, rules);
     const classId = classIdOf(index, resourceClass);
     const was = only(classId, await offerOf(tx, index, provider));
     if (!(await rows.updateInventory(tx, provider.id, classId, inventory))) {
@@ -105,7 +105,7 @@ export function setInventories(
   return service.write(context, async (tx, index) => {
     const provider = await getProviderAt(tx, providerUuid, generation);
     for (const [resourceClass, inventory] of inventories) {
-      checkCapacity(provider, resourceClass, inventory, rules);
+      checkHasCapacity(provider, resourceClass, inventory, rules);
     }
     const wanted = new Map(
       [...inventories].map(([name, inventory]) => [classIdOf(index, name), inventory]),
@@ -151,7 +151,7 @@ export function deleteInventory(
   });
 }
 
-function checkCapacity(
+function checkHasCapacity(
   provider: ResourceProvider,
   resourceClass: string,
   inventory: InventoryAmounts,

@@ -1,10 +1,10 @@
 import type { Database } from "../../src/db/database.ts";
-import { CONTEXT, stamp } from "../../src/db/migrations/migrate.ts";
+import { SCHEMA_CONTEXT, stamp } from "../../src/db/migrations/migrate.ts";
 import { runAll } from "../../src/db/migrations/revisions.ts";
 
 /** Takes a database on a server from the newest of upstream's revisions back to the oldest. */
 export async function downgrade(database: Database): Promise<void> {
-  await database.writer(CONTEXT, (tx) =>
+  await database.writer(SCHEMA_CONTEXT, (tx) =>
     runAll(tx, [
       "CREATE INDEX inventories_resource_provider_id_idx ON inventories (resource_provider_id)",
       "CREATE INDEX inventories_resource_provider_resource_class_idx " +

@@ -6,7 +6,7 @@ import { readLogin, type CatalogEndpoint, type CatalogService } from "./token.ts
 import { v3Url } from "./v3-url.ts";
 
 /** A login of the service itself. */
-export interface Session {
+export interface ServiceLogin {
   readonly token: string;
   /** Where tokens are validated: the root of the v3 API. */
   readonly url: string;
@@ -23,8 +23,8 @@ export class ServiceSession {
   readonly #authUrl: string;
   readonly #request: LoginRequest;
   readonly #endpoint: Pick<KeystoneOptions, "interface" | "regionName">;
-  #session: Session | undefined;
-  #login: Promise<Session> | undefined;
+  #session: ServiceLogin | undefined;
+  #login: Promise<ServiceLogin> | undefined;
   #hasWarned = false;
 
   /** @throws ConfigError when the configuration does not say how to log in */
@@ -41,18 +41,18 @@ export class ServiceSession {
   }
 
   /** @throws AuthenticationUnavailable when Keystone is away or refuses the service */
-  async get(): Promise<Session> {
+  async get(): Promise<ServiceLogin> {
     if (this.#session && Date.now() < this.#session.renewAtMs) return this.#session;
     this.#login ??= this.#logIn().finally(() => (this.#login = undefined));
     return this.#login;
   }
 
   /** Keystone does not believe this session any more: the next one to ask gets a new one. */
-  drop(session: Session): void {
+  drop(session: ServiceLogin): void {
     if (this.#session === session) this.#session = undefined;
   }
 
-  async #logIn(): Promise<Session> {
+  async #logIn(): Promise<ServiceLogin> {
     const requestedAtMs = Date.now();
     const url = `${this.#authUrl}/auth/tokens`;
     const reply = await this.#connection.send({ method: "POST", url, body: this.#request });

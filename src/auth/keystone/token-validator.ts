@@ -3,7 +3,7 @@ import { maskUserInfo } from "../../config/user-info.ts";
 import { AuthenticationUnavailable } from "../authenticator.ts";
 import type { KeystoneConnection, KeystoneReply } from "./connection.ts";
 import type { KeystoneOptions } from "./login-request.ts";
-import type { ServiceSession, Session } from "./service-session.ts";
+import type { ServiceSession, ServiceLogin } from "./service-session.ts";
 import { FairQueue, QueueFull } from "./fair-queue.ts";
 import { RecentKeys } from "./recent-keys.ts";
 import { TokenCache } from "./token-cache.ts";
@@ -125,7 +125,7 @@ export class TokenValidator {
     return found;
   }
 
-  #send(token: string, allowExpired: boolean, session: Session): Promise<KeystoneReply> {
+  #send(token: string, allowExpired: boolean, session: ServiceLogin): Promise<KeystoneReply> {
     return this.#connection.send({
       method: "GET",
       url: `${session.url}/auth/tokens${allowExpired ? "?allow_expired=1" : ""}`,
@@ -139,7 +139,7 @@ export class TokenValidator {
   }
 }
 
-function describe({ status }: KeystoneReply, session: Session): string {
+function describe({ status }: KeystoneReply, session: ServiceLogin): string {
   const url = maskUserInfo(session.url);
   if (status === 200) return `${url} answered something that is not a token`;
   if (status === 401 || status === 403) {

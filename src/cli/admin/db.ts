@@ -145,7 +145,7 @@ async function runBatch(
   for (const [name, run] of Object.entries(ONLINE_MIGRATIONS)) {
     let result: MigratedBatch = { found: 0, migrated: 0 };
     try {
-      result = await database.writer(CONTEXT, (tx) => run(tx, batchSize - migrated, config));
+      result = await database.writer(DATA_CONTEXT, (tx) => run(tx, batchSize - migrated, config));
     } catch (error) {
       problems.write(`stowage: error attempting to run ${name}: ${String(error)}\n`);
       hasFailed = true;
@@ -160,7 +160,7 @@ async function runBatch(
   return { results, migrated, hasFailed };
 }
 
-const CONTEXT = internalContext("online_data_migrations");
+const DATA_CONTEXT = internalContext("online_data_migrations");
 
 function addTo(totals: Map<string, MigratedBatch>, batch: BatchOutcome): void {
   for (const [name, { found, migrated }] of batch.results) {

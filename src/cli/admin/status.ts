@@ -38,7 +38,7 @@ export async function checkUpgrade(
   try {
     const [found] = findPolicyFiles({ policyFile, policyDirs: [] }, directories).paths;
     const checks = [
-      ...(await withDatabase(config, terminal, checkDatabase)),
+      ...(await withDatabase(config, terminal, checksOfDatabase)),
       checkPolicyFile(found),
     ];
     output.write(json ? formatJson(checks) : formatTable(checks));
@@ -67,7 +67,7 @@ function describeError(error: unknown): string {
   return error instanceof Error && error.stack !== undefined ? error.stack : String(error);
 }
 
-async function checkDatabase(database: Database): Promise<Check[]> {
+async function checksOfDatabase(database: Database): Promise<Check[]> {
   await checkHasSchema(database);
   const context = internalContext("upgrade_check");
   return database.reader(context, async (tx) => [

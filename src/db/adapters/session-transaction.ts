@@ -28,7 +28,7 @@ export interface DeferredStatement extends Statement {
 }
 
 /** What a transaction does; `"read once"` is one statement, which needs no beginning and no end. */
-export type Access = "read" | "read once" | "write";
+export type TransactionKind = "read" | "read once" | "write";
 
 /**
  * A transaction on a session, with the query builder bound to it.
@@ -40,7 +40,7 @@ export class SessionTransaction implements KyselyConnection {
   readonly query: Kysely<Schema>;
   readonly #session: Session;
   readonly #rules: SessionRules;
-  readonly #access: Access;
+  readonly #kind: TransactionKind;
   readonly #observe: (text: string) => void;
   /** By when whoever has the session now must be done with it. */
   readonly #deadlineMs = currentDeadlineMs();
@@ -55,14 +55,14 @@ export class SessionTransaction implements KyselyConnection {
     session: Session,
     bindQuery: BindQuery,
     rules: SessionRules,
-    access: Access,
+    kind: TransactionKind,
     observe: (text: string) => void = () => {},
   ) {
     this.#session = session;
     this.#rules = rules;
-    this.#access = access;
+    this.#kind = kind;
     this.#observe = observe;
-    this.#unsent = beginningOf(access, rules);
+    this.#unsent = beginningOf(kind, rules);
     this.query = bindQuery(this);
   }
 
@@ -82,8 +82,8 @@ export class SessionTransaction implements KyselyConnection {
   async commit(): Promise<void> {
     this.#checkIsOpen();
     const isEmpty = !this.#isBegun && this.#unsent.length === 1;
-    if (this.#access === "read") this.#endReading();
-    else if (this.#access === "write" && !isEmpty) {
+    if (this.#kind === "read") this.#endReading();
+    else if (this.#kind === "write" && !isEmpty) {
       if (!this.#session.runsInTurn && this.#unsent.length > 0) await this.#send();
       await this.#sendCommit();
     }
@@ -95,7 +95,7 @@ export class SessionTransaction implements KyselyConnection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unsent = [];
-    if (!this.#isBegun || this.#access === "read once" || this.#session.isBroken) return;
+    if (!this.#isBegun || this.#kind === "read once" || this.#session.isBroken) return;
     try {
       await this.#send(ROLLBACK);
     } catch {
@@ -105,11 +105,11 @@ export class SessionTransaction implements KyselyConnection {
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     this.#checkIsOpen();
-    if (this.#access === "read once" && this.#isBegun) throw new Error("a second statement");
+    if (this.#kind === "read once" && this.#isBegun) throw new Error("a second statement");
     const result = await this.#send({
       text: query.sql,
       parameterSets: [query.parameters],
-      isSteady: this.#access === "read once",
+      isSteady: this.#kind === "read once",
     });
     return {
       rows: result.rows as Row[],
@@ -198,9 +198,9 @@ export class SessionTransaction implements KyselyConnection {
 /** So many values take 2 to 3 ms to be sent to another thread, or to a server. */
 const MUCH = 5000;
 
-function beginningOf(access: Access, rules: SessionRules): DeferredStatement[] {
-  if (access === "read once") return [];
-  return [constant(access === "read" ? rules.beginToRead : rules.beginToWrite)];
+function beginningOf(kind: TransactionKind, rules: SessionRules): DeferredStatement[] {
+  if (kind === "read once") return [];
+  return [constant(kind === "read" ? rules.beginToRead : rules.beginToWrite)];
 }
 
 function constant(text: string): Statement {

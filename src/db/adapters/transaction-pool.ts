@@ -1,7 +1,7 @@
 import { currentDeadlineMs } from "../in-time.ts";
 import { queryBinder, type BindQuery, type EngineParts } from "./bound-query.ts";
 import { SessionTransaction } from "./session-transaction.ts";
-import type { Access, SessionRules } from "./session-transaction.ts";
+import type { TransactionKind, SessionRules } from "./session-transaction.ts";
 import type { SessionPool } from "./session-pool.ts";
 
 /** Runs transactions on the sessions of a pool. */
@@ -31,7 +31,7 @@ export class TransactionPool {
    * @throws DatabaseUnavailable when there is no session in time
    */
   async run<Result>(
-    access: Access,
+    kind: TransactionKind,
     work: (transaction: SessionTransaction) => Promise<Result>,
   ): Promise<Result> {
     const session = await this.sessions.acquire(currentDeadlineMs());
@@ -39,7 +39,7 @@ export class TransactionPool {
       session,
       this.#bindQuery,
       this.#rules,
-      access,
+      kind,
       this.#observe,
     );
     try {

@@ -92,7 +92,7 @@ export async function checkIsReadable(database: Database): Promise<void> {
 /** Adds what is missing of the tables of Stowage, whatever the revision of upstream's tables. */
 export async function ensureStowageTables(database: Database): Promise<void> {
   // Looks first, as a database may allow no change of its schema at other times than upgrades.
-  const isComplete = await database.reader(CONTEXT, async (tx) => {
+  const isComplete = await database.reader(SCHEMA_CONTEXT, async (tx) => {
     const parts = await schemaParts(tx);
     const { part } = additionOfDetails(tx);
     const hasTables = STOWAGE_TABLES.every(({ name }) => parts.has(`table ${name}`));
@@ -104,7 +104,7 @@ export async function ensureStowageTables(database: Database): Promise<void> {
 
 /** The revision that the database is stamped with, as `db version` prints it. */
 export async function currentRevision(database: Database): Promise<string | undefined> {
-  return database.reader(CONTEXT, async (tx) => findRevision(tx, await tableNames(tx)));
+  return database.reader(SCHEMA_CONTEXT, async (tx) => findRevision(tx, await tableNames(tx)));
 }
 
 export interface SchemaDescription {
@@ -115,7 +115,7 @@ export interface SchemaDescription {
 
 /** What is in the database, for who wants to tell what a migration has made. */
 export async function describeSchema(database: Database): Promise<SchemaDescription> {
-  return database.reader(CONTEXT, async (tx) => {
+  return database.reader(SCHEMA_CONTEXT, async (tx) => {
     const tables = await tableNames(tx);
     return { tables, revision: await findRevision(tx, tables) };
   });
@@ -136,7 +136,7 @@ export async function stamp(database: Database, revision: string): Promise<void>
 }
 
 /** What the schema is changed as: it belongs to no request. */
-export const CONTEXT = internalContext("schema");
+export const SCHEMA_CONTEXT = internalContext("schema");
 
 /** Changes the schema while no other process does. */
 export async function changeSchema(
@@ -144,7 +144,7 @@ export async function changeSchema(
   work: (tx: WriteTransaction) => Promise<void>,
 ): Promise<void> {
   await repeating(SCHEMA_CHANGE, () =>
-    database.writer(CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx))),
+    database.writer(SCHEMA_CONTEXT, (tx) => tx.adapter.withSchemaLock(tx.query, () => work(tx))),
   );
 }
 

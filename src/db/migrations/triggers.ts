@@ -1,7 +1,7 @@
 import type { Database } from "../database.ts";
 import type { ReadTransaction } from "../transaction.ts";
 import { changeTriggers, type TriggerDialect } from "./change-triggers.ts";
-import { adopt, changeSchema, CONTEXT } from "./migrate.ts";
+import { adopt, changeSchema, SCHEMA_CONTEXT } from "./migrate.ts";
 import { runAll } from "./revisions.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function installTriggers(
   for (const trigger of triggers) {
     await changeSchema(database, (tx) => runAll(tx, dialect.create(trigger)));
   }
-  await database.writer(CONTEXT, async (tx) => {
+  await database.writer(SCHEMA_CONTEXT, async (tx) => {
     tx.recordChange({ kind: "everything", subject: "triggers" });
   });
   return triggers.length;
@@ -36,7 +36,7 @@ export async function installTriggers(
  * @returns how many there were
  */
 export async function removeTriggers(database: Database, dialect: TriggerDialect): Promise<number> {
-  const present = await database.reader(CONTEXT, (tx) => listTriggers(tx, dialect));
+  const present = await database.reader(SCHEMA_CONTEXT, (tx) => listTriggers(tx, dialect));
   const removed = changeTriggers(dialect).filter(({ name }) => present.has(name));
   for (const trigger of removed) {
     await changeSchema(database, (tx) => runAll(tx, [dialect.drop(trigger)]));
