@@ -40,7 +40,7 @@ export function describeExplanation({
     lines.push("", "Would help:");
     for (const { drop, lower = {}, hosts } of relaxations) {
       const without = drop.length > 0 ? [`without ${drop.join(" and ")}`] : [];
-      const less = Object.entries(lower).map(([id, amount]) => `${id} ${amount}`);
+      const less = Object.entries(lower).map(([id, amount]) => `with ${id} ${amount}`);
       lines.push(
         `  ${[...without, ...less].join(", ")}: ${hosts} ${hosts === 1 ? "host" : "hosts"}`,
       );
