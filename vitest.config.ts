@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** `npm test` runs what is quick; what takes minutes has a script of its own. */
 const PACKAGE = ["test/package.test.ts"];
@@ -16,6 +17,36 @@ const HOUSE = ["test/{house-limits,house-rules,layers,regular-expressions}.test.
  */
 const PURE = ["src/{api,auth,config,domain,http,index,search}/**/*.test.ts", ...HOUSE];
 
+/** Those that take longest, the longest first: begun last, they would leave all workers but one idle. */
+const LONG = [
+  "test/serving/workers.test.ts",
+  "test/hostile/every-engine.test.ts",
+  "test/keystone/keystone.test.ts",
+  "test/races.test.ts",
+  "test/placement/beside-placement.test.ts",
+  "test/faults/trees.test.ts",
+  "test/hostile/hostile-bodies.test.ts",
+];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rankOf = ({ moduleId }: TestSpecification) => {
+      const rank = LONG.findIndex((path) => moduleId.endsWith(path));
+      return rank === -1 ? LONG.length : rank;
+    };
+    return sorted.toSorted((left, right) => rankOf(left) - rankOf(right));
+  }
+}
+
+// What a test starts takes half the CPU when its modules are compiled already, and so do the workers.
+process.env["NODE_COMPILE_CACHE"] ??= join(
+  import.meta.dirname,
+  "node_modules",
+  ".cache",
+  "stowage-tests",
+);
+
 /** A file for the results, for machines to read. */
 const results = process.env["STOWAGE_TEST_RESULTS"];
 
@@ -27,12 +58,9 @@ export default defineConfig({
     // twenty processes wanted, a Keystone was not set up after two minutes.
     testTimeout: 600_000,
     hookTimeout: 600_000,
-    // Many a test waits, so that a core is left to no other. One worker fewer than cores is the default.
-    maxWorkers: Math.max(2, availableParallelism()),
-    // A process that a test starts takes half the time when its modules are compiled already.
-    env: {
-      NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules", ".cache", "stowage-tests"),
-    },
+    // Many a test waits for a server, a process or the clock. One worker fewer than cores is the default.
+    maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: LongFirst },
     // To translate all of src took a third of the CPU that the checks of `npm run check:quick` on it take.
     experimental: { fsModuleCache: true, fsModuleCachePath: "node_modules/.cache/vitest" },
     projects: [
