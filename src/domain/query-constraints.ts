@@ -5,6 +5,9 @@ import type { CandidateQuery, RequestGroup } from "./candidate-query.ts";
  * is the same search with a constraint less, so that it cannot disagree with the search.
  */
 
+/** So many are told apart: each is a bit of a number, of which the 32nd is the sign. */
+export const MAX_CONSTRAINTS = 30;
+
 /** One thing that a candidate query asks for, named for the query parameter that would be taken out. */
 export type NamedConstraint = { readonly id: string; readonly suffix: string } & (
   | { readonly kind: "in_tree"; readonly provider: string }

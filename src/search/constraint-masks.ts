@@ -3,9 +3,6 @@ import type { NamedConstraint } from "../domain/query-constraints.ts";
 import { aggregateNumbers, resourceClassId, traitIds } from "../index/conditions.ts";
 import type { IndexReader, Inventories, Sets } from "../index/reader.ts";
 
-/** One more bit would be the sign of a number of 32 bits. */
-export const MAX_CONSTRAINTS = 30;
-
 /** A provider as a part of the search in a tree. */
 interface PlacedRow {
   readonly row: number;

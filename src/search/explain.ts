@@ -1,10 +1,14 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { TooManyConstraints } from "../domain/errors.ts";
 import type { ConstraintOutcome, Explanation, Relaxation } from "../domain/explanation.ts";
-import { constraintsOf, type NamedConstraint } from "../domain/query-constraints.ts";
+import {
+  constraintsOf,
+  MAX_CONSTRAINTS,
+  type NamedConstraint,
+} from "../domain/query-constraints.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
-import { ConstraintMasks, lowestBit, MAX_CONSTRAINTS } from "./constraint-masks.ts";
+import { ConstraintMasks, lowestBit } from "./constraint-masks.ts";
 import { LoneHosts } from "./lone-hosts.ts";
 import { NearestHosts, providersOf } from "./nearest-hosts.ts";
 import { type FoundRelaxation, Relaxations } from "./relaxations.ts";
@@ -232,6 +236,8 @@ class Explaining {
         const others = left & ~bit;
         const within = this.#plans.closure(others) | bit;
         const { amount, hosts } = this.#lone.bestOf(bit, within);
+        this.#budget.left -= this.#lone.size / 16 + 1;
+        if (this.#budget.left <= 0) yield;
         if (amount === 0) continue;
         const constraint = this.#constraints[lowestBit(bit)]!;
         lowered.push({ drop: this.#constraintsIn(others), lower: { constraint, amount }, hosts });

@@ -5,9 +5,9 @@ import type { Explanation, Relaxation } from "../../src/domain/explanation.ts";
 import {
   constraintsOf,
   leaveOut,
+  MAX_CONSTRAINTS,
   type NamedConstraint,
 } from "../../src/domain/query-constraints.ts";
-import { MAX_CONSTRAINTS } from "../../src/search/constraint-masks.ts";
 import { explainCandidates } from "../../src/search/explain.ts";
 import {
   alikeFleets,

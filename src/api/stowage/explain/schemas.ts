@@ -13,7 +13,7 @@ export const QUERY: SchemaDocument = querySchema({
 }).document;
 
 /** As many hosts as an answer may tell about, and how many it does unless asked for more. */
-const MAX_NEAREST = 100;
+export const MAX_NEAREST = 100;
 export const NEAREST = 3;
 
 /** As long as the longest query string may be. */

@@ -1,14 +1,20 @@
 import type { RefusalFilter } from "../../../domain/noted-refusal.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import * as refusals from "../../../operations/refusals.ts";
+import { ERROR_CODES } from "../../error-codes.ts";
+import { badRequest } from "../../http-error.ts";
 import type { ApiRequest, QueryParameters } from "../../request.ts";
 import type { ApiResponse } from "../../response.ts";
 import { readTime } from "../read-time.ts";
-import { DEFAULT_LIMIT } from "./schemas.ts";
+import { DEFAULT_LIMIT, MAX_REFUSALS } from "./schemas.ts";
 
 export async function listRefusals(request: ApiRequest): Promise<ApiResponse> {
   const { service, context, query } = request;
   const limit = Number(query.get("limit") ?? DEFAULT_LIMIT);
+  if (limit > MAX_REFUSALS) {
+    const detail = `At most ${MAX_REFUSALS} refusals are told at once, not ${limit}.`;
+    throw badRequest(detail, ERROR_CODES.tooLarge);
+  }
   const found = await refusals.listRefusals(service, context, readFilter(query), limit);
   // They are kept as they are told: a page of them is put together in less than a millisecond.
   const list = found.refusals.map(({ body }) => body).join(",");

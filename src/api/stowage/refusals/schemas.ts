@@ -3,7 +3,7 @@ import { EXPLANATION } from "../explain/schemas.ts";
 
 export const DEFAULT_LIMIT = 100;
 /** Of 8 KiB each, it is as much as is made of them in a few milliseconds. */
-const MAX_LIMIT = "(?:[1-9][0-9]?|[1-4][0-9]{2}|500)";
+export const MAX_REFUSALS = 500;
 
 const TEXT = { type: "string" };
 const UUID = { type: "string", format: "uuid" };
@@ -32,8 +32,8 @@ export const REFUSALS_QUERY: SchemaDocument = {
     },
     limit: {
       type: "string",
-      pattern: `^${MAX_LIMIT}$`,
-      description: `So many at most, the newest first: ${DEFAULT_LIMIT} unless given, 500 at most.`,
+      pattern: "^[1-9][0-9]{0,2}$",
+      description: `So many, the newest first: ${DEFAULT_LIMIT} unless given, ${MAX_REFUSALS} at most.`,
     },
   },
   additionalProperties: false,

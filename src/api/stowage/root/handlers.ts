@@ -1,5 +1,8 @@
 import { bodySizesOf } from "../../body-sizes.ts";
 import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../microversions.ts";
+import { MAX_CONSTRAINTS } from "../../../domain/query-constraints.ts";
+import { MAX_NEAREST } from "../explain/schemas.ts";
+import { MAX_REFUSALS } from "../refusals/schemas.ts";
 import { QUERY_LIMITS } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
@@ -37,6 +40,8 @@ export function describeService(
       streams: MAX_STREAMS,
       event_filters: MAX_EVENT_FILTERS,
       events: MAX_EVENTS,
+      explain: { constraints: MAX_CONSTRAINTS, nearest: MAX_NEAREST },
+      refusals: MAX_REFUSALS,
     },
     position,
   });
