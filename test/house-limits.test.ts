@@ -36,7 +36,6 @@ const UNUSED_EXPORTS: readonly string[] = [
   "src/api/stowage/described-route.ts: DescribedRoute",
   "src/observability/logger.ts: LogOptions",
   "src/search/failed-shapes.ts: NoteMemory",
-  "src/search/provider-choice.ts: Need",
   "src/search/search-plan.ts: ContestedClass",
 ];
 

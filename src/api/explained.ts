@@ -133,7 +133,7 @@ function renderProvider({ uuid, name }: NamedProvider): unknown {
   return { uuid, name };
 }
 
-function describeUnknown({ kind, name, similar }: UnknownName): string {
+export function describeUnknown({ kind, name, similar }: UnknownName): string {
   const what = kind === "trait" ? "trait" : "resource class";
   const hint = similar.length === 0 ? "" : ` Did you mean ${similar.join(" or ")}?`;
   return `There is no ${what} ${name}.${hint}`;

@@ -82,6 +82,33 @@ export async function listStoredAllocations(
   );
 }
 
+/** What all consumers hold of some providers, so many at most. */
+export async function listAllocationsOn(
+  tx: ReadTransaction,
+  providerIds: readonly number[],
+  most: number,
+): Promise<StoredAllocation[]> {
+  let left = most;
+  const rows = await inChunks(providerIds, async (chunk) => {
+    if (left === 0) return [];
+    const found = await tx.query
+      .selectFrom("allocations as a")
+      .select(["a.resource_provider_id", "a.consumer_id", "a.resource_class_id", "a.used"])
+      .where("a.resource_provider_id", "in", chunk)
+      .orderBy("a.id")
+      .limit(left)
+      .execute();
+    left -= found.length;
+    return found;
+  });
+  return rows.map((row) => ({
+    resourceProviderId: row.resource_provider_id,
+    consumerUuid: row.consumer_id,
+    resourceClassId: row.resource_class_id,
+    used: row.used,
+  }));
+}
+
 /** In the order of their ids, so many of those beyond one. */
 export async function listAllocationsAfter(
   tx: ReadTransaction,

@@ -92,6 +92,17 @@ export class InventoryColumn {
     return true;
   }
 
+  /** The same if nothing of it were claimed. */
+  fitsIfEmpty(row: number, amount: number): boolean {
+    const entry = this.#entry(row);
+    if (entry < 0 || amount > this.#capacity.get(entry)) return false;
+    const limits = this.#limits.page(entry * LIMITS);
+    const start = inPage(entry * LIMITS);
+    if (amount > limits[start + MAX_UNIT]! || amount < limits[start + MIN_UNIT]!) return false;
+    const stepSize = limits[start + STEP_SIZE]!;
+    return stepSize === 1 || amount % stepSize === 0;
+  }
+
   /** The most that all request groups of one candidate together can take from the provider. */
   room(row: number): number {
     return this.#limits.get(this.#entry(row) * LIMITS + ROOM);

@@ -34,6 +34,7 @@ export type Inventories = Pick<
   | "has"
   | "fits"
   | "readLimits"
+  | "fitsIfEmpty"
   | "room"
   | "capacity"
   | "used"

@@ -29,7 +29,7 @@ export class AnchorProviders {
     first: Budget,
   ): Generator<void, AnchorProviders | undefined, Budget> {
     let budget = first;
-    const { choices, alike, index, sharing } = plan;
+    const { choices, alike, index, sharing, rooms } = plan;
     const own = index.trees.rows(tree);
     const shared = sharing.servingTree(tree, own);
     const rows = shared.length === 0 ? own : [...own, ...shared];
@@ -43,11 +43,19 @@ export class AnchorProviders {
       const choice = choices[number]!;
       const options: number[] = [];
       for (let provider = 0; provider < own.length; provider++) {
-        if (choice.fitsInTree(own[provider]!, root)) options.push(provider);
+        const row = own[provider]!;
+        const fits =
+          rooms === undefined
+            ? choice.fitsInTree(row, root)
+            : rooms.fit(choice.needs, row) && choice.admitsInTree(row, root);
+        if (fits) options.push(provider);
       }
       if (shared.length > 0 && choice.toleratesAnchor(root)) {
         for (let provider = own.length; provider < rows.length; provider++) {
-          if (sharing.canServe(number, rows[provider]!)) options.push(provider);
+          const row = rows[provider]!;
+          if (!sharing.canServe(number, row)) continue;
+          // What is taken in the meantime shows in the rooms alone.
+          if (rooms === undefined || rooms.fit(choice.needs, row)) options.push(provider);
         }
       }
       if (options.length === 0) return undefined;

@@ -23,8 +23,9 @@ export class AnchorSearch {
   readonly tree: number;
   /** Per choice, the row of the provider, of the candidate found last. */
   readonly rows: number[];
+  /** What it chooses from. */
+  readonly providers: AnchorProviders;
 
-  readonly #providers: AnchorProviders;
   readonly #notes: SearchNotes;
   readonly #options: readonly number[][];
   readonly #constraints: readonly Constraint[];
@@ -86,7 +87,7 @@ export class AnchorSearch {
   ) {
     const count = providers.order.length;
     this.tree = providers.tree;
-    this.#providers = providers;
+    this.providers = providers;
     this.#notes = notes;
     this.#constraints = constraints;
     this.#options = providers.options.map((options) => [...options]);
@@ -178,7 +179,7 @@ export class AnchorSearch {
   }
 
   #report(): void {
-    const { rows, order } = this.#providers;
+    const { rows, order } = this.providers;
     for (let depth = 0; depth < order.length; depth++) {
       this.rows[order[depth]!] = rows[this.#chosen[depth]!]!;
     }
@@ -214,7 +215,7 @@ export class AnchorSearch {
     this.#deadEnds.clear();
     this.#notes.memory.left += this.#noted;
     this.#noted = 0;
-    if (this.#found === 0) this.#notes.failedShapes.add(this.#providers);
+    if (this.#found === 0) this.#notes.failedShapes.add(this.providers);
   }
 
   /** What the choices so far leave for those still to be made. */
@@ -242,7 +243,7 @@ export class AnchorSearch {
 
   /** Per provider, a number that those of its kind share; of one that cannot be chosen, its own. */
   #findKinds(budget: Budget): number[] {
-    const { rows } = this.#providers;
+    const { rows } = this.providers;
     budget.left -= rows.length;
     const depthsOfProvider = new Map<number, number[]>();
     this.#options.forEach((options, depth) => {

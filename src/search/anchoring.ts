@@ -23,20 +23,30 @@ export function* anchors(
   // A query of which everything is left out is met by whatever is there.
   if (plan.choices.length === 0) return true;
   if (plan.isAlone(tree, root)) return plan.meetsAlone(root);
+  const search = yield* openAnchor(plan, { tree, root }, notes, budget);
+  return search !== undefined && (yield* findsAnother(search, budget));
+}
+
+/** The search of one tree; undefined when it is plain that there is nothing to find. Pauses likewise. */
+export function* openAnchor(
+  plan: SearchPlan,
+  anchor: { readonly tree: number; readonly root: number },
+  notes: SearchNotes,
+  budget: Budget,
+): Generator<void, AnchorSearch | undefined> {
   const slice = { left: STEPS };
-  const opening = AnchorSearch.open(plan, { tree, root }, notes, slice, undefined, false);
+  const opening = AnchorSearch.open(plan, anchor, notes, slice, undefined, false);
   for (let step = opening.next(slice); ; step = opening.next(slice)) {
     budget.left -= STEPS - slice.left;
     slice.left = STEPS;
-    if (step.done) {
-      if (step.value === undefined) return false;
-      return yield* findsOne(step.value, slice, budget);
-    }
+    if (step.done) return step.value;
     if (budget.left <= 0) yield;
   }
 }
 
-function* findsOne(search: AnchorSearch, slice: Budget, budget: Budget): Generator<void, boolean> {
+/** Whether the search of one tree finds another candidate. Pauses likewise. */
+export function* findsAnother(search: AnchorSearch, budget: Budget): Generator<void, boolean> {
+  const slice = { left: STEPS };
   for (;;) {
     const progress = search.next(slice);
     budget.left -= STEPS - slice.left;

@@ -130,7 +130,7 @@ export class ConstraintMasks {
   amountsIfEmpty(row: number, some: number): number {
     let mask = 0;
     for (const { column, amount, bit } of this.#alikeResources) {
-      if ((some & bit) !== 0 && !fitsIfEmpty(column, row, amount)) mask |= bit;
+      if ((some & bit) !== 0 && column?.fitsIfEmpty(row, amount) !== true) mask |= bit;
     }
     return mask;
   }
@@ -144,17 +144,6 @@ function alike(resources: readonly ResourceBit[]): ResourceBit[] {
     else same.bit |= bit;
   }
   return found;
-}
-
-function fitsIfEmpty(column: Inventories | undefined, row: number, amount: number): boolean {
-  return (
-    column !== undefined &&
-    column.has(row) &&
-    amount <= column.capacity(row) &&
-    amount <= column.maxUnit(row) &&
-    amount >= column.minUnit(row) &&
-    amount % column.stepSize(row) === 0
-  );
 }
 
 interface InTree {

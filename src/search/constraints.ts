@@ -108,7 +108,7 @@ class SharedCapacity implements Constraint {
     this.#room = new Float64Array(rows.length * classes.length);
     rows.forEach((row, provider) => {
       classes.forEach(({ column, total }, contested) => {
-        const room = column.has(row) ? Math.min(column.room(row), total) : 0;
+        const room = column.has(row) ? Math.min(plan.room(column, row), total) : 0;
         this.#room[provider * classes.length + contested] = room;
       });
     });

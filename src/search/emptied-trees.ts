@@ -6,6 +6,21 @@ import type { Budget } from "./budget.ts";
 import { SearchNotes } from "./failed-shapes.ts";
 import { SearchPlan } from "./search-plan.ts";
 
+/**
+ * A query as it is to be asked of a copy of some trees: where no resources are asked for, in_tree is looked at
+ * only to find that there is no such provider.
+ */
+export function queryOfCopy(index: IndexReader, query: CandidateQuery): CandidateQuery {
+  const groups = query.groups.map((group) =>
+    group.resources.size === 0 &&
+    group.inTree !== undefined &&
+    index.findRow(group.inTree) !== undefined
+      ? { ...group, inTree: undefined }
+      : group,
+  );
+  return { ...query, groups };
+}
+
 /** Asks what a tree would anchor if nothing were claimed: of a copy of it in an index of its own. */
 export class EmptiedTrees {
   readonly #index: IndexReader;
@@ -14,15 +29,7 @@ export class EmptiedTrees {
 
   constructor(index: IndexReader, query: CandidateQuery) {
     this.#index = index;
-    // Where no resources are asked for, in_tree is looked at only to find that there is no such provider.
-    const groups = query.groups.map((group) =>
-      group.resources.size === 0 &&
-      group.inTree !== undefined &&
-      index.findRow(group.inTree) !== undefined
-        ? { ...group, inTree: undefined }
-        : group,
-    );
-    this.#query = { ...query, groups };
+    this.#query = queryOfCopy(index, query);
     this.#scratch.resourceClasses.replaceAll(index.resourceClasses.list());
     this.#scratch.traits.replaceAll(index.traits.list());
   }

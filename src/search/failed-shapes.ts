@@ -82,7 +82,8 @@ function shapeOf(providers: AnchorProviders): string | undefined {
     plan.contestedClasses.length + plan.collectiveTraits.length + plan.subtrees.length + 1;
   if (numbers.length + rows.length * perProvider > MAX_NUMBERS) return undefined;
   for (const { column, total } of plan.contestedClasses) {
-    for (const row of rows) numbers.push(column.has(row) ? Math.min(column.room(row), total) : 0);
+    for (const row of rows)
+      numbers.push(column.has(row) ? Math.min(plan.room(column, row), total) : 0);
   }
   if (plan.collectiveTraits.length > 0) {
     for (const row of rows) numbers.push(plan.index.traitSetOf(row));

@@ -32,8 +32,12 @@ export interface ProviderChoice {
   readonly kind: string;
   /** Whether a provider of the anchor's own tree will do. `root` is the row of the tree's root. */
   fitsInTree(row: number, root: number): boolean;
+  /** The same of all that is not about amounts. */
+  admitsInTree(row: number, root: number): boolean;
   /** Whether a sharing provider will do for trees other than its own. */
   fitsShared(row: number): boolean;
+  /** The same of all that is not about amounts. */
+  admitsShared(row: number): boolean;
   /** Whether anything shared may be used together with the tree of this root. */
   toleratesAnchor(root: number): boolean;
   /** The tree that `in_tree` restricts the providers to; undefined without. */
@@ -103,8 +107,21 @@ export class GroupConditions {
 
   /** Whether one provider meets all of it by itself. */
   isMetBy(row: number): boolean {
-    const index = this.#index;
     for (const { column, amount } of this.needs) if (!column!.fits(row, amount)) return false;
+    return this.admits(row);
+  }
+
+  /** The same if nothing were claimed from it. */
+  wouldBeMetBy(row: number): boolean {
+    for (const { column, amount } of this.needs) {
+      if (!column!.fitsIfEmpty(row, amount)) return false;
+    }
+    return this.admits(row);
+  }
+
+  /** Whether one provider meets all that is not about amounts. */
+  admits(row: number): boolean {
+    const index = this.#index;
     return (
       this.#admitsTraits.isMetBy(index.traitSetOf(row)) &&
       this.#admitsAggregates.isMetBy(index.aggregateSetOf(row)) &&
@@ -150,8 +167,16 @@ export class GranularChoice implements ProviderChoice {
     return this.#group.isMetBy(row);
   }
 
+  admitsInTree(row: number): boolean {
+    return this.#group.admits(row);
+  }
+
   fitsShared(row: number): boolean {
     return this.#group.isMetBy(row);
+  }
+
+  admitsShared(row: number): boolean {
+    return this.#group.admits(row);
   }
 
   toleratesAnchor(): boolean {
@@ -184,13 +209,16 @@ export class UnsuffixedChoice implements ProviderChoice {
   }
 
   fitsInTree(row: number, root: number): boolean {
+    const [{ column, amount }] = this.needs;
+    return column!.fits(row, amount) && this.admitsInTree(row, root);
+  }
+
+  admitsInTree(row: number, root: number): boolean {
     const index = this.#index;
     const group = this.#group;
-    const [{ column, amount }] = this.needs;
     const aggregateSet = index.aggregateSetOf(row);
     const aggregateSetOfRoot = index.aggregateSetOf(root);
     return (
-      column!.fits(row, amount) &&
       !group.hasForbiddenTraits.isMetBy(index.traitSetOf(row)) &&
       (group.isMember.isMetBy(aggregateSet) || group.isMember.isMetBy(aggregateSetOfRoot)) &&
       !group.isForbiddenMember.isMetBy(aggregateSet) &&
@@ -200,13 +228,16 @@ export class UnsuffixedChoice implements ProviderChoice {
   }
 
   fitsShared(row: number): boolean {
+    const [{ column, amount }] = this.needs;
+    return column!.fits(row, amount) && this.admitsShared(row);
+  }
+
+  admitsShared(row: number): boolean {
     const index = this.#index;
     const group = this.#group;
-    const [{ column, amount }] = this.needs;
     const aggregateSet = index.aggregateSetOf(row);
     return (
       this.inTree === undefined &&
-      column!.fits(row, amount) &&
       !group.hasForbiddenTraits.isMetBy(index.traitSetOf(row)) &&
       group.isMember.isMetBy(aggregateSet) &&
       !group.isForbiddenMember.isMetBy(aggregateSet)

@@ -67,7 +67,7 @@ export class RelaxedPlans {
     if (known === undefined) {
       const some = this.#constraints.filter((_, bit) => (left & (1 << bit)) !== 0);
       const { query, ignoresSharedCapacity } = leaveOut(this.#query, some);
-      const plan = new SearchPlan(this.#index, this.#time, query, ignoresSharedCapacity);
+      const plan = new SearchPlan(this.#index, this.#time, query, { ignoresSharedCapacity });
       known = { plan, notes: new SearchNotes() };
       this.#plans.set(left, known);
     }

@@ -11,6 +11,7 @@ import {
   type ProviderChoice,
   UnsuffixedChoice,
 } from "./provider-choice.ts";
+import type { Rooms } from "./rooms.ts";
 import { SharingProviders } from "./sharing-providers.ts";
 
 /** So many candidates of sharing providers alone are noted, to tell that they have been found. */
@@ -20,6 +21,13 @@ const MAX_SHARED_CANDIDATES = 20_000;
 export interface ContestedClass {
   readonly column: Inventories;
   readonly total: number;
+}
+
+interface PlanOptions {
+  /** Whether what several groups ask of one inventory is not added up. */
+  readonly ignoresSharedCapacity?: boolean;
+  /** Another state of what is claimed than that of the index. */
+  readonly rooms?: Rooms;
 }
 
 /**
@@ -45,6 +53,8 @@ export class SearchPlan {
   readonly sharing: SharingProviders;
   /** Whether something that is named has no members, so that no tree can anchor candidates. */
   readonly isHopeless: boolean;
+  /** What there is room for, where that is not what the index says. */
+  readonly rooms: Rooms | undefined;
 
   readonly #rootTraits: SetCondition;
   readonly #rootRequiredTraits: ReadonlySet<number>;
@@ -53,15 +63,15 @@ export class SearchPlan {
   readonly #sharedCandidates = new Set<string>();
 
   /**
-   * @param ignoresSharedCapacity whether what several groups ask of one inventory is not added up
    * @throws ResourceClassNotFound, TraitNotFound
    */
   constructor(
     index: IndexReader,
     time: number,
     query: CandidateQuery,
-    ignoresSharedCapacity = false,
+    { ignoresSharedCapacity = false, rooms }: PlanOptions = {},
   ) {
+    this.rooms = rooms;
     this.index = index;
     this.time = time;
     this.query = query;
@@ -92,7 +102,11 @@ export class SearchPlan {
     this.subtrees = query.sameSubtrees.map((suffixes) =>
       [...this.choices.keys()].filter((choice) => suffixes.has(this.choices[choice]!.suffix)),
     );
-    this.sharing = new SharingProviders(index, time, this.isHopeless ? [] : this.choices);
+    this.sharing = new SharingProviders(
+      index,
+      time,
+      this.isHopeless ? [] : rooms === undefined ? this.choices : choicesIn(rooms, this.choices),
+    );
   }
 
   /** The trees that may anchor candidates, by what can be said without looking at providers. */
@@ -139,6 +153,21 @@ export class SearchPlan {
       if (column.room(root) < total) return false;
     }
     return true;
+  }
+
+  /** The same if nothing were claimed from it. */
+  wouldMeetAlone(root: number): boolean {
+    if (this.isIsolated) return false;
+    for (const group of this.#groups) if (!group.wouldBeMetBy(root)) return false;
+    for (const { column, total } of this.contestedClasses) {
+      if (Math.min(column.capacity(root), column.maxUnit(root)) < total) return false;
+    }
+    return true;
+  }
+
+  /** The most that all request groups of one candidate together can take from a provider. */
+  room(column: Inventories, row: number): number {
+    return this.rooms === undefined ? column.room(row) : this.rooms.room(column, row);
   }
 
   /**
@@ -196,6 +225,12 @@ export class SearchPlan {
 /** Upstream finds no provider for a group that names neither resources, traits nor aggregates. */
 function selectsNothing({ needs, requiredTraits, memberOf }: GroupConditions): boolean {
   return needs.length === 0 && requiredTraits.length === 0 && memberOf.length === 0;
+}
+
+function choicesIn(rooms: Rooms, choices: readonly ProviderChoice[]) {
+  return choices.map((choice) => ({
+    fitsShared: (row: number) => choice.admitsShared(row) && rooms.fit(choice.needs, row),
+  }));
 }
 
 function contestedClasses(choices: readonly ProviderChoice[]): ContestedClass[] {

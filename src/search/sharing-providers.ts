@@ -66,6 +66,11 @@ export class SharingProviders {
     return this.#isComplete && this.#rowsOfAggregate.size === 0;
   }
 
+  /** The sharing providers that fit a choice. */
+  rowsOf(choice: number): ReadonlySet<number> {
+    return this.#rowsOfChoice[choice]!;
+  }
+
   /** Whether any sharing provider fits a choice. */
   serves(choice: number): boolean {
     this.#complete();
@@ -115,9 +120,12 @@ export class SharingProviders {
       : sharing;
   }
 
+  /** In the order of their ids: numbers of rows and of aggregates are not the same in every process. */
   #ofAggregates(aggregateSet: number): readonly number[] {
-    const aggregates = [...this.#index.aggregateSets.members(aggregateSet)];
-    return [...new Set(aggregates.flatMap((it) => this.#rowsOfAggregate.get(it) ?? []))];
+    const index = this.#index;
+    const aggregates = [...index.aggregateSets.members(aggregateSet)];
+    const rows = new Set(aggregates.flatMap((it) => this.#rowsOfAggregate.get(it) ?? []));
+    return [...rows].sort((a, b) => index.idOf(a) - index.idOf(b));
   }
 
   #aggregatesOf(row: number): Int32Array {

@@ -262,6 +262,23 @@ export const SPECIMENS: readonly Specimen[] = [
       host: HOST,
     }),
   },
+  {
+    route: "POST /stowage/v1/fit",
+    version: "1.39",
+    body: async () => ({
+      flavors: { small: "resources=VCPU:1&required=!HW_CPU_X86_AVX2" },
+      microversion: "1.39",
+      spread: { max_per_host: 2 },
+      hosts: 2,
+      by_aggregate: [],
+      suppose: [
+        { empty: HOST },
+        { set: { provider: HOST, resource_class: "VCPU", total: 8, allocation_ratio: 1.5 } },
+        { add: { like: HOST, count: 1 } },
+        { drain: HOST, required: "HW_CPU_X86_AVX2" },
+      ],
+    }),
+  },
 ];
 
 /** One of each route. */

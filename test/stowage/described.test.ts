@@ -34,6 +34,11 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     path: "/stowage/v1/releases",
     body: { releases: [{ consumer: consumerUuid(1), generation: 1 }], reason: "none" },
   },
+  "GET /stowage/v1/fit": { path: "/stowage/v1/fit?resources=VCPU:1" },
+  "POST /stowage/v1/fit": {
+    path: "/stowage/v1/fit",
+    body: { flavors: { "m1.small": "resources=VCPU:1,MEMORY_MB:512" }, hosts: 1 },
+  },
   "GET /metrics": { path: "/metrics" },
   "GET /metrics/providers": { path: "/metrics/providers" },
   "GET /stowage/v1/providers": { path: "/stowage/v1/providers" },

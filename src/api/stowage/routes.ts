@@ -6,6 +6,8 @@ import { tellEvents } from "./events/handlers.ts";
 import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
+import { fitByBody, fitByQuery } from "./fit/handlers.ts";
+import { FIT_BODY, FIT_QUERY, FITS } from "./fit/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
@@ -67,6 +69,22 @@ export const STOWAGE_ROUTES: RouteTable = {
       query: EVENTS_QUERY,
       answers: { 200: { "application/json": EVENTS, "text/event-stream": EVENT_STREAM } },
       handler: tellEvents,
+    }),
+  },
+  "/stowage/v1/fit": {
+    GET: describedRoute({
+      summary: "How often a query for allocation candidates fits, now and if nothing were claimed.",
+      guard: "stowage:fit",
+      query: FIT_QUERY,
+      answers: { 200: { "application/json": FITS } },
+      handler: fitByQuery,
+    }),
+    POST: describedRoute({
+      summary: "The same for several queries, within limits, and in a fleet that is supposed.",
+      guard: "stowage:fit",
+      body: FIT_BODY,
+      answers: { 200: { "application/json": FITS } },
+      handler: fitByBody,
     }),
   },
   "/healthz": {

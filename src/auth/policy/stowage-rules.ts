@@ -13,6 +13,10 @@ export const STOWAGE_RULES = [
   action("stowage:refusals", "Ask what requests did not get, and why.", [
     "GET /stowage/v1/refusals",
   ]),
+  action("stowage:fit", "Ask how often a request fits, also in a fleet that is supposed.", [
+    "GET /stowage/v1/fit",
+    "POST /stowage/v1/fit",
+  ]),
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),

@@ -4,7 +4,6 @@ import { renderExplained } from "../../explained.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import type { ExplainQuestion } from "../../../operations/explaining.ts";
 import { badRequest } from "../../http-error.ts";
-import { MAX_MICROVERSION, type Microversion, minorOf, supports } from "../../microversions.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
 import { readCandidateQuery } from "../../queries/candidate-query.ts";
 import { parseQuery } from "../../queries/query-string.ts";
@@ -12,6 +11,7 @@ import type { ApiRequest, VersionedQuery } from "../../request.ts";
 import { type ApiResponse, json } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
+import { checkCandidatesMicroversion, readMicroversion } from "../query-microversion.ts";
 import { BODY, type ExplainBody, NEAREST } from "./schemas.ts";
 
 const bodySchema = defineSchema<ExplainBody>(BODY);
@@ -37,9 +37,7 @@ async function answer(
   options: Pick<ExplainQuestion, "nearest" | "host" | "ifEmpty">,
 ): Promise<ApiResponse> {
   const { microversion } = asked;
-  if (!supports(asked, "allocationCandidates")) {
-    throw badRequest("Allocation candidates can be asked for since microversion 1.10.");
-  }
+  checkCandidatesMicroversion(asked);
   validateQuery(querySchema(asked), asked.query);
   const query = readCandidateQuery(asked);
   const { service, context, signal } = request;
@@ -51,13 +49,4 @@ async function answer(
     ],
   );
   return json(200, renderExplained(explained, microversion));
-}
-
-/** One that the schema has let through. */
-function readMicroversion(text: string): Microversion {
-  const minor = Number(text.slice("1.".length));
-  if (minor > MAX_MICROVERSION.minor || minor < minorOf("allocationCandidates")) {
-    throw badRequest(`Unacceptable microversion of the query: ${text}.`);
-  }
-  return { major: 1, minor };
 }

@@ -3,6 +3,7 @@ import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../mi
 import { MAX_CONSTRAINTS } from "../../../domain/query-constraints.ts";
 import { MAX_NEAREST } from "../explain/schemas.ts";
 import { MAX_REFUSALS } from "../refusals/schemas.ts";
+import { FIT_LIMITS } from "../fit/schemas.ts";
 import { QUERY_LIMITS } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
@@ -42,6 +43,7 @@ export function describeService(
       events: MAX_EVENTS,
       explain: { constraints: MAX_CONSTRAINTS, nearest: MAX_NEAREST },
       refusals: MAX_REFUSALS,
+      fit: FIT_LIMITS,
     },
     position,
   });

@@ -42,6 +42,12 @@ export const SERVICE: SchemaDocument = {
           required: ["constraints", "nearest"],
         },
         refusals: { ...COUNT, description: "In one answer." },
+        fit: {
+          type: "object",
+          description: "Of each kind of part in one question about what fits.",
+          properties: { flavors: COUNT, suppositions: COUNT, aggregates: COUNT, hosts: COUNT },
+          required: ["flavors", "suppositions", "aggregates", "hosts"],
+        },
       },
       required: [
         "query",
@@ -52,6 +58,7 @@ export const SERVICE: SchemaDocument = {
         "events",
         "explain",
         "refusals",
+        "fit",
       ],
     },
     position: {

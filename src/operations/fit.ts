@@ -1,0 +1,154 @@
+import { listAllocationsOn } from "../db/allocations.ts";
+import type { DatabaseContext } from "../db/change.ts";
+import { SearchEffortExceeded } from "../domain/errors.ts";
+import { InvalidSupposition } from "../domain/fit-errors.ts";
+import type { HeldResources } from "../domain/fit.ts";
+import type { RequestContext } from "../domain/request-context.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
+import type { IndexReader } from "../index/reader.ts";
+import { answerFit, type FitAnswer, type FitQuestion } from "../search/answer-fit.ts";
+import type { Budget } from "../search/budget.ts";
+import { findHosts } from "../search/find-hosts.ts";
+import { inSlices } from "./in-slices.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import type { Service } from "./service.ts";
+import { enterSearch, turns } from "./turns.ts";
+
+/** The clock is looked at after so many steps. */
+const STEPS_BY_CLOCK = 512;
+
+/** What one host may be drained of: more take too much memory in one piece. */
+const MAX_DRAINED_ALLOCATIONS = 50_000;
+
+/** A supposed fleet may be a copy of all that there is. */
+const supposing = new OneAtATime();
+
+interface FitRequest extends Omit<FitQuestion, "held"> {
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+type Context = DatabaseContext & Pick<RequestContext, "userId">;
+
+/**
+ * Counts how often requests fit into the fleet as it is, or as it is supposed to be, in slices.
+ *
+ * @throws UnknownNamesInFlavor, AggregateNotFound, InvalidSupposition, SearchEffortExceeded, TooManySearches
+ */
+export async function fit(
+  service: Service,
+  context: Context,
+  request: FitRequest,
+): Promise<FitAnswer> {
+  const client = context.userId ?? "";
+  if (!turns.canBegin()) await turns.waitToBegin(client);
+  if (request.suppositions.length === 0) return answer(service, context, request, new Map());
+  return supposing.run(request.signal, async () => {
+    const held = await findHeld(service, context, request);
+    return answer(service, context, request, held);
+  });
+}
+
+async function answer(
+  service: Service,
+  context: Context,
+  request: FitRequest,
+  held: FitQuestion["held"],
+): Promise<FitAnswer> {
+  const index = await service.freshIndex(context);
+  return search(service, context, request.signal, index, (budget) =>
+    answerFit(index, index.time, { ...request, held }, budget),
+  );
+}
+
+/** What consumers hold of the hosts that are to be drained. */
+async function findHeld(
+  service: Service,
+  context: Context,
+  { suppositions, signal }: FitRequest,
+): Promise<FitQuestion["held"]> {
+  const drains = suppositions.flatMap((it, number) =>
+    it.kind === "drain" ? [{ number, host: it.provider }] : [],
+  );
+  const held = new Map<number, readonly HeldResources[]>();
+  if (drains.length === 0) return held;
+  const index = await service.freshIndex(context);
+  const names = drains.map(({ host }) => host);
+  const idsOfHosts = await search(service, context, signal, index, (budget) =>
+    findTrees(index, index.time, names, budget),
+  );
+  for (const { number, host } of drains) {
+    const ids = idsOfHosts.get(host) ?? [];
+    held.set(number, await heldOf(service, context, ids, number));
+  }
+  return held;
+}
+
+/** Ids of all providers of the trees that some providers are in. */
+function* findTrees(
+  index: IndexReader,
+  time: number,
+  names: readonly string[],
+  budget: Budget,
+): Generator<void, Map<string, readonly number[]>> {
+  const rows = yield* findHosts(index, time, names, budget);
+  return new Map(
+    Array.from(rows, ([name, row]) => [
+      name,
+      index.trees.rows(index.treeOf(row)).map((it) => index.idOf(it)),
+    ]),
+  );
+}
+
+async function heldOf(
+  service: Service,
+  context: Context,
+  providerIds: readonly number[],
+  number: number,
+): Promise<HeldResources[]> {
+  const found = await service.read(context, async (tx, index) => {
+    const allocations = await listAllocationsOn(tx, providerIds, MAX_DRAINED_ALLOCATIONS + 1);
+    return allocations.map((it) => ({
+      ...it,
+      resourceClass: index.resourceClasses.nameOf(it.resourceClassId),
+    }));
+  });
+  if (found.length > MAX_DRAINED_ALLOCATIONS) {
+    throw new InvalidSupposition(
+      number,
+      `That host has more than ${MAX_DRAINED_ALLOCATIONS} allocations: too many to move at once.`,
+    );
+  }
+  const held = new Map<string, Map<string, number>>();
+  for (const { consumerUuid, resourceClass, used } of found) {
+    // Deleted at this moment; and nobody can ask for nothing.
+    if (resourceClass === undefined || used <= 0) continue;
+    const resources = held.get(consumerUuid) ?? new Map<string, number>();
+    held.set(consumerUuid, resources);
+    resources.set(resourceClass, (resources.get(resourceClass) ?? 0) + used);
+  }
+  return Array.from(held, ([consumerUuid, resources]) => ({ consumerUuid, resources }));
+}
+
+/** Work that pauses when its budget is used up, within the bound on effort. */
+function search<Result>(
+  { config }: Service,
+  { userId }: Context,
+  signal: AbortSignal,
+  index: ProviderIndex,
+  work: (budget: Budget) => Iterator<void, Result>,
+): Promise<Result> {
+  const budget = { left: STEPS_BY_CLOCK };
+  const { maxSearchEffort } = config.stowage;
+  const client = userId ?? "";
+  let effort = 0;
+  return inSlices(index, client, work(budget), {
+    signal,
+    enter: () => enterSearch(client),
+    onPause: () => {
+      effort += STEPS_BY_CLOCK - budget.left;
+      if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
+      budget.left = STEPS_BY_CLOCK;
+    },
+  });
+}
