@@ -51,6 +51,7 @@ export function* answerFit(
       : yield* suppose(fleet, { index, time, suppositions, held }, budget);
   const { parts } = fleet;
   let ofHosts = 0;
+  for (const part of parts) yield* part.prepare(budget);
   for (const part of parts) ofHosts += yield* part.countHosts(budget);
   const fits = new Map<string, Fit>();
   for (const [name, query] of flavors) {
@@ -70,6 +71,7 @@ function* suppose(
   { index, time, suppositions, held }: Supposed,
   budget: Budget,
 ): Generator<void, Map<string, Drained>> {
+  yield* fleet.prepare(budget);
   const names = suppositions.flatMap(({ provider }) => provider ?? []);
   const rows = yield* findHosts(index, time, names, budget);
   const ids = suppositions.map(({ provider }, number) => {

@@ -40,6 +40,7 @@ export class FitCount {
   *run(ofHosts: number, budget: Budget): Generator<void, Fit> {
     let pooledAtMost = 0;
     for (const part of this.#parts) {
+      yield* part.prepare(budget);
       yield* part.countAlone(this.#tally, this.#terms, budget);
       pooledAtMost += yield* part.countPooled(this.#tally, this.#terms, budget);
     }
@@ -76,6 +77,13 @@ class PartCount {
     const rooms = new Rooms(isEmpty);
     const plan = new SearchPlan(index, time, this.#query, { rooms });
     return { plan, rooms, demand: new Demand(plan), notes: this.#notes };
+  }
+
+  /** Finds out who shares what. */
+  *prepare(budget: Budget): Generator<void, void> {
+    for (const { sharing } of [this.#plan, this.#now.plan, this.#ifEmpty.plan]) {
+      while (!sharing.collect(budget)) yield;
+    }
   }
 
   /** Hosts that share nothing with others: each by itself, now and if nothing were claimed. */
@@ -179,6 +187,7 @@ class PartCount {
     const { plan } = alone;
     const { index } = plan;
     const shared = this.#fillingPlan(isEmpty);
+    while (!shared.plan.sharing.collect(budget)) yield;
     alone.rooms.clear();
     const bound = alone.demand.boundOfMany(new Rooms(isEmpty));
     const scan = plan.trees();

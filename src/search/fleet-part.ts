@@ -12,7 +12,6 @@ export class FleetPart {
   readonly time: number;
   readonly #leftOut: ReadonlySet<number>;
   readonly #sharing: SharingProviders;
-  readonly #sharingTrees: ReadonlySet<number>;
 
   /** @param leftOut trees that are not part of it */
   constructor(index: IndexReader, time: number, leftOut: ReadonlySet<number> = new Set()) {
@@ -22,12 +21,6 @@ export class FleetPart {
     this.#sharing = new SharingProviders(index, time, [
       { fitsShared: (row) => !leftOut.has(index.treeOf(row)) },
     ]);
-    this.#sharingTrees = new Set(
-      this.#sharing
-        .rowsOf(0)
-        .values()
-        .map((row) => index.treeOf(row)),
-    );
   }
 
   /** Whether a tree of the index is not part of it. */
@@ -43,6 +36,11 @@ export class FleetPart {
     return root === NONE ? undefined : root;
   }
 
+  /** Finds out who shares what. Pauses each time the budget is used up. */
+  *prepare(budget: Budget): Generator<void, void> {
+    while (!this.#sharing.collect(budget)) yield;
+  }
+
   /** Whether there are providers that share what they have. */
   get hasPools(): boolean {
     return !this.#sharing.isEmpty;
@@ -51,8 +49,11 @@ export class FleetPart {
   /** Whether a tree shares providers with others, whoever has them. */
   isPooled(tree: number): boolean {
     if (this.#sharing.isEmpty) return false;
-    if (this.#sharingTrees.has(tree)) return true;
-    return this.#sharing.servingTree(tree, this.index.trees.rows(tree)).length > 0;
+    const rows = this.index.trees.rows(tree);
+    return (
+      rows.some((row) => this.#sharing.canServe(0, row)) ||
+      this.#sharing.servingTree(tree, rows).length > 0
+    );
   }
 
   /** How many trees are part of it. Pauses each time the budget is used up. */

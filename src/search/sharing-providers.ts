@@ -66,11 +66,6 @@ export class SharingProviders {
     return this.#isComplete && this.#rowsOfAggregate.size === 0;
   }
 
-  /** The sharing providers that fit a choice. */
-  rowsOf(choice: number): ReadonlySet<number> {
-    return this.#rowsOfChoice[choice]!;
-  }
-
   /** Whether any sharing provider fits a choice. */
   serves(choice: number): boolean {
     this.#complete();

@@ -47,6 +47,11 @@ export class SupposedFleet {
     this.#copies.traits.replaceAll(index.traits.list());
   }
 
+  /** Finds out who shares what. Pauses each time the budget is used up. */
+  prepare(budget: Budget): Generator<void, void> {
+    return this.#whole.prepare(budget);
+  }
+
   /** Of the fleet as it is, first. */
   get parts(): readonly [FleetPart, ...FleetPart[]] {
     const rest =

@@ -6,6 +6,7 @@ import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
 import type { SnapshotCommand } from "./snapshot.ts";
 import type { SourceOptions } from "./source.ts";
+import { addSupposeOptions } from "./suppose-options.ts";
 
 /** Makes the action of a command, whose exit code becomes that of the program. */
 type Run = (execute: (command: Command) => Promise<number>) => (this: Command) => Promise<void>;
@@ -19,6 +20,7 @@ interface AskSurroundings extends Surroundings {
 /** Adds the commands that are questions: to a running service, or beside one to its database. */
 export function addAskCommands(program: Command, run: Run, surroundings: AskSurroundings): void {
   addExplain(program, run, surroundings);
+  addFit(program, run, surroundings);
   addWhy(program, run, surroundings);
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
@@ -38,6 +40,44 @@ function addExplain(program: Command, run: Run, surroundings: AskSurroundings): 
         const options = command.opts<ExplainOptions>();
         const [query = ""] = command.args;
         return explain({ ...options, query, ...sourceOf(command, surroundings) }, surroundings);
+      }),
+    );
+}
+
+function addFit(program: Command, run: Run, surroundings: AskSurroundings): void {
+  const suppose: { readonly drain?: string }[] = [];
+  addSupposeOptions(snapshotOption(askCommand(program, "fit")), suppose)
+    .description("ask how often requests fit, now and if nothing were claimed")
+    .argument(
+      "[query...]",
+      "as that of GET /allocation_candidates, with a name before it: m1=resources=…",
+    )
+    .option(
+      "--flavors <file>",
+      "names with queries in YAML, or flavors in JSON; - is standard input",
+    )
+    .option("--max-per-host <number>", "count so many on one host at most", positive)
+    .option("--by-aggregate <uuid>", "tell how much is in this aggregate; may be repeated", append)
+    .option("--max-per-aggregate <number>", "count so many in each of them at most", positive)
+    .option("--hosts <number>", "name so many of the hosts that take most", nearestCount)
+    .action(
+      run(async (command) => {
+        const { fit } = await import("./fit.ts");
+        const { required, ...options } = command.opts<FitOptions>();
+        if (command.args.length === 0 && !options.flavors && !suppose.some(({ drain }) => drain)) {
+          command.error("error: say what is to fit: a query, --flavors, or a host to --drain");
+        }
+        if (
+          command.opts<{ readonly snapshot?: string }>().snapshot &&
+          suppose.some(({ drain }) => drain)
+        ) {
+          command.error(
+            "error: a snapshot does not tell who holds what: no host of it can be drained",
+          );
+        }
+        const supposed = suppose.map((it) => (it.drain && required ? { ...it, required } : it));
+        const asked = { queries: command.args, suppose: supposed };
+        return fit({ ...options, ...asked, ...sourceOf(command, surroundings) }, surroundings);
       }),
     );
 }
@@ -133,6 +173,16 @@ interface SnapshotOptions {
   readonly memberOf?: string;
   readonly required?: string;
   readonly resources?: string;
+}
+
+interface FitOptions {
+  readonly flavors?: string;
+  readonly maxPerHost?: number;
+  readonly maxPerAggregate?: number;
+  readonly byAggregate?: readonly string[];
+  readonly hosts?: number;
+  readonly required?: string;
+  readonly json?: true;
 }
 
 interface ExplainOptions {
@@ -247,6 +297,14 @@ function time(text: string): Date {
 
 function seconds(text: string): number {
   return wholeNumber(text, 0, 31_536_000);
+}
+
+function append(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+function positive(text: string): number {
+  return wholeNumber(text, 1, 2_147_483_647);
 }
 
 function nearestCount(text: string): number {
