@@ -19,6 +19,11 @@ export const ERROR_CODES = {
   positionGone: "stowage.position_gone",
   tooManySearches: "stowage.too_many_searches",
   tooLarge: "stowage.too_large",
+  noCandidates: "stowage.no_candidates",
+  outOfCapacity: "stowage.out_of_capacity",
+  consumerExists: "stowage.consumer_exists",
+  idempotencyKeyReused: "stowage.idempotency_key_reused",
+  idempotencyKeyInProgress: "stowage.idempotency_key_in_progress",
 } as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES];

@@ -52,6 +52,21 @@ export function renderExplained(explained: Explained, microversion: Microversion
   };
 }
 
+/** What is told of it where something else was asked for. */
+export function renderShortly(explained: Explained) {
+  if ("unknownNames" in explained) {
+    const { unknownNames: names } = explained;
+    return { verdict: "unknown_name", summary: names.map(describeUnknown).join(" "), names };
+  }
+  const { verdict, hosts, relaxations } = explained.explanation;
+  return {
+    verdict,
+    summary: summarize(explained.explanation),
+    hosts: { total: hosts.total, fit: hosts.fit, fit_if_empty: hosts.fitIfEmpty },
+    relaxations: relaxations.map(renderRelaxation),
+  };
+}
+
 function renderConstraint(outcome: ConstraintOutcome): unknown {
   const { constraint, eliminated, left, failed, only, causes, largest } = outcome;
   return {

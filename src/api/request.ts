@@ -21,6 +21,8 @@ export interface ApiRequest {
   readonly ifNoneMatch: readonly string[];
   /** The `Last-Event-ID` header, by which a client goes on with a stream of events. */
   readonly lastEventId: string | undefined;
+  /** The `Idempotency-Key` header as it was sent. */
+  readonly idempotencyKey: string | undefined;
   /**
    * The body, which is not taken in before somebody asks: whom policy refuses makes the server hold
    * nothing.

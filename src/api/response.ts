@@ -13,6 +13,8 @@ export interface ApiResponse {
   readonly position?: string;
   /** Parts of the body mean something as they come: no proxy may keep them or collect them first. */
   readonly isLive?: true;
+  /** What was answered to the same request before: sent as `Idempotency-Replayed`. */
+  readonly isReplayed?: boolean;
   /** With its quotes; sent as `ETag`. */
   readonly etag?: string;
   /** Called with the body, or each part of it, once that is sent and its memory may be used again. */

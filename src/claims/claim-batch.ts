@@ -1,13 +1,15 @@
 import { listStoredAllocations, type StoredAllocation } from "../db/allocations.ts";
+import { insertClaimReceipts } from "../db/claim-receipts.ts";
 import { findConsumerTypes } from "../db/consumer-types.ts";
 import { findConsumers, findExternalIdentities } from "../db/consumers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
-import { sizeOfClaim, type Claim } from "../domain/claim.ts";
+import { sizeOfClaim, type Claim, type GrantedClaim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
-import { PlacementError } from "../domain/errors.ts";
+import type { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { Pace, Steps } from "../scheduling/pace.ts";
 import type { ProviderSource } from "./claim-capacity.ts";
+import { judgeChoices } from "./alternatives.ts";
 import { ClaimPlan } from "./claim-plan.ts";
 import { writePlan } from "./claim-writer.ts";
 import type { PlannedAllocation, PlannedChanges } from "./planned.ts";
@@ -16,7 +18,11 @@ import { unknownNames, type ConsumerNames, type KnownNames } from "./known-names
 
 /** What became of a claim. */
 export type ClaimOutcome =
-  | { readonly kind: "accepted" }
+  | {
+      readonly kind: "accepted";
+      /** Where it had alternatives. */
+      readonly granted: GrantedClaim | undefined;
+    }
   | { readonly kind: "refused"; readonly refusal: PlacementError };
 
 /** What became of a batch: of its claims, in their order. */
@@ -194,6 +200,11 @@ class PlannedBatch {
     this.#names = names;
   }
 
+  /** What becomes of the claims if nothing is in the way. */
+  get outcomes(): readonly ClaimOutcome[] {
+    return this.#judgements.map(({ outcome }) => outcome);
+  }
+
   /**
    * Writes what is accepted. The read model follows when the transaction has committed.
    *
@@ -202,13 +213,14 @@ class PlannedBatch {
    */
   async write(tx: WriteTransaction, follow: Follow): Promise<BatchOutcome> {
     const { arePresumed, known, pace } = this.#batch;
-    const outcomes = this.#judgements.map(({ outcome }) => outcome);
+    const { outcomes } = this;
     const refused = outcomes.filter(({ kind }) => kind === "refused");
     if (arePresumed && refused.length > 0) return { kind: "presumption failed" };
     if (refused.length < outcomes.length) {
       await pace.run(recordChanges(tx, this.#plan, this.#judgements));
       known.remember(this.#names);
       const { made, apply } = await writePlan(tx, this.#plan, known, { arePresumed, pace });
+      insertClaimReceipts(tx, receiptsOf(this.#judgements));
       tx.afterCommit(() => known.remember(made));
       follow(apply);
     }
@@ -223,15 +235,21 @@ interface Judgement {
   readonly changes: PlannedChanges | undefined;
 }
 
-const ACCEPTED: ClaimOutcome = { kind: "accepted" };
-
 function* judge(plan: ClaimPlan, claim: Claim): Generator<void, Judgement> {
-  try {
-    return { claim, outcome: ACCEPTED, changes: yield* plan.add(claim) };
-  } catch (error) {
-    if (!(error instanceof PlacementError)) throw error;
-    return { claim, outcome: { kind: "refused", refusal: error }, changes: undefined };
-  }
+  const judged = yield* judgeChoices(plan, claim);
+  return "refusal" in judged
+    ? { claim, outcome: { kind: "refused", refusal: judged.refusal }, changes: undefined }
+    : { claim, outcome: { kind: "accepted", granted: judged.granted }, changes: judged.changes };
+}
+
+/** What is kept of the answers to claims, by the key. */
+function receiptsOf(judgements: readonly Judgement[]) {
+  return judgements
+    .flatMap(({ claim: { receiptOf }, outcome }) => {
+      const granted = outcome.kind === "accepted" ? outcome.granted : undefined;
+      return granted && receiptOf ? [receiptOf(granted)] : [];
+    })
+    .toSorted((left, right) => (left.key < right.key ? -1 : 1));
 }
 
 function* recordChanges(

@@ -6,7 +6,7 @@ import { OutcomePending } from "../db/errors.ts";
 import { inTime } from "../db/in-time.ts";
 import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
-import { sizeOfClaim, type Claim } from "../domain/claim.ts";
+import { sizeOfClaim, type Claim, type GrantedClaim } from "../domain/claim.ts";
 import { Effort, type RequestContext } from "../domain/request-context.ts";
 import {
   ConcurrentUpdateDetected,
@@ -31,7 +31,7 @@ const MAX_SIZE = 2000;
 
 interface WaitingClaim {
   readonly claim: Claim;
-  readonly accept: () => void;
+  readonly accept: (granted: GrantedClaim | undefined) => void;
   readonly refuse: (reason: unknown) => void;
 }
 
@@ -59,17 +59,37 @@ export class ClaimQueue {
    *
    * A batch has the deadline of the claim that came first, and so of the shortest time.
    *
+   * @returns what it got, where it had alternatives
    * @throws PlacementError the claim was refused, and nothing of it is left
    */
-  async submit(claim: Claim): Promise<void> {
+  async submit(claim: Claim): Promise<GrantedClaim | undefined> {
     const startedAtMs = performance.now();
     try {
-      await new Promise<void>((accept, refuse) => this.#enqueue({ claim, accept, refuse }));
+      const granted = await new Promise<GrantedClaim | undefined>((accept, refuse) =>
+        this.#enqueue({ claim, accept, refuse }),
+      );
+      this.#count("accepted", startedAtMs);
+      return granted;
     } catch (error) {
       this.#count(error instanceof PlacementError ? "refused" : "failed", startedAtMs);
       throw error;
     }
-    this.#count("accepted", startedAtMs);
+  }
+
+  /**
+   * What would become of a claim now. Nothing is written.
+   *
+   * @throws PlacementError it would be refused
+   */
+  async rehearse(claim: Claim): Promise<GrantedClaim | undefined> {
+    const index = await this.#keeper.fresh(claim.context);
+    const batch = await this.#database.reader(claim.context, (tx) =>
+      ClaimBatch.load(tx, [claim], new KnownNames(), false),
+    );
+    const { outcomes } = await batch.plan(index);
+    const [outcome] = outcomes;
+    if (outcome?.kind === "refused") throw outcome.refusal;
+    return outcome?.granted;
   }
 
   #count(outcome: "accepted" | "refused" | "failed", startedAtMs: number): void {
@@ -142,7 +162,7 @@ export class ClaimQueue {
       for (const [position, { accept, refuse }] of batch.entries()) {
         const outcome = outcomes[position];
         if (outcome?.kind === "refused") refuse(outcome.refusal);
-        else accept();
+        else accept(outcome?.granted);
       }
     } catch (error) {
       const [first] = batch;
@@ -245,8 +265,10 @@ export class ClaimQueue {
     if (!first) return;
     const index = this.#keeper.current;
     const consumers = claims.flatMap((claim) => claim.consumers);
+    // Which choice it was that somebody else has changed is not known.
+    const choices = claims.flatMap(({ alternatives = [] }) => alternatives.flat());
     const named = new Set<string>();
-    for (const { allocations } of consumers) {
+    for (const { allocations } of [...consumers, ...choices]) {
       for (const { providerUuid } of allocations) named.add(providerUuid);
     }
     for (const { inventories = [] } of claims) {

@@ -27,6 +27,7 @@ export interface Schema {
   stowage_changes: ChangesTable;
   stowage_state: { name: string; value: string };
   stowage_refusals: RefusalsTable;
+  stowage_claims: ClaimReceiptsTable;
 }
 
 /** What the adapter has the driver take and give for a DATETIME. */
@@ -117,6 +118,19 @@ interface RefusalsTable {
   /** External, as the request says it. */
   project_id: string | null;
   body: string;
+}
+
+/** Claims that were made with an idempotency key, for as long as they may be repeated. */
+interface ClaimReceiptsTable {
+  id: Generated<number>;
+  created_at: DatabaseDate;
+  consumer_uuid: string;
+  /** A digest of it and of whose it is: engines differ in which texts are the same. */
+  idempotency_key: string;
+  /** A digest of the request. */
+  fingerprint: string;
+  /** The body, as JSON. */
+  answer: string;
 }
 
 export type NewChangeRow = Insertable<ChangesTable>;

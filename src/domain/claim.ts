@@ -11,6 +11,34 @@ export interface Claim {
   readonly consumers: readonly ConsumerClaim[];
   /** For a reshape: the new inventories of providers, set around the change of allocations. */
   readonly inventories?: readonly InventoriesClaim[];
+  /**
+   * Other choices of what the same consumers are to hold, the next of which is tried where one does not fit.
+   * Whoever gives them is told which one was granted.
+   */
+  readonly alternatives?: readonly (readonly ConsumerClaim[])[];
+  /** What is kept in the transaction of the claim, so that it may be repeated without being made twice. */
+  readonly receiptOf?: (granted: GrantedClaim) => ClaimReceipt;
+}
+
+/** Which choice a claim got, and at which generations. */
+export interface GrantedClaim {
+  /** 0 for the first, then those of the alternatives. */
+  readonly choice: number;
+  /** By UUID, as the claim leaves them; none of a consumer that holds nothing. */
+  readonly consumers: ReadonlyMap<string, number | undefined>;
+  /** By UUID, as the claim leaves them. */
+  readonly providers: ReadonlyMap<string, number>;
+}
+
+/** What tells a claim that is repeated from another one. */
+export interface ClaimReceipt {
+  readonly consumerUuid: string;
+  /** A digest of the client's key. */
+  readonly key: string;
+  /** A digest of the request. */
+  readonly fingerprint: string;
+  /** What is answered, as JSON. */
+  readonly answer: string;
 }
 
 /** How much there is to be done for it: how many consumers and providers it names. */

@@ -23,6 +23,7 @@ export function finish(response: ApiResponse, exchange: Exchange): Answer {
   if (etag !== undefined) headers.push("etag", etag, "cache-control", "no-cache");
   if (isLive) headers.push("cache-control", "no-store", "x-accel-buffering", "no");
   if (location !== undefined) headers.push("location", absolute(location, exchange));
+  if (response.isReplayed === true) headers.push("idempotency-replayed", "true");
   if (position !== undefined) headers.push("stowage-position", position);
   if (lastModified && exchange.microversion && supports(exchange as Versioned, "cacheHeaders")) {
     headers.push("last-modified", lastModified.toUTCString(), "cache-control", "no-cache");

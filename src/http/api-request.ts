@@ -88,6 +88,11 @@ export class HttpApiRequest implements ApiRequest {
     return typeof header === "string" && header !== "" ? header : undefined;
   }
 
+  get idempotencyKey(): string | undefined {
+    const header = this.#exchange.head.headers["idempotency-key"];
+    return typeof header === "string" ? header : undefined;
+  }
+
   get origin(): string {
     return originOf(this.#exchange);
   }

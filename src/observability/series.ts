@@ -75,6 +75,11 @@ export const SERIES = {
     labels: [],
     buckets: [0, 1, 10, 100, 1000, 10_000],
   },
+  stowage_candidate_claims_total: {
+    type: "counter",
+    help: "Claims of the best of the candidates in one call (`POST /stowage/v1/claims`), by what became of them.",
+    labels: ["outcome"],
+  },
   stowage_candidates_empty_total: {
     type: "counter",
     help: "Answers without an allocation candidate: nothing fits.",

@@ -80,12 +80,12 @@ function inOrder(allocations: readonly Allocation[]): Promise<readonly Allocatio
  *   ConcurrentUpdateDetected, and for a reshape ResourceProviderNotFound,
  *   ProviderGenerationConflict, InventoryInUse
  */
-export function claim(service: Service, wanted: Claim): Promise<void> {
+export async function claim(service: Service, wanted: Claim): Promise<void> {
   const consumers = wanted.consumers.map((consumer) => {
     const consumerUuid = service.storedConsumer(consumer.consumerUuid);
     return consumerUuid === consumer.consumerUuid ? consumer : { ...consumer, consumerUuid };
   });
-  return service.claims.submit({ ...wanted, consumers });
+  await service.claims.submit({ ...wanted, consumers });
 }
 
 /** @throws NoAllocationsForConsumer */

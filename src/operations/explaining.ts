@@ -1,12 +1,12 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { HostNotFound, SearchEffortExceeded } from "../domain/errors.ts";
+import { SearchEffortExceeded } from "../domain/errors.ts";
 import type { Explanation, UnknownName } from "../domain/explanation.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
 import { checkCanBeExplained, explainCandidates } from "../search/explain.ts";
 import { unknownNames } from "../search/unknown-names.ts";
+import { findTrees } from "./host-trees.ts";
 import { inSlices } from "./in-slices.ts";
 import { enterSearch } from "./turns.ts";
 
@@ -84,26 +84,8 @@ function* explainHosts(
   { query, nearest, host, ifEmpty }: ExplainQuestion,
   budget: Budget,
 ): Generator<void, Explanation> {
-  const tree = host === undefined ? undefined : yield* findTree(index, time, host, budget);
+  const trees = host === undefined ? [] : yield* findTrees(index, time, [host], budget);
+  const [tree] = trees;
   const only = tree === undefined ? {} : { tree };
   return yield* explainCandidates(index, time, query, { nearest, ifEmpty, ...only }, budget);
-}
-
-/** The tree of the provider that has a UUID or a name. */
-function* findTree(
-  index: IndexReader,
-  time: number,
-  host: string,
-  budget: Budget,
-): Generator<void, number> {
-  const uuid = normalizeUuid(host);
-  const found = uuid === undefined ? undefined : index.findRow(uuid);
-  if (found !== undefined) return index.treeOf(found);
-  for (let tree = 0; tree < index.trees.end; tree++) {
-    budget.left -= 1;
-    if (budget.left <= 0) yield;
-    if (!index.trees.isVisible(tree, time)) continue;
-    if (index.trees.rows(tree).some((row) => index.nameOf(row) === host)) return tree;
-  }
-  throw new HostNotFound(host);
 }

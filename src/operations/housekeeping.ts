@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { deleteClaimReceipts } from "../db/claim-receipts.ts";
 import { collectChanges } from "../db/change-feed.ts";
 import { deleteRefusals } from "../db/refusals.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
 import { internalContext } from "../db/change.ts";
+import { KEPT_MS } from "./idempotency.ts";
 import type { Service } from "./service.ts";
 
 const INTERVAL_MS = 60_000;
@@ -15,7 +17,7 @@ const HOUSEKEEPING = internalContext("housekeeping");
 
 /**
  * Every minute, looks for changes that the feed does not tell of, and deletes those in it, and refusals, that are
- * older than `[stowage] change_retention`, until `signal` is aborted. A failure is reported, and tried again the next
+ * older than `[stowage] change_retention`, and idempotency keys after a day, until `signal` is aborted. A failure is reported, and tried again the next
  * time; that the database is away is said elsewhere.
  */
 export async function keepHouse(
@@ -28,6 +30,7 @@ export async function keepHouse(
       await service.checkIndex(HOUSEKEEPING);
       await deleteOldChanges(service, new Date());
       await deleteOldRefusals(service, new Date());
+      await deleteOldReceipts(service, new Date());
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) report(error);
     }
@@ -39,6 +42,12 @@ export async function keepHouse(
 export async function deleteOldRefusals(service: Service, now: Date): Promise<number> {
   const before = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
   return deleteAll(service, (tx) => deleteRefusals(tx, { before, limit: BATCH }));
+}
+
+/** Deletes what was answered to claims that may not be repeated any more; returns how many there were. */
+export async function deleteOldReceipts(service: Service, now: Date): Promise<number> {
+  const before = new Date(now.getTime() - KEPT_MS);
+  return deleteAll(service, (tx) => deleteClaimReceipts(tx, { before, limit: BATCH }));
 }
 
 /** Deletes the changes that have passed their retention; returns how many. */

@@ -33,6 +33,8 @@ export class Service {
   readonly emptyAnswers: EmptyAnswers;
   /** The end of the change feed, for all who listen to it. */
   readonly tail: FeedTail;
+  /** Requests under way by their idempotency keys; settled when they have ended. */
+  readonly keysUnderWay = new Map<string, Promise<void>>();
   readonly #keeper: IndexKeeper;
 
   private constructor(

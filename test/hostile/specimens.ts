@@ -253,6 +253,25 @@ export const SPECIMENS: readonly Specimen[] = [
     }),
   },
   {
+    route: "POST /stowage/v1/claims",
+    version: "1.39",
+    body: async () => ({
+      query: "resources=VCPU:1&required=!HW_CPU_X86_AVX2",
+      consumer: {
+        uuid: consumerUuid(99),
+        project_id: "lab",
+        user_id: "ann",
+        type: "INSTANCE",
+        generation: null,
+      },
+      prefer: "pack",
+      among: 5,
+      not_on: [HOST],
+      attempts: 2,
+      dry_run: true,
+    }),
+  },
+  {
     route: "POST /stowage/v1/explain",
     version: "1.39",
     body: async () => ({

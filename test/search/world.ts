@@ -163,6 +163,6 @@ function traitName(name: string): string {
   return name.startsWith("MISC_") ? name : `CUSTOM_${name}`;
 }
 
-function uuidIn(uuid: string, fleet: number): string {
+export function uuidIn(uuid: string, fleet: number): string {
   return String(fleet + 1).padStart(8, "0") + uuid.slice(8);
 }

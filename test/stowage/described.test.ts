@@ -12,6 +12,13 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
   "GET /healthz": { path: "/healthz" },
   "GET /readyz": { path: "/readyz" },
   "GET /stowage/v1/explain": { path: "/stowage/v1/explain?resources=VCPU:1" },
+  "POST /stowage/v1/claims": {
+    path: "/stowage/v1/claims",
+    body: {
+      query: "resources=VCPU:1",
+      consumer: { project_id: "lab", user_id: "ci", type: "JOB" },
+    },
+  },
   "POST /stowage/v1/explain": {
     path: "/stowage/v1/explain",
     body: { query: "resources=VCPU:1&required=HW_CPU_X86_VMX", nearest: 1 },

@@ -4,6 +4,8 @@ import { CONSUMER, CONSUMERS, CONSUMERS_QUERY } from "./consumers/schemas.ts";
 import { describedRoute } from "./described-route.ts";
 import { tellEvents } from "./events/handlers.ts";
 import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
+import { createClaim } from "./claims/handlers.ts";
+import { BODY as BODY_OF_CLAIM, CLAIMED } from "./claims/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
 import { fitByBody, fitByQuery } from "./fit/handlers.ts";
@@ -85,6 +87,15 @@ export const STOWAGE_ROUTES: RouteTable = {
       body: FIT_BODY,
       answers: { 200: { "application/json": FITS } },
       handler: fitByBody,
+    }),
+  },
+  "/stowage/v1/claims": {
+    POST: describedRoute({
+      summary: "Claims the best of the candidates of a query that can still be had.",
+      guard: "stowage:claims:create",
+      body: BODY_OF_CLAIM,
+      answers: { 200: { "application/json": CLAIMED }, 201: { "application/json": CLAIMED } },
+      handler: createClaim,
     }),
   },
   "/healthz": {

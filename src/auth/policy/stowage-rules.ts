@@ -17,6 +17,9 @@ export const STOWAGE_RULES = [
     "GET /stowage/v1/fit",
     "POST /stowage/v1/fit",
   ]),
+  action("stowage:claims:create", "Claim the best of the candidates of a query in one call.", [
+    "POST /stowage/v1/claims",
+  ]),
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),

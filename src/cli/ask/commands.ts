@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../../config/config.ts";
 import { repeated } from "../repeated.ts";
 import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
+import type { ClaimOptions } from "./claim.ts";
 import type { SnapshotCommand } from "./snapshot.ts";
 import type { SourceOptions } from "./source.ts";
 import { addSupposeOptions } from "./suppose-options.ts";
@@ -22,6 +23,7 @@ export function addAskCommands(program: Command, run: Run, surroundings: AskSurr
   addExplain(program, run, surroundings);
   addFit(program, run, surroundings);
   addWhy(program, run, surroundings);
+  addClaim(program, run, surroundings);
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
   addWatch(program, run, surroundings);
@@ -81,6 +83,39 @@ function addFit(program: Command, run: Run, surroundings: AskSurroundings): void
       }),
     );
 }
+
+function addClaim(program: Command, run: Run, surroundings: AskSurroundings): void {
+  askCommand(program, "claim")
+    .description("claim the best of the candidates of a query")
+    .argument("<query>", "as that of GET /allocation_candidates")
+    .requiredOption("--project <id>", "whose it is to be")
+    .requiredOption("--user <id>", "who claims it")
+    .option("--type <name>", "of the consumer", "JOB")
+    .option("--consumer <uuid>", "one is made unless given")
+    .option("--generation <number>", "of a consumer of which to replace what it holds", anyNumber)
+    .addOption(new Option("--prefer <how>", "which candidate to take").choices(PREFERENCES))
+    .option("--among <number>", "of so many, pack and spread take the best; 0 for all", anyNumber)
+    .option("--not-on <providers...>", "UUIDs or names: nothing is taken from their trees")
+    .option("--attempts <number>", "how often to search, where others are faster", anyNumber)
+    .option("--dry-run", "tell what would be granted, and write nothing")
+    .option("--key <text>", "for safe repetition: the same request under it is made once")
+    .action(
+      run(async (command) => {
+        const { claim } = await import("./claim.ts");
+        const options = command.opts<ClaimOptions>();
+        const [query = ""] = command.args;
+        const { url, token } = sourceOf(command, surroundings);
+        return claim({ ...options, query, url, token }, surroundings);
+      }),
+    );
+}
+
+/** The service knows which are too large. */
+function anyNumber(text: string): number {
+  return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
+}
+
+const PREFERENCES = ["first", "random", "pack", "spread"];
 
 function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings): void {
   sourceCommand(program, "snapshot")

@@ -28,6 +28,9 @@ interface Question {
   /** Sent as lines, in the place of a body. */
   readonly lines?: Uint8Array<ArrayBuffer>;
   readonly accept?: string;
+  /** Of errors that are answers, too. */
+  readonly mayBe?: readonly number[];
+  readonly headers?: Readonly<Record<string, string>>;
   /** When to give up; after a minute unless given. */
   readonly signal?: AbortSignal;
 }
@@ -93,7 +96,15 @@ export class ServiceClient {
   async open(
     method: Method,
     path: string,
-    { query = {}, body, lines, accept, signal = AbortSignal.timeout(TIMEOUT_MS) }: Question = {},
+    {
+      query = {},
+      body,
+      lines,
+      accept,
+      mayBe = [],
+      headers = {},
+      signal = AbortSignal.timeout(TIMEOUT_MS),
+    }: Question = {},
   ): Promise<Response> {
     const parameters = Object.entries(query).filter(([, value]) => value !== undefined);
     const search = new URLSearchParams(parameters as [string, string][]).toString();
@@ -103,6 +114,7 @@ export class ServiceClient {
       response = await this.#send(this.#url + path + (search === "" ? "" : `?${search}`), {
         method,
         headers: {
+          ...headers,
           ...(body !== undefined && { "content-type": "application/json" }),
           ...(lines && { "content-type": "application/x-ndjson" }),
           ...(accept !== undefined && { accept }),
@@ -114,7 +126,7 @@ export class ServiceClient {
         redirect: "manual",
         signal,
       });
-      if (response.ok) return response;
+      if (response.ok || mayBe.includes(response.status)) return response;
       problem = await textOf(response);
     } catch (error) {
       throw this.#cannot(error);

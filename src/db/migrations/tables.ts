@@ -267,8 +267,28 @@ const STOWAGE_REFUSALS: Table = {
   ],
 };
 
+/** Claims that were made with an idempotency key, and what was answered. */
+const STOWAGE_CLAIMS: Table = {
+  name: "stowage_claims",
+  columns: [
+    required("id", "bigId"),
+    required("created_at", "preciseDateTime"),
+    required("consumer_uuid", 36),
+    required("idempotency_key", 64),
+    required("fingerprint", 64),
+    required("answer", "text"),
+  ],
+  constraints: [primaryKey("id"), unique("uniq_stowage_claims0idempotency_key", "idempotency_key")],
+  indexes: [{ name: "stowage_claims_created_at_idx", columns: ["created_at"] }],
+};
+
 /** What Stowage adds; upstream does not look at it. */
-export const STOWAGE_TABLES: readonly Table[] = [STOWAGE_STATE, STOWAGE_CHANGES, STOWAGE_REFUSALS];
+export const STOWAGE_TABLES: readonly Table[] = [
+  STOWAGE_STATE,
+  STOWAGE_CHANGES,
+  STOWAGE_REFUSALS,
+  STOWAGE_CLAIMS,
+];
 
 const TABLES_BY_NAME = new Map(
   [...PLACEMENT_TABLES, ...STOWAGE_TABLES].map((table) => [table.name, table]),

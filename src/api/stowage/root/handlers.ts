@@ -8,6 +8,7 @@ import { QUERY_LIMITS } from "../../query-limits.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
 import { MAX_EVENT_FILTERS, MAX_EVENTS, MAX_STREAMS } from "../../stream-limits.ts";
+import { CLAIM_LIMITS } from "../claims/schemas.ts";
 import { VERSION } from "../../../config/version.ts";
 
 export function describeService(
@@ -44,6 +45,12 @@ export function describeService(
       explain: { constraints: MAX_CONSTRAINTS, nearest: MAX_NEAREST },
       refusals: MAX_REFUSALS,
       fit: FIT_LIMITS,
+      claims: {
+        among: CLAIM_LIMITS.among,
+        not_on: CLAIM_LIMITS.notOn,
+        attempts: CLAIM_LIMITS.attempts,
+        idempotency_key: CLAIM_LIMITS.idempotencyKey,
+      },
     },
     position,
   });

@@ -48,6 +48,17 @@ export const SERVICE: SchemaDocument = {
           properties: { flavors: COUNT, suppositions: COUNT, aggregates: COUNT, hosts: COUNT },
           required: ["flavors", "suppositions", "aggregates", "hosts"],
         },
+        claims: {
+          type: "object",
+          description: "Of a claim in one call.",
+          properties: {
+            among: COUNT,
+            not_on: COUNT,
+            attempts: COUNT,
+            idempotency_key: { ...COUNT, description: "Characters." },
+          },
+          required: ["among", "not_on", "attempts", "idempotency_key"],
+        },
       },
       required: [
         "query",
@@ -59,6 +70,7 @@ export const SERVICE: SchemaDocument = {
         "explain",
         "refusals",
         "fit",
+        "claims",
       ],
     },
     position: {
