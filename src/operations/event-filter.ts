@@ -1,7 +1,6 @@
-import type { ConsumerDetails, ProviderDetails } from "../domain/change-details.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
-import type { FeedEvent } from "../read-model/subscription.ts";
+import type { FeedEvent } from "../read-model/feed-event.ts";
 
 /** Which events somebody wants: each condition that is given has to hold, one of its values at least. */
 export interface EventFilter {
@@ -26,7 +25,7 @@ export function isWanted(filter: EventFilter, event: FeedEvent, index: ProviderI
   if (filter.kinds && !filter.kinds.has(kind)) return false;
   const { providers, consumers, trees, projects, resourceClasses } = filter;
   return (
-    (!consumers || (isOfConsumer(kind) && consumers.has(event.row.subject))) &&
+    (!consumers || (event.isOfConsumer && consumers.has(event.row.subject))) &&
     (!projects || isOfProject(event, projects)) &&
     (!providers || touches(event, index, providers)) &&
     (!trees || isInTree(event, index, trees)) &&
@@ -40,39 +39,20 @@ export function subjectOf({ row }: FeedEvent, index: ProviderIndex): string | un
   return index.getById(row.providerId)?.uuid;
 }
 
-function isOfConsumer(kind: string): boolean {
-  return kind === "consumer" || kind === "consumer_deleted";
-}
-
-export function isOfProvider(kind: string): boolean {
-  return kind === "provider" || kind === "provider_deleted";
-}
-
-function consumerDetails({ told }: FeedEvent): ConsumerDetails | undefined {
-  return told?.details.of === "consumer" ? told.details : undefined;
-}
-
-function providerDetails({ told }: FeedEvent): ProviderDetails | undefined {
-  return told?.details.of === "provider" ? told.details : undefined;
-}
-
-function isOfProject(event: FeedEvent, projects: ReadonlySet<string>): boolean {
-  if (!isOfConsumer(event.row.kind)) return false;
-  const { projectId, formerly } = consumerDetails(event) ?? {};
-  if (projectId === undefined || projects.has(projectId)) return true;
-  return formerly?.projectId !== undefined && projects.has(formerly.projectId);
+function isOfProject({ isOfConsumer, told }: FeedEvent, projects: ReadonlySet<string>): boolean {
+  if (!isOfConsumer) return false;
+  const details = told?.details;
+  if (details?.of !== "consumer" || details.projectId === undefined) return true;
+  const before = details.formerly?.projectId;
+  return projects.has(details.projectId) || (before !== undefined && projects.has(before));
 }
 
 /** The UUIDs of the providers that an event is about; undefined where that is not known. */
 function touchedBy(event: FeedEvent, index: ProviderIndex): readonly string[] | undefined {
-  const { kind } = event.row;
-  if (isOfProvider(kind)) {
-    const subject = subjectOf(event, index);
-    return subject === undefined ? undefined : [subject];
-  }
-  if (!isOfConsumer(kind)) return [];
-  const { was, now } = consumerDetails(event) ?? {};
-  return was && now && [...Object.keys(was), ...Object.keys(now)];
+  if (event.isOfConsumer) return event.providersHeld;
+  if (!event.isOfProvider) return [];
+  const subject = subjectOf(event, index);
+  return subject === undefined ? undefined : [subject];
 }
 
 function touches(event: FeedEvent, index: ProviderIndex, providers: ReadonlySet<string>): boolean {
@@ -84,11 +64,10 @@ function isInTree(event: FeedEvent, index: ProviderIndex, trees: ReadonlySet<str
   const touched = touchedBy(event, index);
   if (!touched) return true;
   const wanted = new Set([...trees].map((uuid) => rootOf(index, uuid)));
-  const roots = [
-    ...touched.map((uuid) => rootOf(index, uuid)),
-    // Of one that has left the tree, or is gone.
-    ...(providerDetails(event)?.root ?? []),
-  ];
+  if (touched.some((uuid) => wanted.has(rootOf(index, uuid)))) return true;
+  // Of one that has left the tree, or is gone.
+  const details = event.told?.details;
+  const roots = details?.of === "provider" ? (details.root ?? []) : [];
   return roots.some((root) => root !== null && wanted.has(root));
 }
 
@@ -101,23 +80,11 @@ function rootOf(index: ProviderIndex, uuid: string): string {
 }
 
 function isOfClass(event: FeedEvent, index: ProviderIndex, classes: ReadonlySet<string>): boolean {
-  const { kind, subject } = event.row;
-  const isAnyOf = (names: readonly string[]) => names.some((name) => classes.has(name));
-  if (kind.startsWith("resource_class")) {
-    const { told } = event;
-    const names = told?.details.of === "name" ? told.details.name : [];
-    return isAnyOf([subject, ...names.flatMap((name) => name ?? [])]);
-  }
-  if (isOfConsumer(kind)) {
-    const { was, now } = consumerDetails(event) ?? {};
-    if (!was || !now) return true;
-    return [...Object.values(was), ...Object.values(now)].some((held) =>
-      isAnyOf(Object.keys(held)),
-    );
-  }
-  if (!isOfProvider(kind)) return false;
-  const details = providerDetails(event);
-  if (details && !details.isCut) return isAnyOf(Object.keys(details.inventories ?? {}));
+  const isOfClasses = event.row.kind.startsWith("resource_class");
+  if (!isOfClasses && !event.isOfConsumer && !event.isOfProvider) return false;
+  if (event.classes) return event.classes.some((name) => classes.has(name));
+  if (isOfClasses) return classes.has(event.row.subject);
+  if (event.isOfConsumer) return true;
   // Its usage has changed, or nobody knows what.
   const uuid = subjectOf(event, index);
   const record = uuid === undefined ? undefined : index.get(uuid);

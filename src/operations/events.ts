@@ -3,7 +3,8 @@ import type { DatabaseContext } from "../db/change.ts";
 import { inTime } from "../db/in-time.ts";
 import { PositionGone } from "../domain/errors.ts";
 import { ReadingProgress } from "../read-model/reading-progress.ts";
-import { FeedEvent, type Subscription } from "../read-model/subscription.ts";
+import { FeedEvent } from "../read-model/feed-event.ts";
+import type { Subscription } from "../read-model/subscription.ts";
 import {
   hasRead,
   readPosition,
@@ -11,7 +12,7 @@ import {
   writePosition,
   type Position,
 } from "../read-model/written-position.ts";
-import { isOfProvider, isWanted, subjectOf, type EventFilter } from "./event-filter.ts";
+import { isWanted, subjectOf, type EventFilter } from "./event-filter.ts";
 import { readProvider, type FleetProvider } from "./fleet.ts";
 import type { Service } from "./service.ts";
 
@@ -188,7 +189,7 @@ export class EventReader {
 
 /** The provider that an event is about, as it is now; undefined where that is not known, or it is gone. */
 export function providerOf(service: Service, event: FeedEvent): FleetProvider | undefined {
-  if (!isOfProvider(event.row.kind)) return undefined;
+  if (!event.isOfProvider) return undefined;
   const index = service.currentIndex;
   const uuid = subjectOf(event, index);
   const row = uuid === undefined ? undefined : index.findRow(uuid);
@@ -223,9 +224,11 @@ async function isOver(
 ): Promise<void> {
   if (waitMs <= 0 || signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, waitMs);
-  signal.addEventListener("abort", () => resolve(), { once: true });
+  const giveUp = () => resolve();
+  const timer = setTimeout(giveUp, waitMs);
+  signal.addEventListener("abort", giveUp);
   await Promise.race([news, promise]);
   clearTimeout(timer);
-  resolve();
+  // A signal lasts as long as its stream: listeners would add up, and each costs those after it.
+  signal.removeEventListener("abort", giveUp);
 }

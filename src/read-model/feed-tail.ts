@@ -8,14 +8,18 @@ import { DatabaseUnavailable, TransactionConflict } from "../domain/errors.ts";
 import { FeedReader } from "./feed-reader.ts";
 import { ReadingProgress } from "./reading-progress.ts";
 import { SharedQuestion } from "./shared-question.ts";
-import { FeedEvent, Subscription } from "./subscription.ts";
+import { FeedEvent } from "./feed-event.ts";
+import { Subscription } from "./subscription.ts";
 
 const TAIL = internalContext("events");
 
 /** While anybody listens, the feed is looked at so often at least, where others write. */
 const LOOK_EVERY_MS = 250;
-/** And so often at most, however much is written: claims are not to wait for those who watch. */
-const LOOK_APART_MS = 25;
+/**
+ * And so often at most, however much is written: so many milliseconds apart, and one more for each listener,
+ * as each is sent something after each look. Claims are not to wait for those who watch.
+ */
+const LOOK_APART_MS = 20;
 /** So many changes are read whole and told at once. */
 const TOLD_AT_ONCE = 250;
 /** In the midst of very many changes, listeners get so long at most to take those before. */
@@ -104,7 +108,7 @@ export class FeedTail {
     const { isShared } = this.#database.adapter;
     const woken = this.#woken.promise;
     await (isShared ? Promise.race([woken, pause(LOOK_EVERY_MS)]) : woken);
-    await pause(LOOK_APART_MS);
+    await pause(LOOK_APART_MS + this.#subscriptions.size);
   }
 
   async #look(): Promise<void> {

@@ -1,31 +1,8 @@
-import type { ChangeRow } from "../db/change-rows.ts";
-import { readDetails, type ToldChange } from "../domain/change-details.ts";
+import type { FeedEvent } from "./feed-event.ts";
 import type { Position } from "./written-position.ts";
 
 /** What a listener has not taken yet; one that has more waiting is too slow. */
 const MAX_UNTAKEN = 1000;
-
-/** A change on its way to those who listen; one for all of them. */
-export class FeedEvent {
-  readonly row: ChangeRow;
-  /** To go on after this one, as a text; known once somebody wants it. */
-  position = "";
-  /** What was written of it for one listener is good for all. */
-  text: string | undefined;
-  #told: ToldChange | undefined;
-  #isRead = false;
-
-  constructor(row: ChangeRow) {
-    this.row = row;
-  }
-
-  /** What the row tells beyond what has changed, if anything. */
-  get told(): ToldChange | undefined {
-    if (!this.#isRead) this.#told = readDetails(this.row.kind, this.row.details);
-    this.#isRead = true;
-    return this.#told;
-  }
-}
 
 /** What one listener gets of the tail of the feed: a bounded queue. */
 export class Subscription {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deleteOldChanges } from "../../src/operations/housekeeping.ts";
 import { EventReader } from "../../src/operations/events.ts";
 import { PositionGone } from "../../src/domain/errors.ts";
+import { ActingKeystone } from "../keystone/acting-keystone.ts";
 import { SERVER_ENGINES } from "../db/server-engines.ts";
 import { recordManyChanges } from "../support/change-feed.ts";
 import { SQLITE, type TestDatabase } from "../support/engines.ts";
@@ -140,4 +141,32 @@ describe.for([SQLITE, ...SERVER_ENGINES])("streams of events on $name", (engine)
     expect((await stream.take(1))[0]?.data.subject).toBe("CUSTOM_A");
     stream.close();
   });
+});
+
+test("a stream of events ends with the token of whoever reads it", async () => {
+  const keystone = await ActingKeystone.start();
+  keystone.tokens.set("short", { roles: ["admin"], expiresAtMs: Date.now() + 3000 });
+  keystone.tokens.set("long", { roles: ["admin"], expiresAtMs: Date.now() + 3_600_000 });
+  const stowage = await startHere({
+    api: { authStrategy: "keystone" },
+    keystoneAuthtoken: {
+      authUrl: keystone.url,
+      authType: "password",
+      userId: "placement",
+      password: "the-password",
+      serviceType: "placement",
+    },
+  });
+  try {
+    const { url } = stowage.client;
+    const short = await EventStream.open(url, "", { "x-auth-token": "short" });
+    const long = await EventStream.open(url, "", { "x-auth-token": "long" });
+    expect(await short.next()).toBeUndefined();
+    await recordManyChanges(stowage.service);
+    expect(await long.take(500)).toHaveLength(500);
+    long.close();
+  } finally {
+    await stowage.stop();
+    await keystone.stop();
+  }
 });

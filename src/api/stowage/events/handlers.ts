@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DatabaseUnavailable, InvalidPosition, PositionGone } from "../../../domain/errors.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import type { EventFilter } from "../../../operations/event-filter.ts";
-import { EventReader, laterOf } from "../../../operations/events.ts";
+import { EventReader, laterOf, type ToldEvent } from "../../../operations/events.ts";
+import type { Service } from "../../../operations/service.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, HttpError } from "../../http-error.ts";
 import type { ApiRequest, QueryParameters } from "../../request.ts";
@@ -100,7 +101,7 @@ async function* stream(
     while (!signal.aborted) {
       const waitMs = saidAtMs + BOOKMARK_MS - performance.now();
       for (const part of await nextParts(request, reader, { signal, waitMs })) {
-        yield Buffer.from(part);
+        yield part;
         saidAtMs = performance.now();
       }
     }
@@ -119,22 +120,15 @@ async function nextParts(
   request: ApiRequest,
   reader: EventReader,
   { signal, waitMs }: Omit<Terms, "limit">,
-): Promise<string[]> {
+): Promise<Uint8Array[]> {
   const endsAtMs = performance.now() + waitMs;
   try {
     request.renewDeadline();
     const terms = { limit: EVENTS_AT_ONCE, signal, waitMs };
     const { events, position } = await reader.next(request.context, terms);
-    if (events.length > 0) {
-      return inParts(
-        events.map(
-          (event) =>
-            `id: ${event.position}\nevent: ${event.row.kind}\n` +
-            `data: ${renderEvent(request.service, event)}\n\n`,
-        ),
-      );
-    }
-    return performance.now() >= endsAtMs ? [`id: ${position}\nevent: position\ndata: {}\n\n`] : [];
+    if (events.length > 0) return inParts(events.map((event) => toBytes(request.service, event)));
+    const isSilent = performance.now() >= endsAtMs;
+    return isSilent ? [Buffer.from(`id: ${position}\nevent: position\ndata: {}\n\n`)] : [];
   } catch (error) {
     if (!(error instanceof DatabaseUnavailable)) throw error;
     await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => {});
@@ -142,17 +136,27 @@ async function nextParts(
   }
 }
 
-function inParts(texts: readonly string[]): string[] {
-  const parts: string[] = [];
-  let part = "";
-  for (const text of texts) {
-    if (part.length > 0 && part.length + text.length > PART_LENGTH) {
-      parts.push(part);
-      part = "";
+/** Made once: of a hundred streams, each would else encode it anew. */
+function toBytes(service: Service, event: ToldEvent): Uint8Array {
+  return (event.bytes ??= Buffer.from(
+    `id: ${event.position}\nevent: ${event.row.kind}\ndata: ${renderEvent(service, event)}\n\n`,
+  ));
+}
+
+function inParts(messages: readonly Uint8Array[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let part: Uint8Array[] = [];
+  let length = 0;
+  for (const message of messages) {
+    if (length > 0 && length + message.byteLength > PART_LENGTH) {
+      parts.push(Buffer.concat(part));
+      part = [];
+      length = 0;
     }
-    part += text;
+    part.push(message);
+    length += message.byteLength;
   }
-  return [...parts, part];
+  return [...parts, Buffer.concat(part)];
 }
 
 /** @throws InvalidPosition */
