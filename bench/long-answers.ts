@@ -15,7 +15,13 @@ import type { Observed, Order } from "./long-answers/server.ts";
 interface Row {
   readonly name: string;
   readonly fleet: FleetShape;
+  /** Of allocation candidates, unless a path is given. */
   readonly query: string;
+  readonly path?: string;
+  /** Asks for the same bytes out of a buffer, which is the least that an answer takes. */
+  readonly isFromBuffer?: true;
+  /** Reads no more than this a second, and leaves after `leavesAfterBytes`. */
+  readonly bytesPerSecond?: number;
   readonly claimsPerSecond?: number;
   /** Reads this much, then leaves. */
   readonly leavesAfterBytes?: number;
@@ -40,6 +46,8 @@ const options = new Command("long-answers")
 const FLAT: FleetShape = { kind: "flat", trees: 1_000_000, devices: 0 };
 const NESTED: FleetShape = { kind: "nested", trees: 140_000, devices: 0 };
 const WIDE: FleetShape = { kind: "wide", trees: 15_000, devices: 64 };
+const HOSTS: FleetShape = { kind: "flat", trees: 10_000, devices: 0 };
+const MANY_HOSTS: FleetShape = { kind: "flat", trees: 100_000, devices: 0 };
 const EVERYWHERE = HOST.replace("&limit=1000", "");
 const MANY_BYTES = 600_000_000;
 
@@ -94,6 +102,29 @@ const rows: Row[] = [
     leavesAfterBytes: MANY_BYTES,
     claimsPerSecond: 5000,
   },
+  ...["/stowage/v1/providers", "/metrics/providers"].flatMap((path): Row[] => {
+    const asked = { query: "", path };
+    return [
+      { ...asked, name: `10,000, ${path}, first`, fleet: HOSTS },
+      { ...asked, name: `10,000, ${path}`, fleet: HOSTS },
+      { ...asked, name: `10,000, ${path}, buffer, first`, fleet: HOSTS, isFromBuffer: true },
+      { ...asked, name: `10,000, ${path}, buffer`, fleet: HOSTS, isFromBuffer: true },
+      { ...asked, name: `100,000, ${path}`, fleet: MANY_HOSTS },
+      {
+        ...asked,
+        name: `100,000, ${path}, 5000 claims/s`,
+        fleet: MANY_HOSTS,
+        claimsPerSecond: 5000,
+      },
+      {
+        ...asked,
+        name: `100,000, ${path}, 1 KB/s`,
+        fleet: MANY_HOSTS,
+        bytesPerSecond: 1024,
+        leavesAfterBytes: 20_000,
+      },
+    ];
+  }),
   { name: "wide, nothing found", fleet: WIDE, query: devices(65, "isolate") },
 ];
 
@@ -114,7 +145,7 @@ async function main(): Promise<void> {
       [JSON.stringify([fleet, Number(options.seed)])],
       { execArgv: options.node },
     );
-    const [url] = (await once(server, "message")) as [string];
+    const [[url, buffers]] = (await once(server, "message")) as [[string, string]];
     const tell = async <Reply>(order: Order) => {
       server.send(order);
       return ((await once(server, "message")) as [Reply])[0];
@@ -122,7 +153,9 @@ async function main(): Promise<void> {
     for (const row of ofFleet) {
       await tell({ order: "observe", claimsPerSecond: row.claimsPerSecond ?? 0 });
       const startedAtMs = performance.now();
-      const readers = Array.from({ length: row.readers ?? 1 }, () => read(new URL(url), row));
+      const readers = Array.from({ length: row.readers ?? 1 }, () =>
+        read(new URL(row.isFromBuffer ? buffers : url), row),
+      );
       const bytes = (await Promise.all(readers)).reduce((sum, it) => sum + it, 0);
       const ms = performance.now() - startedAtMs;
       results.push({ name: row.name, bytes, ms, ...(await tell<Observed>({ order: "report" })) });
@@ -138,13 +171,16 @@ async function main(): Promise<void> {
 }
 
 /** Reads an answer as the row says; how many bytes it read. */
-function read(url: URL, { query, leavesAfterBytes = Infinity, restsMs = 0 }: Row): Promise<number> {
+function read(
+  url: URL,
+  { query, path, leavesAfterBytes = Infinity, restsMs = 0, bytesPerSecond = 0 }: Row,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(url.port), url.hostname);
     let bytes = 0;
     let hasRested = false;
     socket.write(
-      `GET /allocation_candidates?${query} HTTP/1.1\r\nHost: ${url.host}\r\n` +
+      `GET ${path ?? `/allocation_candidates?${query}`} HTTP/1.1\r\nHost: ${url.host}\r\n` +
         "X-Auth-Token: admin\r\nOpenStack-API-Version: placement 1.39\r\nConnection: close\r\n\r\n",
     );
     socket.on("data", (chunk: Buffer) => {
@@ -153,6 +189,12 @@ function read(url: URL, { query, leavesAfterBytes = Infinity, restsMs = 0 }: Row
       }
       bytes += chunk.length;
       if (bytes >= leavesAfterBytes) socket.destroy();
+      if (bytesPerSecond > 0) {
+        // The system takes in more than is asked for: what it has taken counts.
+        socket.pause();
+        setTimeout(() => socket.resume(), Math.min((chunk.length / bytesPerSecond) * 1000, 10_000));
+        return;
+      }
       if (restsMs === 0 || hasRested) return;
       hasRested = true;
       socket.pause();

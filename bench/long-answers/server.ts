@@ -2,14 +2,17 @@
  * Serves a fleet as the service does, with nothing but the database left out, in a process of its
  * own; its parent asks what an answer did to the event loop and to memory.
  */
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { PerformanceObserver } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 import { pino } from "pino";
 
-import { PLACEMENT_ROUTES } from "../../src/api/placement/routes.ts";
+import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { startServer } from "../../src/http/server.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
@@ -40,6 +43,8 @@ export type Order =
   | { readonly order: "report" };
 
 const CLAIM_ROUND_MS = 5;
+/** As long as a slice of an answer of ours. */
+const PART_BYTES = 256 * 1024;
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -52,8 +57,12 @@ const config = defaultConfig({
 });
 const server = await startServer({
   config,
-  service: { config, freshIndex: () => Promise.resolve(index) } as unknown as Service,
-  routes: PLACEMENT_ROUTES,
+  service: {
+    config,
+    freshIndex: () => Promise.resolve(index),
+    position: () => Promise.resolve("1.0."),
+  } as unknown as Service,
+  routes: ALL_ROUTES,
   policy: { authorize: () => ({ isAllowed: true }) },
   logger: pino({ level: "silent" }),
 });
@@ -67,8 +76,33 @@ process.on("message", (message: Order) => {
     process.send?.(report?.());
   }
 });
+/** What there is to be sent at least: the same bytes, made before. */
+const parts = new Map<string, Buffer[]>();
+const buffers = createServer((request, response) => {
+  const send = async () => {
+    const path = request.url ?? "";
+    const answer = parts.get(path) ?? (await partsOf(path));
+    parts.set(path, answer);
+    response.writeHead(200);
+    for (const part of answer) {
+      if (!response.write(part)) await once(response, "drain");
+    }
+    response.end();
+  };
+  void send();
+}).listen(0, "127.0.0.1");
+await once(buffers, "listening");
+
+async function partsOf(path: string): Promise<Buffer[]> {
+  const answer = await fetch(server.url + path, { headers: { "x-auth-token": "admin" } });
+  const bytes = Buffer.from(await answer.arrayBuffer());
+  return Array.from({ length: Math.ceil(bytes.length / PART_BYTES) }, (_, number) =>
+    bytes.subarray(number * PART_BYTES, (number + 1) * PART_BYTES),
+  );
+}
+
 process.on("disconnect", () => process.exit());
-process.send?.(server.url);
+process.send?.([server.url, `http://127.0.0.1:${(buffers.address() as AddressInfo).port}`]);
 
 function observe(claimsPerSecond: number): () => Observed {
   collectGarbage();

@@ -61,8 +61,8 @@ interface ConsumerPage {
   readonly next: number | undefined;
 }
 
-/** So many are read at once: some milliseconds of work. */
-const PAGE_ROWS = 1000;
+/** So many are read at once: a few milliseconds of work. */
+const PAGE_ROWS = 500;
 /** So many are looked at for one answer where the tables cannot tell which are meant. */
 const MAX_LOOKED_AT = 20_000;
 

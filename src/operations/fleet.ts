@@ -23,6 +23,9 @@ export interface FleetProvider {
   readonly aggregates: readonly string[];
 }
 
+/** Of a provider, what there is to be counted. */
+export type FleetInventories = Pick<FleetProvider, "name" | "generation" | "inventories">;
+
 export interface FleetInventory extends InventoryAmounts {
   readonly resourceClass: string;
   readonly capacity: number;
@@ -70,9 +73,11 @@ export class Fleet {
   readonly #view: IndexView;
   readonly #tree: number | undefined;
   readonly #isChosen: (row: number) => boolean;
+  readonly #reader: ProviderReader;
 
   constructor(index: ProviderIndex, { name, filter }: FleetChoice) {
     this.#index = index;
+    this.#reader = new ProviderReader(index);
     const isMatch = filter ? providerMatcher(index, filter) : () => true;
     this.#isChosen = (row) => (name === undefined || index.nameOf(row) === name) && isMatch(row);
     const uuid = filter?.inTree;
@@ -99,7 +104,21 @@ export class Fleet {
   }
 
   /** Tree by tree, the root first. Undefined for each that is not asked for, and for each number of a tree that is not in use. */
-  *providers(): Generator<FleetProvider | undefined> {
+  providers(): Generator<FleetProvider | undefined> {
+    return this.#each((row) => this.#reader.read(row));
+  }
+
+  /** The same with less of each. */
+  inventories(): Generator<FleetInventories | undefined> {
+    const [index, reader] = [this.#index, this.#reader];
+    return this.#each((row) => ({
+      name: index.nameOf(row),
+      generation: index.generationOf(row),
+      inventories: reader.readInventories(row),
+    }));
+  }
+
+  *#each<Read>(read: (row: number) => Read): Generator<Read | undefined> {
     const [index, only] = [this.#index, this.#tree];
     if (only === NONE) return;
     const [first, end] = only === undefined ? [0, this.#endOfTrees] : [only, only + 1];
@@ -107,7 +126,7 @@ export class Fleet {
       if (!index.trees.isVisible(tree, this.#view.time)) yield undefined;
       else {
         for (const row of index.trees.rows(tree)) {
-          yield this.#isChosen(row) ? readProvider(index, row) : undefined;
+          yield this.#isChosen(row) ? read(row) : undefined;
         }
       }
     }
@@ -135,27 +154,79 @@ export class Fleet {
   }
 }
 
+/**
+ * Reads providers one after the other. Hosts of one kind have the same traits and aggregates: as long as a view
+ * is open that sees them, the number of a set stands for the same ones, so that each set is read once.
+ */
+class ProviderReader {
+  readonly #index: IndexReader;
+  readonly #traits = new Map<number, readonly string[]>();
+  readonly #aggregates = new Map<number, readonly string[]>();
+
+  constructor(index: IndexReader) {
+    this.#index = index;
+  }
+
+  read(row: number): FleetProvider {
+    const index = this.#index;
+    const parent = index.parentOf(row);
+    const root = index.rootOf(index.treeOf(row));
+    return {
+      uuid: index.uuidOf(row),
+      name: index.nameOf(row),
+      generation: index.generationOf(row),
+      rootUuid: index.uuidOf(root === NONE ? row : root),
+      parentUuid: parent === NONE ? null : index.uuidOf(parent),
+      inventories: this.readInventories(row),
+      traits: this.#listOf(this.#traits, index.traitSetOf(row), () =>
+        index.read(row).traitIds.flatMap((id) => index.traits.nameOf(id) ?? []),
+      ),
+      aggregates: this.#listOf(
+        this.#aggregates,
+        index.aggregateSetOf(row),
+        () => index.read(row).aggregates,
+      ),
+    };
+  }
+
+  readInventories(row: number): FleetInventory[] {
+    const inventories: FleetInventory[] = [];
+    for (const id of this.#index.classesOf(row)) {
+      const resourceClass = this.#index.resourceClasses.nameOf(id);
+      // Names that an open view still refers to may be gone by now.
+      if (resourceClass === undefined) continue;
+      const column = this.#index.column(id)!;
+      const { total, reserved, minUnit, maxUnit, stepSize, allocationRatio, used } =
+        column.read(row);
+      inventories.push({
+        resourceClass,
+        total,
+        reserved,
+        minUnit,
+        maxUnit,
+        stepSize,
+        allocationRatio,
+        capacity: column.capacity(row),
+        used,
+      });
+    }
+    return inventories;
+  }
+
+  #listOf(
+    known: Map<number, readonly string[]>,
+    set: number,
+    read: () => readonly string[],
+  ): readonly string[] {
+    let list = known.get(set);
+    if (!list) known.set(set, (list = read()));
+    return list;
+  }
+}
+
 /** A provider as it is now. */
 export function readProvider(index: IndexReader, row: number): FleetProvider {
-  const parent = index.parentOf(row);
-  const root = index.rootOf(index.treeOf(row));
-  const record = index.read(row);
-  return {
-    uuid: record.uuid,
-    name: record.name,
-    generation: record.generation,
-    rootUuid: index.uuidOf(root === NONE ? row : root),
-    parentUuid: parent === NONE ? null : index.uuidOf(parent),
-    inventories: record.inventories.flatMap(({ resourceClassId, ...amounts }) => {
-      const resourceClass = index.resourceClasses.nameOf(resourceClassId);
-      // Names that an open view still refers to may be gone by now.
-      if (resourceClass === undefined) return [];
-      const capacity = index.column(resourceClassId)!.capacity(row);
-      return [{ resourceClass, capacity, ...amounts }];
-    }),
-    traits: record.traitIds.flatMap((id) => index.traits.nameOf(id) ?? []),
-    aggregates: record.aggregates,
-  };
+  return new ProviderReader(index).read(row);
 }
 
 /** Each read model counts its changes from the beginning. */

@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -120,6 +121,25 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
       const [code, output, problem] = await run("explain", query);
       expect([code, output]).toEqual([1, ""]);
       expect(errors[0]?.detail).toContain(problem.replace("stowage: ", "").trim());
+    });
+
+    test("leaks are found, and consumers without a record are none of them", async () => {
+      const file = join(folder.path, "alive");
+      await writeFile(file, `${consumerUuid(1)}\n`);
+      const [code, output, errors] = await run(
+        "leaks",
+        "--alive",
+        file,
+        "--min-age",
+        "0",
+        "--json",
+      );
+      expect([code, errors]).toEqual([3, ""]);
+      expect(JSON.parse(output)).toMatchObject({
+        counts: { consumers: 2, alive: 1, dead: 1 },
+        dead: [{ uuid: consumerUuid(2), allocations: { [FULL]: { resources: { VCPU: 2 } } } }],
+        freed: { VCPU: 2 },
+      });
     });
 
     test("db check finds what the odd rows are", async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { ADMIN, errorOf } from "../http/support.ts";
@@ -74,6 +75,14 @@ describe("each method of ours", () => {
     expect(Object.keys(route.description?.answers ?? {})).not.toEqual([]);
     expect(route.consumes !== undefined).toBe(route.description?.body !== undefined);
     if (method === "GET") expect(route.description?.body).toBeUndefined();
+  });
+
+  test.each(DESCRIBED_METHODS)("$label describes by JSON Schema", ({ route: { description } }) => {
+    const ajv = new Ajv({ strict: false });
+    const answers = Object.values(description?.answers ?? {}).flatMap((one) => Object.values(one));
+    for (const schema of [description?.query, description?.body, ...answers]) {
+      if (schema) expect(ajv.validateSchema(schema), ajv.errorsText()).toBe(true);
+    }
   });
 
   test.each(DESCRIBED_METHODS)("$label answers as it says", async (described) => {

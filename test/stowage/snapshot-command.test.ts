@@ -18,6 +18,13 @@ function withoutPosition([code, output, errors]: CommandOutcome): CommandOutcome
   return [code, output.replace(/"position":"1\.[^"]+"/, ""), errors];
 }
 
+/** Inventories that say little. */
+const MORE = Array.from(
+  { length: 9 },
+  (_, at) =>
+    `"C${at}":{"total":1,"reserved":0,"min_unit":1,"max_unit":1,"step_size":1,"allocation_ratio":1,"used":0},`,
+).join("");
+
 type Folder = Awaited<ReturnType<typeof makeFolder>>;
 
 async function fill({ client }: LocalStowage): Promise<void> {
@@ -131,6 +138,17 @@ describe("a snapshot", () => {
     ]) {
       expect(await explainFile(text)).toEqual(told);
     }
+  });
+
+  test("of many is asked as well, as it is a document of the operator's own", async () => {
+    const [, host = ""] = lines.split("\n");
+    const many = Array.from({ length: 3000 }, (_, at) =>
+      host.replaceAll(HOST, providerUuid(100 + at)).replace('"VCPU":{', `${MORE}"VCPU":{`),
+    );
+    const document = `{"position":"","providers":[${many.join()}]}`;
+    const [code, output, errors] = await explainFile(document);
+    expect([code, errors]).toEqual([3, ""]);
+    expect(output).toContain("3000 hosts");
   });
 
   test("is only there when it is whole", async () => {

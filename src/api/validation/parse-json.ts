@@ -23,14 +23,15 @@ const HUGE_DIGITS = 309;
  * NaN or Infinity, no lone surrogates, no NUL characters, no deep nesting.
  *
  * @param offset where it begins in a larger document: then places are told by the character alone
+ * @param hasFreeWeight whether it is of whoever runs the program, and may take what memory it takes
  *
  * @throws HttpError 400 with `Malformed JSON: …`, and for what would take much more memory than its text
  */
-export function parseJson(body: Uint8Array, offset = 0): unknown {
+export function parseJson(body: Uint8Array, offset = 0, hasFreeWeight = false): unknown {
   if (!isUtf8(body)) throw malformed("'utf-8' codec can't decode the body: invalid byte sequence");
   const { depth, weight, hasHugeIntegers, hasSurrogateEscapes, hasNulEscapes } = scan(body);
   if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
-  if (weight > FREE_WEIGHT + body.length / BYTES_BY_WEIGHT) {
+  if (!hasFreeWeight && weight > FREE_WEIGHT + body.length / BYTES_BY_WEIGHT) {
     throw badRequest("The body has far more members than any that says something.");
   }
   // PostgreSQL stores no NUL, and no name or id has one.

@@ -158,7 +158,7 @@ class SnapshotBuilder {
 
   take(line: Buffer): void {
     if (this.#hasEnd) throw new NoSnapshot("there is more after the end of the snapshot");
-    const value = parseJson(line);
+    const value = parseJson(line, 0, true);
     if (this.#position === undefined) this.#begin(value);
     else if (isEnd(value)) this.#hasEnd = true;
     else this.#add(value);

@@ -28,7 +28,7 @@ export async function showProviderMetrics(request: ApiRequest): Promise<ApiRespo
     return empty(304, { etag });
   }
   const series = slicedText(
-    writeProviderSeries(prefix, () => fleet.providers()),
+    writeProviderSeries(prefix, () => fleet.inventories()),
     {
       client: request.context.userId ?? "",
       signal,

@@ -1,9 +1,13 @@
-import type { FleetAllocation, FleetInventory, FleetProvider } from "../../../operations/fleet.ts";
+import type {
+  FleetAllocation,
+  FleetInventory,
+  FleetInventories,
+} from "../../../operations/fleet.ts";
 
 /** One gauge of each inventory, by the names that openstack-exporter made known. */
 const OF_INVENTORIES: readonly (readonly [
   name: string,
-  value: (inventory: FleetInventory, provider: FleetProvider) => number,
+  value: (inventory: FleetInventory, provider: FleetInventories) => number,
 ])[] = [
   ["resource_allocation_ratio", ({ allocationRatio }) => allocationRatio],
   ["resource_generation", (_inventory, { generation }) => generation],
@@ -21,7 +25,7 @@ const OF_ALLOCATIONS = "resource_provider_allocations";
  */
 export function* writeProviderSeries(
   prefix: string,
-  listProviders: () => Iterable<FleetProvider | undefined>,
+  listProviders: () => Iterable<FleetInventories | undefined>,
 ): Generator<string> {
   for (const [name, valueOf] of OF_INVENTORIES) {
     yield head(prefix, name);
