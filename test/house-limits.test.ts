@@ -28,7 +28,6 @@ const LONG_FILES: readonly string[] = [
 /** As `path: name`. */
 const LONG_FUNCTIONS: readonly string[] = [
   "src/cli/program.ts: describeProgram",
-  "src/db/provider-records.ts: loadInventoryRecords",
 ];
 
 /** As `path: name`. */

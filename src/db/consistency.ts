@@ -1,6 +1,7 @@
 import { sql, type Expression } from "kysely";
 
 import type { InventoryAmounts } from "../domain/inventory.ts";
+import { AMOUNT_COLUMNS, toAmounts } from "./inventory-columns.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
 // What no request leaves behind, but other programs, copies of rows and faults of releases before do: no foreign
@@ -184,12 +185,7 @@ export async function* listInventoryPages(tx: ReadTransaction): AsyncGenerator<I
     yield rows.map((row) => ({
       providerUuid: row.uuid,
       resourceClass: row.name,
-      total: row.total,
-      reserved: row.reserved,
-      minUnit: row.min_unit,
-      maxUnit: row.max_unit,
-      stepSize: row.step_size,
-      allocationRatio: row.allocation_ratio,
+      ...toAmounts(row),
       used: Number(row.used ?? 0),
     }));
     if (rows.length < PAGE_ROWS) return;
@@ -206,12 +202,7 @@ function selectInventories(tx: ReadTransaction) {
       "i.id",
       "rp.uuid",
       "rc.name",
-      "i.total",
-      "i.reserved",
-      "i.min_unit",
-      "i.max_unit",
-      "i.step_size",
-      "i.allocation_ratio",
+      ...AMOUNT_COLUMNS,
       eb
         .selectFrom("allocations as a")
         .select((sub) => sub.fn.sum<number | string>("a.used").as("used"))

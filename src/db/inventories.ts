@@ -1,4 +1,5 @@
 import type { InventoryAmounts } from "../domain/inventory.ts";
+import { fromAmounts, toAmounts } from "./inventory-columns.ts";
 import { createdNow } from "./created-now.ts";
 import { UnstorableValue } from "../domain/errors.ts";
 import { lockResourceClasses } from "./names.ts";
@@ -24,12 +25,7 @@ export async function listInventories(
     .execute();
   return rows.map((row) => ({
     resourceClassId: row.resource_class_id,
-    total: row.total,
-    reserved: row.reserved,
-    minUnit: row.min_unit,
-    maxUnit: row.max_unit,
-    stepSize: row.step_size,
-    allocationRatio: row.allocation_ratio,
+    ...toAmounts(row),
     createdAt: tx.adapter.decodeDate(row.created_at),
     updatedAt: tx.adapter.decodeDate(row.updated_at),
   }));
@@ -110,12 +106,5 @@ function toColumns({ adapter }: WriteTransaction, inventory: InventoryAmounts) {
   if (allocationRatio !== 0 && adapter.roundRatio(allocationRatio) === 0) {
     throw new UnstorableValue(`the allocation ratio ${allocationRatio} is too small`);
   }
-  return {
-    total: inventory.total,
-    reserved: inventory.reserved,
-    min_unit: inventory.minUnit,
-    max_unit: inventory.maxUnit,
-    step_size: inventory.stepSize,
-    allocation_ratio: inventory.allocationRatio,
-  };
+  return fromAmounts(inventory);
 }

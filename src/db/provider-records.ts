@@ -1,5 +1,6 @@
 import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
 import { normalizeUuid } from "../domain/uuid.ts";
+import { AMOUNT_COLUMNS, toAmounts } from "./inventory-columns.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { modifiedAtOf } from "./modified-at.ts";
@@ -94,12 +95,7 @@ async function loadInventoryRecords(
         .select([
           "i.resource_provider_id",
           "i.resource_class_id",
-          "i.total",
-          "i.reserved",
-          "i.min_unit",
-          "i.max_unit",
-          "i.step_size",
-          "i.allocation_ratio",
+          ...AMOUNT_COLUMNS,
           "i.created_at",
           "i.updated_at",
           "u.used",
@@ -115,12 +111,7 @@ async function loadInventoryRecords(
     (row) => row.resource_provider_id,
     (row) => ({
       resourceClassId: row.resource_class_id,
-      total: row.total,
-      reserved: row.reserved,
-      minUnit: row.min_unit,
-      maxUnit: row.max_unit,
-      stepSize: row.step_size,
-      allocationRatio: row.allocation_ratio,
+      ...toAmounts(row),
       used: Number(row.used ?? 0),
       modifiedAt: modifiedAtOf(tx.adapter, row),
     }),

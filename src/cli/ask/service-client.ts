@@ -67,7 +67,7 @@ export class ServiceClient {
     if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
       throw new CannotAsk(`${url} is no URL of HTTP or HTTPS`);
     }
-    this.#url = url.replace(/\/+$/, "");
+    this.#url = url.replace(/(?<!\/)\/+$/, "");
     this.#token = token;
     this.#name = name ?? this.#url;
     this.#send = send;

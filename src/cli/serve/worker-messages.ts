@@ -7,7 +7,7 @@ import type { CollectedMetrics } from "../../observability/metrics.ts";
 // holds is taken for what its kind says.
 
 /** From a worker to the first process. */
-export type FromWorker =
+type FromWorker =
   /** Asked for, as what is sent before a worker listens is lost. */
   | { readonly kind: "configuration wanted" }
   | { readonly kind: "serving"; readonly url: string }
@@ -15,7 +15,7 @@ export type FromWorker =
   | { readonly kind: "counted"; readonly metrics: CollectedMetrics };
 
 /** From the first process to a worker. */
-export type ToWorker =
+type ToWorker =
   | { readonly kind: "configuration"; readonly loaded: LoadedConfig }
   | { readonly kind: "count" }
   | { readonly kind: "metrics"; readonly question: number; readonly metrics: CollectedMetrics };

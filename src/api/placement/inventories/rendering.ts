@@ -1,5 +1,6 @@
 import type { InventoryAmounts } from "../../../domain/inventory.ts";
 import type { KnownProvider } from "../../../operations/known-provider.ts";
+import { renderAmounts } from "../../inventory-amounts.ts";
 import { joined } from "../../text-writer.ts";
 
 declare global {
@@ -11,11 +12,7 @@ declare global {
 
 export function renderInventory(inventory: InventoryAmounts) {
   return {
-    total: inventory.total,
-    reserved: inventory.reserved,
-    min_unit: inventory.minUnit,
-    max_unit: inventory.maxUnit,
-    step_size: inventory.stepSize,
+    ...renderAmounts(inventory),
     allocation_ratio: asFloat(inventory.allocationRatio),
   };
 }

@@ -1,3 +1,4 @@
+import { renderAmounts } from "../../inventory-amounts.ts";
 import type { ConsumerDetails, FromTo, ProviderDetails } from "../../../domain/change-details.ts";
 import type { InventoryAmounts } from "../../../domain/inventory.ts";
 import { nameSubject, providerOf, type ToldEvent } from "../../../operations/events.ts";
@@ -92,15 +93,4 @@ function renderChanged(details: ProviderDetails) {
 
 function renderBoth([was, now]: FromTo<InventoryAmounts>) {
   return [was && renderAmounts(was), now && renderAmounts(now)];
-}
-
-function renderAmounts(inventory: InventoryAmounts) {
-  return {
-    total: inventory.total,
-    reserved: inventory.reserved,
-    min_unit: inventory.minUnit,
-    max_unit: inventory.maxUnit,
-    step_size: inventory.stepSize,
-    allocation_ratio: inventory.allocationRatio,
-  };
 }
