@@ -26,9 +26,7 @@ const LONG_FILES: readonly string[] = [
 ];
 
 /** As `path: name`. */
-const LONG_FUNCTIONS: readonly string[] = [
-  "src/cli/program.ts: describeProgram",
-];
+const LONG_FUNCTIONS: readonly string[] = ["src/cli/program.ts: describeProgram"];
 
 /** As `path: name`. */
 const UNUSED_EXPORTS: readonly string[] = [
