@@ -42,8 +42,14 @@ async function main(): Promise<void> {
   for (const [of, checkout] of Object.entries(checkouts)) {
     const fleet = await makeFleet(checkout, Number(options.hosts));
     for (const attack of ATTACKS.filter(({ name }) => name.includes(options.only))) {
-      const victim = await Victim.start(checkout, fleet.database, attack.options);
+      const prepared = await attack.prepare?.();
+      const database = attack.hasMuch === true ? await fleet.withMuch() : fleet.database;
+      const victim = await Victim.start(checkout, database, {
+        ...attack.options,
+        ...prepared?.options,
+      });
       const outcome = await measure(victim, attack);
+      prepared?.stop();
       results.push({ attack: attack.name, of: of as Result["of"], ...outcome });
       console.log(JSON.stringify(rowOf(results.at(-1)!)));
       await victim.stop();
@@ -58,6 +64,7 @@ async function main(): Promise<void> {
 
 async function measure(victim: Victim, { run, lingerMs = 0 }: Attack) {
   const attacker = new Attacker(victim.url);
+  await attacker.warmUp();
   let answer = "";
   const damage = await victim.watch(async () => {
     answer = await run(attacker);
@@ -79,6 +86,7 @@ function rowOf({ attack, of, answer, ...damage }: Result) {
     "others wait ms": Math.round(damage.longestWaitMs),
     "loop max ms": Math.round(damage.loopMaxMs),
     "loop p99 ms": Math.round(damage.loopP99Ms),
+    "loop max cpu ms": Math.round(damage.loopMaxCpuMs),
     "added MiB": Math.round(damage.addedMiB),
     "connections held": damage.connectionsHeld,
   };

@@ -1,5 +1,7 @@
 import type { Attacker } from "./attacker.ts";
+import { KEYSTONE_ATTACKS } from "./keystone.ts";
 import { QUERY_ATTACKS } from "./queries.ts";
+import { READ_ATTACKS } from "./reads.ts";
 import type { OptionGroups } from "./observed.ts";
 
 /** One thing that a client can do to all others. */
@@ -7,6 +9,10 @@ export interface Attack {
   readonly name: string;
   /** What the service is configured with besides its defaults. */
   readonly options?: OptionGroups;
+  /** Whether the fleet has very many of everything: see `much.ts`. */
+  readonly hasMuch?: boolean;
+  /** Begins what the service needs besides; it is configured with what that tells, too. */
+  readonly prepare?: () => Promise<{ readonly options: OptionGroups; stop(): void }>;
   /** How long to wait after the attack before the connections that are still open are counted. */
   readonly lingerMs?: number;
   /** Resolves with what the attacker was told. */
@@ -109,7 +115,20 @@ export const ATTACKS: readonly Attack[] = [
     lingerMs: 76_000,
     run: (attacker) => attacker.sendMany(395, HEAD_AND_BROKEN_BODY, 5000),
   },
+  ...["{}", "1"].map((value) => ({
+    name: `PUT …/traits, 256 KiB of \`${value},\``,
+    run: (attacker: Attacker) =>
+      attacker.send(
+        attacker.request(
+          "PUT",
+          `/resource_providers/${uuid(1).replace("c", "a")}/traits`,
+          listOf(value),
+        ),
+      ),
+  })),
   ...QUERY_ATTACKS,
+  ...READ_ATTACKS,
+  ...KEYSTONE_ATTACKS,
 ];
 
 /** May reshape. */
@@ -131,6 +150,13 @@ const HOST_INVENTORIES = JSON.stringify({
   resource_provider_generation: 1,
   inventories: { VCPU: { total: 64 }, MEMORY_MB: { total: 300_000 }, DISK_GB: { total: 4000 } },
 });
+
+/** As long as a small body may be. */
+function listOf(value: string): string {
+  return `[${Array(Math.floor((MIB / 4 - 2) / (value.length + 1)))
+    .fill(value)
+    .join(",")}]`;
+}
 
 function objectOf(
   count: number,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Client } from "../../test/support/client.ts";
 import { makeProvider, providerUuid } from "../../test/support/fleet.ts";
 import { makeFolder } from "../../test/support/stowage.ts";
+import { addMuch } from "./much.ts";
 import { type OptionGroups, startService } from "./observed.ts";
 import type { LoopDelay } from "./observer.ts";
 import { DEVICE_SIZE, DEVICES } from "./queries.ts";
@@ -16,6 +17,8 @@ export interface Damage {
   /** The longest hold of the event loop, and that which 99 of 100 rounds stay below. */
   readonly loopMaxMs: number;
   readonly loopP99Ms: number;
+  /** The longest hold in processor time of the thread, which does not depend on what else the machine does. */
+  readonly loopMaxCpuMs: number;
   /** How much more memory than before was in use at the worst moment. */
   readonly addedMiB: number;
   /** Of the attacker's connections, those that are open when the time of the attack is over. */
@@ -59,11 +62,12 @@ export class Victim {
     // Makes the highest memory in use so far start anew.
     writeFileSync(`/proc/${this.#process.pid}/clear_refs`, "5");
     await attack();
-    const { maxMs, p99Ms } = await this.#loopDelay();
+    const { maxMs, p99Ms, maxCpuMs } = await this.#loopDelay();
     return {
       longestWaitMs: await this.#longestWaitMs(),
       loopMaxMs: maxMs,
       loopP99Ms: p99Ms,
+      loopMaxCpuMs: maxCpuMs,
       addedMiB: this.#memoryMiB("VmHWM") - beforeMiB,
       connectionsHeld: 0,
     };
@@ -112,7 +116,20 @@ export async function makeFleet(checkout: string, hosts: number) {
   client.close();
   child.kill("SIGTERM");
   await once(child, "exit");
-  return { database, remove: () => folder.remove() };
+  let much: Promise<string> | undefined;
+  return {
+    database,
+    /** The same with very many of everything, made when it is first needed. */
+    withMuch: () => (much ??= copyWithMuch(database, hosts)),
+    remove: () => folder.remove(),
+  };
+}
+
+async function copyWithMuch(database: string, hosts: number): Promise<string> {
+  const copy = `${database}-much`;
+  cpSync(database, copy);
+  await addMuch(copy, hosts);
+  return copy;
 }
 
 /** A host with devices of which no two are alike. */
