@@ -5,7 +5,7 @@ import { answerInSlices, type Held, type SlicedWriter } from "./sliced-answer.ts
 
 /** A slice ends after so many characters, too. */
 const SLICE_LENGTH = 256 * 1024;
-/** The clock is looked at after so many pieces. */
+/** The clock is looked at after so many pieces, and after one that is empty. */
 const PIECES_BY_CLOCK = 64;
 
 /** Writes a text that comes in pieces, each of some hundred characters at most, a slice at a time. */
@@ -44,7 +44,8 @@ class TextWriter implements SlicedWriter {
         break;
       }
       text += piece.value;
-      if (count % PIECES_BY_CLOCK === 0 && performance.now() > endsAtMs) break;
+      const isPause = piece.value === "" || count % PIECES_BY_CLOCK === 0;
+      if (isPause && performance.now() > endsAtMs) break;
     }
     const part = Buffer.from(text);
     this.#parts.push(part);
@@ -73,4 +74,20 @@ export async function answerText(
 ): Promise<ApiResponse> {
   const terms = { client: context.userId ?? "", signal };
   return { status: 200, body: await answerInSlices(new TextWriter(pieces), terms, held) };
+}
+
+/** So many objects are looked at between two pauses. */
+const NOTED_BY_STEP = 64;
+
+/** Takes note of each object, before the first of them is written, so that headers can tell the newest. */
+export function* noting<Item>(
+  items: Iterable<Item>,
+  note: (item: Item) => void,
+): Generator<string> {
+  let count = 0;
+  for (const item of items) {
+    note(item);
+    count += 1;
+    if (count % NOTED_BY_STEP === 0) yield "";
+  }
 }

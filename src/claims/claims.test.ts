@@ -304,11 +304,7 @@ async function holdings(number: number) {
     context(),
     consumer(number),
   );
-  return allocations.map((item) => [
-    item.resourceProviderUuid,
-    classNameOf(item.resourceClassId),
-    item.used,
-  ]);
+  return allocations.map((item) => [item.uuid, classNameOf(item.resourceClassId), item.used]);
 }
 
 async function usagesOf(uuid: string) {

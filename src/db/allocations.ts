@@ -1,10 +1,12 @@
+import type { SelectQueryBuilder } from "kysely";
+
 import type { Allocation } from "../domain/allocation.ts";
 import { ConcurrentUpdateDetected } from "../domain/errors.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
-import { modifiedAtOf } from "./modified-at.ts";
 import { deferForRows, deferInsertion, type RowStatement } from "./row-statements.ts";
+import type { DatabaseDate, Schema } from "./schema.ts";
 import { takeRows } from "./take-rows.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -27,33 +29,52 @@ export function findAllocationsOfConsumer(
   tx: ReadTransaction,
   consumerUuid: string,
 ): Promise<FoundAllocations> {
-  return collect(tx, selectAllocations(tx).where("a.consumer_id", "=", consumerUuid));
+  return collect(
+    tx,
+    selectAllocations(tx)
+      .innerJoin("resource_providers as rp", "rp.id", "a.resource_provider_id")
+      .select(["rp.uuid", "rp.generation"])
+      .where("a.consumer_id", "=", consumerUuid),
+  );
 }
 
 export function findAllocationsOfProvider(
   tx: ReadTransaction,
   providerId: number,
 ): Promise<FoundAllocations> {
-  return collect(tx, selectAllocations(tx).where("a.resource_provider_id", "=", providerId));
+  return collect(
+    tx,
+    selectAllocations(tx)
+      .select(["a.consumer_id as uuid", "c.generation"])
+      .where("a.resource_provider_id", "=", providerId),
+  );
 }
 
-async function collect(
+async function collect<Row extends FoundRow>(
   { adapter }: ReadTransaction,
-  query: ReturnType<typeof selectAllocations>,
+  query: SelectQueryBuilder<Schema, never, Row>,
 ): Promise<FoundAllocations> {
   const allocations: Allocation[] = [];
-  let newest = 0;
+  // Dates are texts that are in order.
+  let newest = "";
   let areAllKnown = true;
   await takeRows(query, (row) => {
-    allocations.push(toAllocation(row));
-    const modifiedAt = modifiedAtOf(adapter, row);
-    if (modifiedAt === undefined) areAllKnown = false;
-    else newest = Math.max(newest, modifiedAt);
+    const { id, uuid, generation, resource_class_id: resourceClassId, used } = row;
+    allocations.push({ id, uuid, generation: generation ?? 0, resourceClassId, used });
+    if (row.modified_at === null) areAllKnown = false;
+    else if (row.modified_at > newest) newest = row.modified_at;
   });
-  return {
-    allocations,
-    modifiedAt: areAllKnown && allocations.length > 0 ? newest : undefined,
-  };
+  const date = areAllKnown && newest !== "" ? adapter.decodeDate(newest) : null;
+  return { allocations, modifiedAt: date ? Math.floor(date.getTime() / 1000) : undefined };
+}
+
+interface FoundRow {
+  readonly id: number;
+  readonly uuid: string;
+  readonly generation: number | null;
+  readonly resource_class_id: number;
+  readonly used: number;
+  readonly modified_at: DatabaseDate | null;
 }
 
 /** All that the given consumers hold. */
@@ -208,33 +229,11 @@ function deletion(tx: WriteTransaction, consumerUuids: readonly string[]): RowSt
 function selectAllocations(tx: ReadTransaction) {
   return tx.query
     .selectFrom("allocations as a")
-    .innerJoin("resource_providers as rp", "rp.id", "a.resource_provider_id")
     .innerJoin("consumers as c", "c.uuid", "a.consumer_id")
-    .select([
+    .select((eb) => [
       "a.id",
-      "a.resource_provider_id",
-      "a.consumer_id",
       "a.resource_class_id",
       "a.used",
-      "a.created_at",
-      "a.updated_at",
-      "rp.uuid as provider_uuid",
-      "rp.generation as provider_generation",
-      "c.generation as consumer_generation",
+      eb.fn.coalesce("a.updated_at", "a.created_at").as("modified_at"),
     ]);
-}
-
-type AllocationRow = Awaited<ReturnType<ReturnType<typeof selectAllocations>["execute"]>>[number];
-
-function toAllocation(row: AllocationRow): Allocation {
-  return {
-    id: row.id,
-    resourceProviderId: row.resource_provider_id,
-    resourceProviderUuid: row.provider_uuid,
-    resourceProviderGeneration: row.provider_generation ?? 0,
-    consumerUuid: row.consumer_id,
-    consumerGeneration: row.consumer_generation,
-    resourceClassId: row.resource_class_id,
-    used: row.used,
-  };
 }

@@ -3,8 +3,8 @@ import type { SelectQueryBuilder } from "kysely";
 import { Pace } from "../scheduling/pace.ts";
 import type { Schema } from "./schema.ts";
 
-/** So many are read in one piece: two or three milliseconds where the database is in this process. */
-const FEW = 500;
+/** So many are read in one piece: a millisecond or two where the database is in this process. */
+const FEW = 256;
 const ROWS_BY_CLOCK = 32;
 
 /**

@@ -4,6 +4,7 @@ import type { NamedRecord } from "../domain/provider-record.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { toNamedRecord } from "./names.ts";
+import { Pace, sorted } from "../scheduling/pace.ts";
 import { takeRows } from "./take-rows.ts";
 import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
 
@@ -49,7 +50,7 @@ export async function findTraits(
       return [];
     });
   }
-  return [...byId.values()].sort((left, right) => left.id - right.id);
+  return new Pace(byId.size).run(sorted([...byId.values()], (left, right) => left.id - right.id));
 }
 
 export async function insertProviderTraits(

@@ -1,11 +1,9 @@
-/** How much of one resource class of one provider a consumer has claimed. */
+/** How much of one resource class of a provider a consumer has claimed, as told of one of the two. */
 export interface Allocation {
   readonly id: number;
-  readonly resourceProviderId: number;
-  readonly resourceProviderUuid: string;
-  readonly resourceProviderGeneration: number;
-  readonly consumerUuid: string;
-  readonly consumerGeneration: number;
+  /** Of the other one: of the provider where it is told of a consumer, and the other way round. */
+  readonly uuid: string;
+  readonly generation: number;
   readonly resourceClassId: number;
   readonly used: number;
 }

@@ -4,7 +4,7 @@ import type { NamedRecord } from "../domain/provider-record.ts";
 export class NameRegistry {
   readonly #byId = new Map<number, NamedRecord>();
   readonly #idByName = new Map<string, number>();
-  #sorted: NamedRecord[] | undefined;
+  #sorted: readonly NamedRecord[] | undefined;
   #renames = 0;
   #changes = 0;
 
@@ -24,7 +24,12 @@ export class NameRegistry {
     this.#changes += 1;
     this.#byId.clear();
     this.#idByName.clear();
-    for (const record of records) this.put(record);
+    for (const record of records) {
+      this.#byId.set(record.id, record);
+      this.#idByName.set(record.name, record.id);
+    }
+    const isSorted = records.every(({ id }, at) => at === 0 || records[at - 1]!.id < id);
+    this.#sorted = isSorted ? records : undefined;
   }
 
   /** Inserts a record, or replaces the one with the same id. */

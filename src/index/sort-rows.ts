@@ -20,7 +20,7 @@ export function* sortById(
     largest = Math.max(largest, ids[at]!);
     if (at % ROWS_BY_STEP === ROWS_BY_STEP - 1) yield;
   }
-  let sorted = Int32Array.from(rows);
+  let sorted = rows.slice();
   let [spareIds, spareRows] = [new Uint32Array(rows.length), new Int32Array(rows.length)];
   for (let shift = 0; shift < 32 && largest >>> shift > 0; shift += DIGIT_BITS) {
     const places = yield* placesOf(ids, shift);

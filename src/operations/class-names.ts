@@ -28,7 +28,8 @@ export async function findClassNames(
   index: ProviderIndex,
   rows: readonly { readonly resourceClassId: number }[],
 ): Promise<(id: number) => string | undefined> {
-  const ids = new Set(rows.map(({ resourceClassId }) => resourceClassId));
+  const ids = new Set<number>();
+  for (const { resourceClassId } of rows) ids.add(resourceClassId);
   const isKnown = (id: number) => id < MIN_CUSTOM_ID && index.resourceClasses.has(id);
   const names = await nameResourceClasses(
     tx,

@@ -77,17 +77,6 @@ export class KnownProvider {
     return this.#index.modifiedAt(this.#row);
   }
 
-  /** When the newest of its inventories was made or changed; undefined without any, and where that is not known. */
-  get inventoriesModifiedAt(): number | undefined {
-    let newest: number | undefined;
-    for (const id of this.#index.classesOf(this.#row)) {
-      const modifiedAt = this.#index.column(id)!.modifiedAt(this.#row);
-      if (modifiedAt === undefined) return undefined;
-      newest = Math.max(newest ?? 0, modifiedAt);
-    }
-    return newest;
-  }
-
   /** In the order of the classes' ids. */
   *inventories(): Generator<NamedInventory> {
     for (const id of this.#index.classesOf(this.#row)) {

@@ -1,4 +1,3 @@
-import type { Allocation } from "../../../domain/allocation.ts";
 import type { ConsumerAllocations, ProviderAllocations } from "../../../operations/allocations.ts";
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
@@ -12,7 +11,7 @@ interface Entry {
 }
 
 /** So many are put together between two pauses. */
-const ALLOCATIONS_BY_STEP = 256;
+const ALLOCATIONS_BY_STEP = 16;
 
 export function* consumerAllocationsText(
   request: ApiRequest,
@@ -20,14 +19,7 @@ export function* consumerAllocationsText(
 ): Generator<string> {
   const { consumer, consumerType } = found;
   yield '{"allocations":{';
-  yield* entriesText(
-    found,
-    ({ resourceProviderUuid }) => resourceProviderUuid,
-    ({ resourceProviderGeneration }) => ({
-      resources: {},
-      generation: resourceProviderGeneration,
-    }),
-  );
+  yield* entriesText(found, (generation) => ({ resources: {}, generation }));
   yield "}";
   if (consumer) {
     const rest = JSON.stringify({
@@ -49,31 +41,26 @@ export function* providerAllocationsText(
 ): Generator<string> {
   const hasGenerations = supports(request, "consumerGeneration");
   yield '{"allocations":{';
-  yield* entriesText(
-    found,
-    ({ consumerUuid }) => consumerUuid,
-    ({ consumerGeneration }) => ({
-      resources: {},
-      ...(hasGenerations && { consumer_generation: consumerGeneration }),
-    }),
-  );
+  yield* entriesText(found, (generation) => ({
+    resources: {},
+    ...(hasGenerations && { consumer_generation: generation }),
+  }));
   yield `},"resource_provider_generation":${found.generation}}`;
 }
 
 /** The members of an object: those that allocations have in common, with the amounts by class. */
 function* entriesText(
   { allocations, classNameOf }: Pick<ConsumerAllocations, "allocations" | "classNameOf">,
-  keyOf: (allocation: Allocation) => string,
-  begin: (allocation: Allocation) => Entry,
+  begin: (generation: number) => Entry,
 ): Generator<string> {
   const entries = new Map<string, Entry>();
   let count = 0;
   for (const allocation of allocations) {
-    const key = keyOf(allocation);
-    let entry = entries.get(key);
+    const { uuid, generation } = allocation;
+    let entry = entries.get(uuid);
     if (entry === undefined) {
-      entry = begin(allocation);
-      entries.set(key, entry);
+      entry = begin(generation);
+      entries.set(uuid, entry);
     }
     entry.resources[classNameOf(allocation.resourceClassId)] = allocation.used;
     count += 1;

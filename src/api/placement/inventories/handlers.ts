@@ -16,7 +16,7 @@ import {
 } from "../../../operations/known-provider.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
-import { lastModified, modifiedAt } from "../../last-modified.ts";
+import { lastModified, modifiedAt, Newest } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
@@ -30,8 +30,9 @@ import { CREATE, SET, toAmounts, toInventories, UPDATE } from "./schemas.ts";
 export async function getInventories(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_providers:inventories:list");
   return about(request, async (provider) => {
-    const modified = modifiedAt(request, provider.inventoriesModifiedAt);
-    return { ...(await answerText(request, inventoriesText(provider), provider)), ...modified };
+    const newest = new Newest();
+    const answer = await answerText(request, inventoriesText(provider, newest), provider);
+    return { ...answer, ...modifiedAt(request, newest.seconds) };
   });
 }
 

@@ -1,7 +1,8 @@
 import type { InventoryAmounts } from "../../../domain/inventory.ts";
 import type { KnownProvider } from "../../../operations/known-provider.ts";
 import { renderAmounts } from "../../inventory-amounts.ts";
-import { joined } from "../../text-writer.ts";
+import type { Newest } from "../../last-modified.ts";
+import { joined, noting } from "../../text-writer.ts";
 
 declare global {
   interface JSON {
@@ -38,7 +39,8 @@ export function renderInventories(
 }
 
 /** The same in pieces, from the read model. */
-export function* inventoriesText(provider: KnownProvider): Generator<string> {
+export function* inventoriesText(provider: KnownProvider, newest: Newest): Generator<string> {
+  yield* noting(provider.inventories(), (inventory) => newest.note(inventory.modifiedAt));
   yield `{"resource_provider_generation":${provider.generation},"inventories":{`;
   yield* joined(
     provider

@@ -7,12 +7,12 @@ import {
 import type { NamedRecord } from "../../../domain/provider-record.ts";
 import * as operations from "../../../operations/resource-classes.ts";
 import { badRequest, conflict, HttpError } from "../../http-error.ts";
-import { lastModified } from "../../last-modified.ts";
+import { lastModified, modifiedAt, Newest } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
 import { pathParameter } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
-import { answerText, joined } from "../../text-writer.ts";
+import { answerText, joined, noting } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson } from "../../validation/schema.ts";
 import { NAMED } from "./schemas.ts";
@@ -20,11 +20,17 @@ import { NAMED } from "./schemas.ts";
 export async function listResourceClasses(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:resource_classes:list");
   const classes = await operations.listResourceClasses(request.service, request.context);
-  const modified = lastModified(request, classes);
-  return { ...(await answerText(request, classesText(request, classes))), ...modified };
+  const newest = new Newest();
+  const answer = await answerText(request, classesText(request, classes, newest));
+  return { ...answer, ...modifiedAt(request, newest.seconds) };
 }
 
-function* classesText(request: ApiRequest, classes: readonly NamedRecord[]): Generator<string> {
+function* classesText(
+  request: ApiRequest,
+  classes: readonly NamedRecord[],
+  newest: Newest,
+): Generator<string> {
+  yield* noting(classes, (one) => newest.noteRecord(one));
   yield '{"resource_classes":[';
   yield* joined(Iterator.from(classes).map(({ name }) => JSON.stringify(render(request, name))));
   yield "]}";

@@ -15,11 +15,11 @@ import {
 import * as operations from "../../../operations/traits.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, HttpError, notFound } from "../../http-error.ts";
-import { lastModified } from "../../last-modified.ts";
+import { lastModified, modifiedAt, Newest } from "../../last-modified.ts";
 import { pathParameter, pathUuid } from "../../parameters.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
-import { answerText, joined } from "../../text-writer.ts";
+import { answerText, joined, noting } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson, validateQuery } from "../../validation/schema.ts";
 import { CUSTOM_TRAIT, LIST, SET } from "./schemas.ts";
@@ -28,11 +28,13 @@ export async function listTraits(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:traits:list");
   validateQuery(LIST, request.query);
   const traits = await operations.listTraits(request.service, request.context, readFilter(request));
-  const modified = lastModified(request, traits);
-  return { ...(await answerText(request, traitsText(traits))), ...modified };
+  const newest = new Newest();
+  const answer = await answerText(request, traitsText(traits, newest));
+  return { ...answer, ...modifiedAt(request, newest.seconds) };
 }
 
-function* traitsText(traits: readonly NamedRecord[]): Generator<string> {
+function* traitsText(traits: readonly NamedRecord[], newest: Newest): Generator<string> {
+  yield* noting(traits, (trait) => newest.noteRecord(trait));
   yield '{"traits":[';
   yield* joined(Iterator.from(traits).map(({ name }) => JSON.stringify(name)));
   yield "]}";
@@ -75,11 +77,9 @@ export async function listTraitsOfProvider(request: ApiRequest): Promise<ApiResp
   const { service, context } = request;
   return translatingErrors(
     aboutProvider(service, context, uuid, async (provider) => {
-      const modified = lastModified(request, provider.traits());
-      return {
-        ...(await answerText(request, providerTraitsText(provider), provider)),
-        ...modified,
-      };
+      const newest = new Newest();
+      const answer = await answerText(request, providerTraitsText(provider, newest), provider);
+      return { ...answer, ...modifiedAt(request, newest.seconds) };
     }),
     [
       when(NotFound, (error) =>
@@ -89,7 +89,8 @@ export async function listTraitsOfProvider(request: ApiRequest): Promise<ApiResp
   );
 }
 
-function* providerTraitsText(provider: KnownProvider): Generator<string> {
+function* providerTraitsText(provider: KnownProvider, newest: Newest): Generator<string> {
+  yield* noting(provider.traits(), (trait) => newest.noteRecord(trait));
   yield '{"traits":[';
   yield* joined(provider.traits().map(({ name }) => JSON.stringify(name)));
   yield `],"resource_provider_generation":${provider.generation}}`;
