@@ -17,7 +17,7 @@ interface NamedQuery {
 }
 
 /** A file of flavors holds something else, or something that is wrong in a line of it. */
-class FlavorsFileError extends OperatorError {
+export class FlavorsFileError extends OperatorError {
   constructor(path: string, line: number | undefined, problem: string) {
     super(line === undefined ? `${path}: ${problem}` : `${path}, line ${line}: ${problem}`);
   }

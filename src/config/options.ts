@@ -1004,6 +1004,11 @@ export const OPTIONS = {
       takesEffect: "reload",
       help: "What the names at `/metrics/providers` begin with, as openstack-exporter's do.",
     },
+    fit_flavors_file: {
+      type: "string",
+      takesEffect: "restart",
+      help: "A YAML file of names with queries, such as `m1.large: resources=VCPU:4,MEMORY_MB:8192`: how often each fits is counted at most every 30 seconds, for `stowage_fit_total` and `stowage_fit_hosts` at `/metrics`. A relative path is looked for in the configuration directories. None unless set.",
+    },
     path_prefix: {
       type: "string",
       default: "",

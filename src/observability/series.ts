@@ -212,6 +212,18 @@ export const SERIES = {
     help: "Connections to the database that are idle or busy, and those who are waiting for one.",
     labels: ["state"],
   },
+  stowage_fit_total: {
+    type: "gauge",
+    help: "How often a flavor of `fit_flavors_file` can be claimed until nothing fits, by state: now, or if_empty, as if nothing were claimed.",
+    labels: ["flavor", "state"],
+    across: "max",
+  },
+  stowage_fit_hosts: {
+    type: "gauge",
+    help: "Hosts on which a flavor of `fit_flavors_file` fits, by state: now, or if_empty.",
+    labels: ["flavor", "state"],
+    across: "max",
+  },
   stowage_event_loop_delay_seconds: {
     type: "gauge",
     help: "How late the event loop got to its work, within the last half to whole minute: p50, p99, max.",

@@ -9,9 +9,11 @@ import type { ListeningPlace } from "../../http/listen.ts";
 import { startServer, type RunningServer } from "../../http/server.ts";
 import { Metrics } from "../../observability/metrics.ts";
 import type { Logger } from "../../observability/logger.ts";
+import { FitGauges } from "../../operations/fit-gauges.ts";
 import { keepHouse } from "../../operations/housekeeping.ts";
 import { openService } from "../../operations/open-service.ts";
 import type { Service } from "../../operations/service.ts";
+import { loadFitFlavors } from "./fit-flavors.ts";
 import { refuseOpenDoors } from "./open-doors.ts";
 import { startMetricsServer } from "./metrics-server.ts";
 import type { Reloadable } from "./reload.ts";
@@ -34,13 +36,14 @@ export class Replica implements Reloadable {
     servers: { readonly main: RunningServer; readonly metrics: RunningServer | undefined },
     logger: Logger,
     lock: SqliteLock | undefined,
+    gauges: FitGauges | undefined,
   ) {
     this.#lock = lock;
     this.#service = service;
     this.#server = servers.main;
     this.#metricsServer = servers.metrics;
     this.#logger = logger;
-    this.#housekeeping = new Housekeeping(service, logger);
+    this.#housekeeping = new Housekeeping(service, logger, gauges);
     this.#shutdownTimeout = service.config.stowage.shutdownTimeout;
   }
 
@@ -76,6 +79,7 @@ export class Replica implements Reloadable {
   ): Promise<Replica> {
     const { config, isZeroConfig } = loaded;
     const policy = loadPolicy(loaded, logger);
+    const flavors = loadFitFlavors(loaded);
     const metrics = Metrics.ofProcess();
     const service = await openService(config, {
       metrics,
@@ -102,7 +106,12 @@ export class Replica implements Reloadable {
         ...(places.length > 0 && { places }),
         checkAddress: (address) => refuseOpenDoors(config, address),
       });
-      return new Replica(service, { main: server, metrics: metricsServer }, logger, lock);
+      const gauges =
+        flavors.size > 0
+          ? new FitGauges(service, flavors, metrics, (problem) => logger.warn(problem))
+          : undefined;
+      const servers = { main: server, metrics: metricsServer };
+      return new Replica(service, servers, logger, lock, gauges);
     } catch (error) {
       await metricsServer?.stop();
       await service.close();
@@ -168,16 +177,20 @@ function loadPolicy(loaded: LoadedConfig, logger: Logger): PolicyEnforcer {
 
 class Housekeeping {
   readonly #controller = new AbortController();
-  readonly #finished: Promise<void>;
+  readonly #finished: Promise<unknown>;
 
-  constructor(service: Service, logger: Logger) {
-    this.#finished = keepHouse(service, this.#controller.signal, (err) =>
-      logger.error({ err }, "Old changes could not be deleted"),
-    );
+  constructor(service: Service, logger: Logger, gauges: FitGauges | undefined) {
+    const { signal } = this.#controller;
+    this.#finished = Promise.all([
+      keepHouse(service, signal, (err) =>
+        logger.error({ err }, "Old changes could not be deleted"),
+      ),
+      gauges?.run(signal),
+    ]);
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#controller.abort();
-    return this.#finished;
+    await this.#finished;
   }
 }

@@ -147,10 +147,10 @@ export class Workers implements Reloadable {
   }
 
   #makeSeats(count: number, loaded: LoadedConfig): Seat[] {
-    return Array.from(
-      { length: Math.max(count, 0) },
-      () => new Seat(loaded, this.#logger, () => this.#checkSockets()),
-    );
+    return Array.from({ length: Math.max(count, 0) }, (_, number) => {
+      const isFirst = this.#seats.length === 0 && number === 0;
+      return new Seat(loaded, this.#logger, isFirst, () => this.#checkSockets());
+    });
   }
 
   /** With the last worker, Node closes the sockets that it shared, and these cannot be reopened. */
@@ -176,6 +176,7 @@ export function restartDelayMs(deathsInARow: number): number {
 class Seat {
   readonly #logger: Logger;
   readonly #onEmpty: () => void;
+  readonly #isFirst: boolean;
   /** What its workers are started with. */
   #loaded: LoadedConfig;
   #worker: Worker | undefined;
@@ -189,8 +190,9 @@ class Seat {
   #isPreparing = false;
   #isClosed = false;
 
-  constructor(loaded: LoadedConfig, logger: Logger, onEmpty: () => void) {
+  constructor(loaded: LoadedConfig, logger: Logger, isFirst: boolean, onEmpty: () => void) {
     this.#loaded = loaded;
+    this.#isFirst = isFirst;
     this.#logger = logger;
     this.#onEmpty = onEmpty;
   }
@@ -288,7 +290,7 @@ class Seat {
     this.#candidate = worker;
     worker.once("exit", (code, signal) => this.#onExit(worker, code, signal));
     try {
-      const url = await servingOn(worker, loaded);
+      const url = await servingOn(worker, this.#isFirst ? loaded : withoutCounting(loaded));
       if (!this.#isClosed) accept(worker);
       return url;
     } finally {
@@ -318,6 +320,13 @@ class Seat {
     this.#logger.error(`Another worker is started in ${delayMs} ms: ${text}`);
     this.#retry = setTimeout(() => void this.fillSoonerOrLater(), delayMs);
   }
+}
+
+/** What fits is counted by one worker for all. */
+function withoutCounting(loaded: LoadedConfig): LoadedConfig {
+  const { config } = loaded;
+  const stowage = { ...config.stowage, fitFlavorsFile: undefined };
+  return { ...loaded, config: { ...config, stowage } };
 }
 
 /** Hands a new worker its configuration. Where it serves, once it does. */
