@@ -27,9 +27,12 @@ export class AggregateNotFound extends PlacementError {
 export class InvalidSupposition extends PlacementError {
   /** Which one, from 0. */
   readonly number: number;
+  /** Whether it is only too much. */
+  readonly isTooLarge: boolean;
 
-  constructor(number: number, reason: string) {
+  constructor(number: number, reason: string, isTooLarge = false) {
     super(reason);
     this.number = number;
+    this.isTooLarge = isTooLarge;
   }
 }

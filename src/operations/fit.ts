@@ -117,6 +117,7 @@ async function heldOf(
     throw new InvalidSupposition(
       number,
       `That host has more than ${MAX_DRAINED_ALLOCATIONS} allocations: too many to move at once.`,
+      true,
     );
   }
   const held = new Map<string, Map<string, number>>();

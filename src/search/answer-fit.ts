@@ -121,7 +121,7 @@ function checkAdded(
     const tree = index.treeOf(rows.get(supposition.provider)!);
     added += index.trees.rows(tree).length * supposition.count;
     if (added > MAX_ADDED) {
-      throw new InvalidSupposition(number, `At most ${MAX_ADDED} providers can be added.`);
+      throw new InvalidSupposition(number, `At most ${MAX_ADDED} providers can be added.`, true);
     }
   }
 }

@@ -20,6 +20,7 @@ import { CannotListen } from "../../http/cannot-listen.ts";
 import { readCertificate } from "../../http/certificate.ts";
 import { configuredPlace } from "../../http/listen.ts";
 import { printable } from "../../observability/logger.ts";
+import { loadFitFlavors } from "../serve/fit-flavors.ts";
 import { refuseOpenDoors } from "../serve/open-doors.ts";
 import { describeRisks } from "../serve/risks.ts";
 import { checkDatabaseTakesWorkers } from "../serve/workers.ts";
@@ -46,6 +47,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   configuration: checkConfiguration,
   log: ({ config }, tell) => checkLog(config, tell),
   policy: checkPolicy,
+  flavors: checkFlavors,
   certificate: ({ config }, tell) => checkCertificate(config, tell),
   socket: ({ config }, tell) => checkSocket(config, tell),
   keystone: checkKeystone,
@@ -127,6 +129,11 @@ function checkPolicy(loaded: LoadedConfig, tell: Tell): void {
   }
   const from = [...files].map(([file, count]) => `${count} of them from ${file}`);
   tell("ok", [`${rules.size} rules`, ...from].join(", "));
+}
+
+function checkFlavors(loaded: LoadedConfig, tell: Tell): void {
+  const { size } = loadFitFlavors(loaded);
+  if (size > 0) tell("ok", `${size} are counted for metrics`);
 }
 
 /** A certificate is renewed a month before its end by those that renew themselves. */

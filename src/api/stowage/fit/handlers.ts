@@ -7,6 +7,7 @@ import {
 import type { FitTerms } from "../../../domain/fit.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import { fit } from "../../../operations/fit.ts";
+import { ERROR_CODES } from "../../error-codes.ts";
 import { describeUnknown } from "../../explained.ts";
 import { badRequest } from "../../http-error.ts";
 import type { Microversion } from "../../microversions.ts";
@@ -20,7 +21,7 @@ import { defineSchema, readJson, validateQuery } from "../../validation/schema.t
 import { checkCandidatesMicroversion, readMicroversion } from "../query-microversion.ts";
 import { at } from "./places.ts";
 import { renderFits, UNNAMED } from "./rendering.ts";
-import { DEFAULT_HOSTS, FIT_BODY, type FitBody } from "./schemas.ts";
+import { DEFAULT_HOSTS, FIT_BODY, FIT_LIMITS, type FitBody } from "./schemas.ts";
 import { placeOf, readSuppositions } from "./suppositions.ts";
 
 const bodySchema = defineSchema<FitBody>(FIT_BODY);
@@ -35,6 +36,8 @@ export async function fitByBody(request: ApiRequest, position: string): Promise<
   const microversion =
     body.microversion === undefined ? request.microversion : readMicroversion(body.microversion);
   const { flavors = {}, suppose = [] } = body;
+  checkCount("flavors", Object.keys(flavors).length);
+  checkCount("suppositions", suppose.length);
   if (body.flavors === undefined && !suppose.some(({ drain }) => drain !== undefined)) {
     throw badRequest("Say what is to fit, in 'flavors', or which host is to be drained.");
   }
@@ -45,6 +48,13 @@ export async function fitByBody(request: ApiRequest, position: string): Promise<
     ]),
   );
   return answer(request, position, { queries, body });
+}
+
+function checkCount(what: "flavors" | "suppositions", count: number): void {
+  const most = FIT_LIMITS[what];
+  if (count <= most) return;
+  const problem = `There may be at most ${most} ${what}. Got: ${count}.`;
+  throw badRequest(problem, ERROR_CODES.tooLarge);
 }
 
 async function answer(
@@ -73,7 +83,9 @@ function rulesFor({ by_aggregate: told = [] }: FitBody): ErrorRule[] {
       const isTold = told.some((it) => normalizeUuid(it) === uuid);
       return badRequest(`${isTold ? "by_aggregate" : "spread.max_per_aggregate"}: ${message}`);
     }),
-    when(InvalidSupposition, ({ message, number }) => badRequest(`${placeOf(number)}: ${message}`)),
+    when(InvalidSupposition, ({ message, number, isTooLarge }) =>
+      badRequest(`${placeOf(number)}: ${message}`, isTooLarge ? ERROR_CODES.tooLarge : undefined),
+    ),
   ];
 }
 

@@ -104,9 +104,9 @@ export const FIT_BODY: SchemaDocument = {
       type: "object",
       additionalProperties: { type: "string", minLength: 1, maxLength: MAX_QUERY },
       minProperties: 1,
-      maxProperties: FIT_LIMITS.flavors,
       description:
-        "Queries by any name, each as that of GET /allocation_candidates; its limit is ignored.",
+        `Queries by any name, ${FIT_LIMITS.flavors} at most, each as that of ` +
+        "GET /allocation_candidates; its limit is ignored.",
     },
     microversion: {
       type: "string",
@@ -130,7 +130,7 @@ export const FIT_BODY: SchemaDocument = {
     by_aggregate: AGGREGATES,
     suppose: {
       type: "array",
-      maxItems: FIT_LIMITS.suppositions,
+      description: `${FIT_LIMITS.suppositions} at most, made in their order.`,
       items: {
         type: "object",
         properties: {
