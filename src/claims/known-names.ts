@@ -12,9 +12,9 @@ export interface ConsumerNames {
 const MAX_OF_A_KIND = 10_000;
 
 /**
- * Projects, users and consumer types that are known to be there. Neither Stowage nor Placement ever
- * deletes one, so what was seen once on a server need not be looked up again: that is most of what a claim
- * asks.
+ * A cache that never has to be invalidated: projects, users and consumer types that are known to be there.
+ * Neither Stowage nor Placement ever deletes one, so what was seen once on a server need not be looked up
+ * again: that is most of what a claim asks.
  */
 export class KnownNames implements ConsumerNames {
   readonly projects = new Map<string, ExternalIdentity>();

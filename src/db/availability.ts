@@ -17,7 +17,8 @@ const QUIET_MS = 1000;
 const PROBE_INTERVAL_MS = 1000;
 
 /**
- * Whether the database takes part, judged by what became of transactions: says so in the log when
+ * Whether the database takes part, judged by what became of transactions, as a circuit breaker does that lets
+ * probes through: says so in the log when
  * that changes, and not for each of them.
  */
 export class Availability {

@@ -1,8 +1,8 @@
 import { OutcomePending } from "./errors.ts";
 
 /**
- * What was changed by transactions of which nobody knows yet whether they were committed, by UUID or name.
- * Whoever relies on it waits until that is known; all others write on.
+ * Transactions in doubt: what was changed by those of which nobody knows yet whether they were committed, by
+ * UUID or name. Whoever relies on it waits until that is known; all others write on.
  */
 export class PendingOutcomes {
   readonly #settled = new Map<string, Promise<void>>();

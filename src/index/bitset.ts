@@ -4,7 +4,7 @@ export const CHUNK_BITS = 1024;
 export const CHUNK_WORDS = CHUNK_BITS / 32;
 
 /**
- * A set of small integers, in chunks of 1024 bits that exist only where something is set: a trait
+ * A set of small integers, sparse, in chunks of 1024 bits that exist only where something is set: a trait
  * of every host and an aggregate of three hosts are both small.
  */
 export class Bitset {

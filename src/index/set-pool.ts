@@ -1,7 +1,7 @@
 const NO_MEMBERS = new Int32Array(0);
 
 /**
- * Sets of integers, each kept once however many providers have it. Hosts of one kind have the same
+ * Sets of integers, each kept once (interning) however many providers have it. Hosts of one kind have the same
  * traits, so that a provider needs four bytes for them, and a condition on traits is evaluated once
  * for each set that occurs and not once for each provider.
  *

@@ -2,8 +2,9 @@ import type { FeedEntry } from "../db/change-feed.ts";
 import type { RecordedChange } from "../db/change.ts";
 
 /**
- * Changes that this process has made and put into its read model, until the feed tells of them: then
- * nothing has to be read again. That is most of what a claim would wait for on a database server.
+ * What makes writes visible at once to who wrote them (read your writes): changes that this process has made
+ * and put into its read model, until the feed tells of them: then nothing has to be read again. That is most
+ * of what a claim would wait for on a database server.
  */
 export class OwnChanges {
   /** A request may change the same thing in more than one transaction. */

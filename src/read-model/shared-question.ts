@@ -10,11 +10,11 @@ const MANY = 4;
 type Waiting = PromiseWithResolvers<void>;
 
 /**
- * A question that is asked once for all who wait for it, in the name of none of them. For none of them it
- * has begun before they came, and no two are asked at the same time.
+ * A question that is asked once for all who wait for it (single-flight, or request coalescing), in the name of
+ * none of them. For none of them it has begun before they came, and no two are asked at the same time.
  *
- * Of many who have their answer, the last go on only when the next question has been sent, so that there
- * is something to do while it is on its way.
+ * Of many who have their answer, the last go on only when the next question has been sent, so that there is
+ * something to do while it is on its way.
  */
 export class SharedQuestion {
   readonly #ask: () => Promise<void>;

@@ -19,8 +19,8 @@ interface Waiter {
 }
 
 /**
- * A bounded queue that is fair (round robin) between peers. Whoever is preferred goes before all of them.
- * When it is full, the peer with the most in it gives way.
+ * A bounded queue that is fair (round robin) between peers, and sheds load. Whoever is preferred goes before
+ * all of them. When it is full, the peer with the most in it gives way.
  */
 export class FairQueue {
   readonly #limits: QueueLimits;

@@ -1,6 +1,9 @@
 import { BoundedMap } from "../../domain/bounded-map.ts";
 
-/** Keys that were seen within some time: the newest ones, up to a number. */
+/**
+ * A negative or positive cache without values: keys that were seen within some time (TTL), the newest ones, up
+ * to a number.
+ */
 export class RecentKeys {
   readonly #keepMs: number;
   readonly #untilMs: BoundedMap<string, number>;

@@ -16,7 +16,10 @@ export interface ServiceLogin {
 /** A new token is fetched that long before the old one expires, as keystoneauth does. */
 const RENEW_BEFORE_MS = 120_000;
 
-/** The service's own token: fetched when it is first needed, and renewed in time. */
+/**
+ * The service's own token: fetched when it is first needed, once for all who wait (single-flight), and renewed
+ * in time.
+ */
 export class ServiceSession {
   readonly #connection: KeystoneConnection;
   readonly #warn: (message: string) => void;

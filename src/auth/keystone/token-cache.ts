@@ -13,8 +13,8 @@ interface CacheLimits {
 }
 
 /**
- * Tokens that Keystone has vouched for, by a hash. The only bound on how long a revoked one is
- * believed is the time that it may stay here.
+ * Tokens that Keystone has vouched for, by a hash: a cache with a time to live (TTL). The only bound on how
+ * long a revoked one is believed is the time that it may stay here.
  */
 export class TokenCache {
   readonly #keepMs: number;

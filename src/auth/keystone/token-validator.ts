@@ -32,7 +32,10 @@ const MAX_TRUSTED = 50_000;
 /** As many as there are connections; and a second's worth of them, at 50 ms a validation, may wait. */
 const VALIDATIONS = { running: 64, runningOfPeer: 48, waiting: 1280 };
 
-/** Finds out what a token stands for: from the cache, or from Keystone. */
+/**
+ * Finds out what a token stands for: from the cache, or from Keystone, which is asked once for all requests that
+ * come with one token meanwhile (single-flight).
+ */
 export class TokenValidator {
   readonly #connection: KeystoneConnection;
   readonly #session: ServiceSession;

@@ -27,7 +27,7 @@ interface SessionUsage {
   readonly waiting: number;
 }
 
-/** Hands out sessions, first come, first served; opens them when they are first needed. */
+/** A connection pool: hands out sessions, first come, first served; opens them when they are first needed. */
 export class SessionPool {
   readonly #limits: PoolLimits;
   readonly #open: () => Promise<Session>;

@@ -23,8 +23,8 @@ interface KeptRequests {
 }
 
 /**
- * The allocation requests of queries that are asked again and again, as those for the flavors of a cloud
- * are: kept as long as the candidates are the same, whatever else of their providers has changed.
+ * A cache (LRU) of the allocation requests of queries that are asked again and again, as those for the flavors
+ * of a cloud are: kept as long as the candidates are the same, whatever else of their providers has changed.
  */
 export class RequestKeeper {
   static readonly #keepers = new WeakMap<ProviderRows, RequestKeeper>();
