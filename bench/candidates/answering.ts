@@ -3,6 +3,7 @@ import { listAllocationCandidates } from "../../src/api/placement/allocation-can
 import { readCandidateQuery } from "../../src/api/queries/candidate-query.ts";
 import { MAX_MICROVERSION } from "../../src/api/microversions.ts";
 import type { ApiRequest } from "../../src/api/request.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
 import { searchCandidates } from "../../src/search/search.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { parseQuery } from "../../src/api/queries/query-string.ts";
@@ -98,11 +99,17 @@ let timesWritten = 0;
 
 const EVERYTHING = { strategy: "depth-first", maxCandidates: -1 } as const;
 
+const METRICS = new Metrics();
+
 function requestFor(index: ProviderIndex, query: string): ApiRequest {
   return {
     query: parseQuery(query),
     microversion: MAX_MICROVERSION,
-    service: { config: defaultConfig(), freshIndex: () => Promise.resolve(index) },
+    service: {
+      config: defaultConfig(),
+      freshIndex: () => Promise.resolve(index),
+      database: { metrics: METRICS },
+    },
     context: { userId: undefined },
     authorize: () => {},
     get signal() {
