@@ -21,17 +21,29 @@ export function queryOfCopy(index: IndexReader, query: CandidateQuery): Candidat
   return { ...query, groups };
 }
 
+/**
+ * To take as many providers out of an index again costs more than a new one: with each, all that are left of its
+ * tree are looked through. It took 700 ms for a tree of 4,000.
+ */
+const MAX_CLEARED = 64;
+
 /** Asks what a tree would anchor if nothing were claimed: of a copy of it in an index of its own. */
 export class EmptiedTrees {
   readonly #index: IndexReader;
   readonly #query: CandidateQuery;
-  readonly #scratch = new ProviderIndex();
+  #scratch: ProviderIndex;
 
   constructor(index: IndexReader, query: CandidateQuery) {
     this.#index = index;
     this.#query = queryOfCopy(index, query);
-    this.#scratch.resourceClasses.replaceAll(index.resourceClasses.list());
-    this.#scratch.traits.replaceAll(index.traits.list());
+    this.#scratch = this.#makeScratch();
+  }
+
+  #makeScratch(): ProviderIndex {
+    const scratch = new ProviderIndex();
+    scratch.resourceClasses.replaceAll(this.#index.resourceClasses.list());
+    scratch.traits.replaceAll(this.#index.traits.list());
+    return scratch;
   }
 
   /** @param serving rows of the sharing providers of other trees that serve it */
@@ -39,6 +51,7 @@ export class EmptiedTrees {
     const index = this.#index;
     const scratch = this.#scratch;
     const trees = new Set([tree, ...serving.map((row) => index.treeOf(row))]);
+    let copied = 0;
     for (const it of trees) {
       for (const row of index.trees.rows(it)) {
         const record = index.read(row);
@@ -46,6 +59,7 @@ export class EmptiedTrees {
           ...record,
           inventories: record.inventories.map((inventory) => ({ ...inventory, used: 0 })),
         });
+        copied += 1;
         budget.left -= 4;
         if (budget.left <= 0) yield;
       }
@@ -55,7 +69,8 @@ export class EmptiedTrees {
       const copy = scratch.trees.find(index.trees.rootId(tree));
       return copy !== undefined && (yield* anchors(plan, copy, new SearchNotes(), budget));
     } finally {
-      scratch.clear();
+      if (copied > MAX_CLEARED) this.#scratch = this.#makeScratch();
+      else scratch.clear();
     }
   }
 }

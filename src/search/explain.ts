@@ -172,7 +172,7 @@ class Explaining {
     return {
       verdict: verdictOf(fit, fitIfEmpty),
       hosts: { total: this.#total, fit, fitIfEmpty },
-      constraints: this.#outcomes(gains),
+      constraints: yield* this.#outcomes(gains),
       relaxations: [
         ...found.map(({ left, hosts }) => ({ drop: this.#constraintsIn(left), hosts })),
         ...lowered,
@@ -183,7 +183,8 @@ class Explaining {
     };
   }
 
-  #outcomes(gains: readonly number[]): ConstraintOutcome[] {
+  *#outcomes(gains: readonly number[]): Generator<void, ConstraintOutcome[]> {
+    const budget = this.#budget;
     const eliminated = this.#constraints.map(() => 0);
     const failed = this.#constraints.map(() => 0);
     const count = (mask: number, by: number, hosts: number) => {
@@ -192,9 +193,13 @@ class Explaining {
     };
     for (const { mask, hosts } of this.#lone.all()) {
       count(mask, mask === 0 ? -1 : lowestBit(mask), hosts);
+      budget.left -= 1 / 4;
+      if (budget.left <= 0) yield;
     }
     for (const { must, eliminatedBy, count: hosts } of this.#shapes.all()) {
       count(must, eliminatedBy, hosts);
+      budget.left -= 1 / 4;
+      if (budget.left <= 0) yield;
     }
     let left = this.#total;
     let resource = 0;

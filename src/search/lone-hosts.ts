@@ -6,8 +6,8 @@ interface LoneTally {
   readonly failures: number;
   hosts: number;
   /** Per resource constraint that they fail: the most that one of them has, and how many have that much. */
-  readonly best: Float64Array;
-  readonly hostsWithBest: Int32Array;
+  readonly best: number[];
+  readonly hostsWithBest: number[];
 }
 
 /** Hosts of one provider, counted by the mask of what they fail (a histogram). */
@@ -72,9 +72,8 @@ export class LoneHosts {
   #tallyOf(mask: number): LoneTally {
     let tally = this.#tallies.get(mask);
     if (tally === undefined) {
-      const { length } = this.#bits;
-      const [best, hostsWithBest] = [new Float64Array(length), new Int32Array(length)];
-      tally = { mask, failures: bitCount(mask), hosts: 0, best, hostsWithBest };
+      const best = this.#bits.map(() => 0);
+      tally = { mask, failures: bitCount(mask), hosts: 0, best, hostsWithBest: [...best] };
       this.#tallies.set(mask, tally);
     }
     return tally;

@@ -85,6 +85,8 @@ export class Relaxations {
       const size = bitCount(needed);
       if (size < least) [least, sets] = [size, new Set()];
       if (size === least && sets.size < most) sets.add(needed);
+      budget.left -= 1 / 2;
+      if (budget.left <= 0) yield;
     }
     const found: FoundRelaxation[] = [];
     for (const left of sets) found.push({ left, hosts: yield* this.hostsWithout(left, budget) });
