@@ -46,9 +46,7 @@ export async function createClaim(request: ApiRequest): Promise<ApiResponse> {
     claim(request, wanted),
     whenItIsRefused(wanted.consumer.generation),
   );
-  const { service } = request;
-  const outcome = isReplayed ? "replayed" : wanted.isDryRun ? "rehearsed" : "granted";
-  service.database.metrics.increment("stowage_candidate_claims_total", { outcome });
+  count(request, isReplayed ? "replayed" : wanted.isDryRun ? "rehearsed" : "granted");
   return {
     status: isReplayed || wanted.isDryRun ? 200 : 201,
     body: Buffer.from(answer),
@@ -96,12 +94,17 @@ async function claim(request: ApiRequest, wanted: ClaimRequest) {
   try {
     return await claimCandidate(request.service, request.context, wanted, renderClaimed);
   } catch (error) {
+    if (error instanceof OutOfCapacity) count(request, "out_of_capacity");
     if (!(error instanceof NoCandidates)) throw error;
-    request.service.database.metrics.increment("stowage_candidate_claims_total", {
-      outcome: "no_candidates",
-    });
+    count(request, "no_candidates");
     throw await withExplanation(request, wanted);
   }
+}
+
+type Outcome = "granted" | "replayed" | "rehearsed" | "no_candidates" | "out_of_capacity";
+
+function count({ service }: ApiRequest, outcome: Outcome): void {
+  service.database.metrics.increment("stowage_candidate_claims_total", { outcome });
 }
 
 /** That there is no candidate, with the short form of why. */
