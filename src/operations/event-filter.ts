@@ -25,7 +25,7 @@ export function isWanted(filter: EventFilter, event: FeedEvent, index: ProviderI
   if (filter.kinds && !filter.kinds.has(kind)) return false;
   const { providers, consumers, trees, projects, resourceClasses } = filter;
   return (
-    (!consumers || (event.isOfConsumer && consumers.has(event.row.subject))) &&
+    (!consumers || (event.isOfConsumer && consumers.has(event.uuid))) &&
     (!projects || isOfProject(event, projects)) &&
     (!providers || touches(event, index, providers)) &&
     (!trees || isInTree(event, index, trees)) &&
@@ -51,6 +51,7 @@ function isOfProject({ isOfConsumer, told }: FeedEvent, projects: ReadonlySet<st
 function touchedBy(event: FeedEvent, index: ProviderIndex): readonly string[] | undefined {
   if (event.isOfConsumer) return event.providersHeld;
   if (!event.isOfProvider) return [];
+  if (event.uuid !== "") return [event.uuid];
   const subject = subjectOf(event, index);
   return subject === undefined ? undefined : [subject];
 }

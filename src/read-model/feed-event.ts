@@ -1,4 +1,5 @@
 import type { ChangeRow } from "../db/change-rows.ts";
+import { normalizeUuid } from "../domain/uuid.ts";
 import { readDetails, type ToldChange } from "../domain/change-details.ts";
 
 /**
@@ -14,6 +15,8 @@ export class FeedEvent {
   bytes: Uint8Array | undefined;
   readonly isOfConsumer: boolean;
   readonly isOfProvider: boolean;
+  /** Of what it is about, if that has one: canonical, as old releases of Placement have stored what was sent. */
+  readonly uuid: string;
   /** What the row tells beyond what has changed, if anything. */
   readonly told: ToldChange | undefined;
   #providers: readonly string[] | undefined;
@@ -24,6 +27,7 @@ export class FeedEvent {
     this.row = row;
     this.isOfConsumer = row.kind === "consumer" || row.kind === "consumer_deleted";
     this.isOfProvider = row.kind === "provider" || row.kind === "provider_deleted";
+    this.uuid = canonical(row.subject);
     this.told = readDetails(row.kind, row.details);
   }
 
@@ -50,9 +54,13 @@ export class FeedEvent {
       if (!details.isCut) this.#classes = Object.keys(details.inventories ?? {});
     } else if (details.was && details.now) {
       const { was, now } = details;
-      this.#providers = [...new Set([...Object.keys(was), ...Object.keys(now)])];
+      this.#providers = [...new Set([...Object.keys(was), ...Object.keys(now)].map(canonical))];
       const held = [...Object.values(was), ...Object.values(now)];
       this.#classes = [...new Set(held.flatMap((amounts) => Object.keys(amounts)))];
     }
   }
+}
+
+function canonical(uuid: string): string {
+  return normalizeUuid(uuid) ?? uuid;
 }
