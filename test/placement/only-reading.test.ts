@@ -113,6 +113,16 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
       }
     });
 
+    test("fit counts how often a query can be claimed, of the database and of a snapshot alike", async () => {
+      const [code, counted, errors] = await run("fit", "resources=VCPU:2", "--json");
+      expect([code, errors]).toEqual([0, ""]);
+      expect(JSON.parse(counted)).toMatchObject({ flavors: { "resources=VCPU:2": { total: 2 } } });
+      const file = join(folder.path, "fleet.fit");
+      await run("snapshot", "--output", file);
+      const again = await runCommandLine(["fit", "resources=VCPU:2", "--json", "--snapshot", file]);
+      expect(JSON.parse(again[1])).toEqual(JSON.parse(counted));
+    });
+
     test("a query that Placement refuses is refused with the same text", async () => {
       const query = "resources=VCPU:none";
       const { errors } = (await placement.client.get(`/allocation_candidates?${query}`)).json<{

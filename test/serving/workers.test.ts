@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { SERVER_ENGINES } from "../db/server-engines.ts";
@@ -61,6 +62,41 @@ describe.each(SERVER_ENGINES)("workers on $name", (engine) => {
       expect(served.errors.join("\n")).not.toContain("Debugger listening");
     },
   );
+
+  test("leave systemd's watchdog to the first process, which stands for all of them", async () => {
+    const place = await makeWorkersPlace();
+    const told = join(place.folder, "told");
+    const before = [
+      `printf '#!/bin/sh\\necho "$PPID $@" >>${told}\\n' >"$HOME/systemd-notify"`,
+      'chmod +x "$HOME/systemd-notify"',
+      'PATH="$HOME:$PATH"',
+      'export PATH WATCHDOG_PID="$$"',
+    ].join("; ");
+    const env = { NOTIFY_SOCKET: "/nowhere", WATCHDOG_USEC: "2000000" };
+    const served = serve(place, { before, env });
+    await served.url();
+    const beats = () =>
+      existsSync(told)
+        ? readFileSync(told, "utf8")
+            .split("\n")
+            .filter((line) => line.includes("WATCHDOG=1"))
+        : [];
+    await until(() => beats().length >= 2);
+    // A worker that stands still is none of systemd's business: the others go on.
+    const [still] = pidsOf(served);
+    process.kill(still!, "SIGSTOP");
+    const count = beats().length;
+    await until(() => beats().length >= count + 2);
+    process.kill(still!, "SIGCONT");
+    expect(new Set(beats())).toEqual(new Set([`${served.process.pid} WATCHDOG=1`]));
+
+    process.kill(served.process.pid!, "SIGSTOP");
+    const last = beats().length;
+    await sleep(2500);
+    expect(beats().length).toBeLessThanOrEqual(last + 1);
+    process.kill(served.process.pid!, "SIGCONT");
+    await until(() => beats().length > last + 1);
+  });
 
   test("serve a Unix socket that is for owner and group, whatever the umask", async () => {
     for (const umask of ["0", "077"]) {
