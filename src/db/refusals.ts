@@ -12,7 +12,7 @@ export interface LastChange {
 
 export function insertRefusals(tx: WriteTransaction, refusals: readonly NotedRefusal[]): void {
   const rows = refusals.map((it) => ({
-    created_at: tx.adapter.encodeDate(it.at),
+    created_at: tx.adapter.encodePreciseDate(it.at),
     kind: it.kind,
     request_id: it.requestId,
     global_request_id: it.globalRequestId ?? null,
@@ -38,7 +38,7 @@ export async function listRefusals(
   if (consumerUuid !== undefined) query = query.where("sr.consumer_id", "=", consumerUuid);
   if (projectId !== undefined) query = query.where("sr.project_id", "=", projectId);
   if (since !== undefined) {
-    query = query.where("sr.created_at", ">=", tx.adapter.encodeDate(since));
+    query = query.where("sr.created_at", ">=", tx.adapter.encodePreciseDate(since));
   }
   const rows = await query.orderBy("sr.id", "desc").limit(limit).execute();
   return rows.map((row) => ({
@@ -64,7 +64,7 @@ export async function deleteRefusals(
   const rows = await tx.query
     .selectFrom("stowage_refusals as sr")
     .select("sr.id")
-    .where("sr.created_at", "<", tx.adapter.encodeDate(before))
+    .where("sr.created_at", "<", tx.adapter.encodePreciseDate(before))
     .orderBy("sr.created_at")
     .limit(limit)
     .execute();
