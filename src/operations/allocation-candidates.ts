@@ -5,10 +5,11 @@ import { FoundCandidates } from "../search/found-candidates.ts";
 import { type CandidateSearch, searchCandidates } from "../search/search.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { CandidatesOutdated, SearchEffortExceeded } from "../domain/errors.ts";
-import type { IndexReader, IndexView } from "../index/reader.ts";
+import { SearchEffortExceeded } from "../domain/errors.ts";
+import type { IndexReader } from "../index/reader.ts";
 import { summarize } from "../index/summarize.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
+import { HeldIndex } from "./held-index.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
 
@@ -48,14 +49,12 @@ export async function listAllocationCandidates(
 }
 
 /** Candidates one after the other, found on demand. */
-export class CandidateListing {
+export class CandidateListing extends HeldIndex {
   readonly providers: ProviderRows;
-  readonly #index: IndexReader;
   readonly #search: CandidateSearch;
   readonly #maxEffort: number;
   readonly #requestEffort: Effort | undefined;
   #effort = 0;
-  #view: IndexView | undefined;
 
   /**
    * @param maxEffort how many providers may be looked at before the search is given up
@@ -67,10 +66,10 @@ export class CandidateListing {
     maxEffort = Infinity,
     requestEffort?: Effort,
   ) {
+    super(index);
     this.#requestEffort = requestEffort;
     this.#maxEffort = maxEffort;
     this.providers = index;
-    this.#index = index;
     this.#search = search;
   }
 
@@ -121,23 +120,5 @@ export class CandidateListing {
   /** Rows by the suffix of the request group that they meet. */
   mappingsOf(rows: readonly number[]): Map<string, Set<number>> {
     return mappingsOf(this.choices, rows);
-  }
-
-  /** Before waiting for anything: keeps what the listing sees as it is, until it is closed. */
-  hold(): void {
-    this.#view ??= this.#index.openView();
-  }
-
-  /**
-   * After waiting.
-   *
-   * @throws CandidatesOutdated when so much has changed that the listing no longer sees what it held
-   */
-  checkHold(): void {
-    if (this.#view?.isOpen === false) throw new CandidatesOutdated();
-  }
-
-  close(): void {
-    this.#view?.close();
   }
 }

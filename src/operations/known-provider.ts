@@ -1,9 +1,10 @@
-import { CandidatesOutdated, ResourceProviderNotFound } from "../domain/errors.ts";
+import { ResourceProviderNotFound } from "../domain/errors.ts";
 import type { InventoryRecord, NamedRecord } from "../domain/provider-record.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
-import type { IndexReader, IndexView } from "../index/reader.ts";
+import type { IndexReader } from "../index/reader.ts";
 import { sortById } from "../index/sort-rows.ts";
+import { HeldIndex } from "./held-index.ts";
 import type { Service } from "./service.ts";
 
 /** As much of a provider as the API shows. */
@@ -49,13 +50,13 @@ export function expectProvider(
 }
 
 /** What the read model has of one provider, at one moment. */
-export class KnownProvider {
+export class KnownProvider extends HeldIndex {
   readonly generation: number;
   readonly #index: IndexReader;
   readonly #row: number;
-  #view: IndexView | undefined;
 
   constructor(index: IndexReader, row: number) {
+    super(index);
     this.#index = index;
     this.#row = row;
     this.generation = index.generationOf(row);
@@ -113,18 +114,5 @@ export class KnownProvider {
     let step = sorting.next();
     for (; !step.done; step = sorting.next()) yield undefined;
     for (const aggregate of step.value) yield index.aggregateUuidOf(aggregate);
-  }
-
-  hold(): void {
-    this.#view ??= this.#index.openView();
-  }
-
-  /** @throws CandidatesOutdated when so much has changed that what was held is gone */
-  checkHold(): void {
-    if (this.#view?.isOpen === false) throw new CandidatesOutdated();
-  }
-
-  close(): void {
-    this.#view?.close();
   }
 }

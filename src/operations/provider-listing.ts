@@ -1,11 +1,11 @@
 import * as rows from "../db/resource-providers.ts";
-import { CandidatesOutdated } from "../domain/errors.ts";
 import type { ProviderFilter } from "../domain/provider-filter.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { ResourceProvider } from "../domain/resource-provider.ts";
 import { type FoundProviders, searchProviders } from "../index/find-providers.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import type { IndexReader, IndexView } from "../index/reader.ts";
+import type { IndexReader } from "../index/reader.ts";
+import { HeldIndex } from "./held-index.ts";
 import { inSlices } from "./in-slices.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
@@ -59,15 +59,15 @@ function* idsOf(index: ProviderIndex, filter: ProviderFilter): Generator<void, S
 }
 
 /** Providers of the read model that meet conditions, as they were when it was first looked for them. */
-export class ProviderListing {
+export class ProviderListing extends HeldIndex {
   readonly providers: IndexReader;
   readonly #conditions: ProviderConditions;
   /** Begun when it is looked for them, so that nothing has to be held before. */
   #search: Iterator<void, FoundProviders> | undefined;
   #found: FoundProviders | undefined;
-  #view: IndexView | undefined;
 
   constructor(index: IndexReader, conditions: ProviderConditions) {
+    super(index);
     this.providers = index;
     this.#conditions = conditions;
   }
@@ -92,18 +92,5 @@ export class ProviderListing {
   /** When the newest was made or changed, in seconds since 1970; undefined without any, and where one does not know. */
   get modifiedAt(): number | undefined {
     return this.#found?.modifiedAt;
-  }
-
-  hold(): void {
-    this.#view ??= this.providers.openView();
-  }
-
-  /** @throws CandidatesOutdated when so much has changed that what was held is gone */
-  checkHold(): void {
-    if (this.#view?.isOpen === false) throw new CandidatesOutdated();
-  }
-
-  close(): void {
-    this.#view?.close();
   }
 }
