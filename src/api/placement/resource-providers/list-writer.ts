@@ -30,7 +30,7 @@ export class ProviderListWriter implements SlicedWriter {
     this.#listing = listing;
     this.#request = request;
     this.#heads = ProviderHeads.for(listing.providers);
-    this.#templates = new ProviderTemplates(request);
+    this.#templates = ProviderTemplates.for(request);
     this.#out.text('{"resource_providers":');
   }
 

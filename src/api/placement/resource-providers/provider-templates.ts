@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../../domain/bounded-map.ts";
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
 import { UUID_LENGTH } from "../row-texts.ts";
@@ -21,22 +22,34 @@ export interface ProviderTemplate {
   readonly root: number | undefined;
 }
 
+type Asked = Pick<ApiRequest, "microversion" | "query" | "mountPoint">;
+
+/** Those of a few clients' microversions; whoever sends prefixes of paths of his own has them made anew. */
+const MAX_KEPT = 16;
+
 /** As a microversion has it, and under the prefix of the request. */
 export class ProviderTemplates {
   /** Of a root. */
   readonly alone: ProviderTemplate;
   readonly child: ProviderTemplate;
 
-  constructor(request: Pick<ApiRequest, "microversion" | "query" | "mountPoint">) {
+  static readonly #kept = new BoundedMap<string, ProviderTemplates>({ entries: MAX_KEPT });
+
+  /** As kept from earlier answers. */
+  static for(request: Asked): ProviderTemplates {
+    const key = `${request.microversion.minor} ${request.mountPoint}`;
+    const kept = ProviderTemplates.#kept.use(key) ?? new ProviderTemplates(request);
+    ProviderTemplates.#kept.set(key, kept);
+    return kept;
+  }
+
+  private constructor(request: Asked) {
     this.alone = makeTemplate(request, null);
     this.child = supports(request, "nestedProviders") ? makeTemplate(request, PARENT) : this.alone;
   }
 }
 
-function makeTemplate(
-  request: Pick<ApiRequest, "microversion" | "query" | "mountPoint">,
-  parentProviderUuid: string | null,
-): ProviderTemplate {
+function makeTemplate(request: Asked, parentProviderUuid: string | null): ProviderTemplate {
   const provider = renderProvider(request, {
     uuid: SELF,
     name: "",
