@@ -31,6 +31,11 @@ interface SliceTerms {
   readonly client: string;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal;
+  /**
+   * Whether it may wait for its turn to begin, because nothing has been looked at yet: of many requests that
+   * were all answered about freshness at once, each would have its first slice in one round otherwise.
+   */
+  readonly mayWait?: boolean;
   /** Called once, when no more will be written, complete or not. */
   readonly onEnd?: () => void;
 }
@@ -50,6 +55,7 @@ export async function answerInSlices(
   terms: SliceTerms,
   held: Held = NOTHING_HELD,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  if (terms.mayWait === true && !turns.canBegin()) await turns.waitToBegin(terms.client);
   turns.begin(() => writer.writeSlice());
   if (writer.isDone) {
     terms.onEnd?.();

@@ -72,7 +72,7 @@ export async function answerText(
   pieces: Iterator<string>,
   held?: Held,
 ): Promise<ApiResponse> {
-  const terms = { client: context.userId ?? "", signal };
+  const terms = { client: context.userId ?? "", signal, mayWait: held === undefined };
   return { status: 200, body: await answerInSlices(new TextWriter(pieces), terms, held) };
 }
 

@@ -8,7 +8,6 @@ import type { IndexReader } from "../index/reader.ts";
 import { HeldIndex } from "./held-index.ts";
 import { inSlices } from "./in-slices.ts";
 import type { Service } from "./service.ts";
-import { turns } from "./turns.ts";
 
 /** Conditions that are all to hold. */
 export interface ProviderConditions {
@@ -22,7 +21,6 @@ export async function listProviders(
   context: RequestContext,
   conditions: ProviderConditions,
 ): Promise<ProviderListing> {
-  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
   return new ProviderListing(await service.freshIndex(context), conditions);
 }
 

@@ -61,7 +61,7 @@ async function answerList(
   const { service, context, signal } = request;
   const listing = await listProviders(service, context, conditions);
   const writer = new ProviderListWriter(listing, request);
-  const terms = { client: context.userId ?? "", signal };
+  const terms = { client: context.userId ?? "", signal, mayWait: true };
   const body = await answerInSlices(writer, terms, listing);
   return { status: 200, body, onSent: release, ...modifiedAt(request, listing.modifiedAt) };
 }
