@@ -59,8 +59,14 @@ function readFlavor(item: unknown): NovaFlavor {
 
 function readExtraSpecs(properties: unknown): Map<string, string> {
   if (typeof properties === "string") {
-    const pairs = properties.matchAll(/([^\s,='][^='\n]*)='([^']*)'/g);
-    return new Map(Array.from(pairs, ([, key = "", value = ""]) => [key.trim(), value]));
+    // As the client prints them: a='1', b='2'
+    const parts = properties.split("'");
+    const values = parts.slice(0, -1).flatMap((before, at): [string, string][] => {
+      if (at % 2 === 1 || !before.endsWith("=")) return [];
+      const key = before.slice(0, -1).replace(/^[\s,]+/, "");
+      return [[key.trim(), parts[at + 1] ?? ""]];
+    });
+    return new Map(values);
   }
   if (typeof properties !== "object" || properties === null) return new Map();
   return new Map(Object.entries(properties).map(([key, value]) => [key, String(value)]));
