@@ -4,7 +4,6 @@ import type { FitTerms } from "../../src/domain/fit.ts";
 import type { ProviderRecord } from "../../src/domain/provider-record.ts";
 import {
   alikeFleets,
-  crowdedQuery,
   RESOURCE_CLASSES,
   someFleet,
   someQuery,
@@ -17,6 +16,7 @@ import {
   ANY_TREES,
   ANY_VCPU,
   check,
+  crowdedQuery,
   EVERYTHING,
   fitOf,
   NUM_RUNS,

@@ -2,7 +2,12 @@ import * as fc from "fast-check";
 import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
 import type { Fit, FitTerms } from "../../src/domain/fit.ts";
 import { answerFit, type FitAnswer, type FitQuestion } from "../../src/search/answer-fit.ts";
-import { crowdedFleet, crowdedQuery, someFleet, someQuery } from "./arbitrary.ts";
+import {
+  crowdedFleet,
+  crowdedQuery as anyCrowdedQuery,
+  someFleet,
+  someQuery,
+} from "./arbitrary.ts";
 import { indexOf } from "./fast-search.ts";
 import type { Fleet } from "./plain-search.ts";
 
@@ -17,6 +22,11 @@ export const EVERYTHING: FitTerms = {
   byAggregate: [],
   hosts: 0,
 };
+
+/** One that asks for nothing is refused, and would fit without end. */
+export const crowdedQuery = anyCrowdedQuery.filter(({ groups }) =>
+  groups.some(({ resources }) => resources.size > 0),
+);
 
 /** Fleets with the queries that are made for them. */
 export const ANY_TREES = [
