@@ -1,7 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { PLACEMENT_ROUTES } from "../../src/api/placement/routes.ts";
+import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import { Router } from "../../src/http/router.ts";
 import type { Reply } from "./client.ts";
 
@@ -23,7 +23,7 @@ export interface Entry {
 /** The folder that the entries of a run go to; without it, nobody keeps them. */
 export const LEDGER_FOLDER = "STOWAGE_TEST_LEDGER";
 
-const router = new Router(PLACEMENT_ROUTES);
+const router = new Router(ALL_ROUTES);
 const fresh = new Set<string>();
 const written = new Set<string>();
 

@@ -6,6 +6,7 @@ import type { TestProject } from "vitest/node";
 import { ERROR_CODES } from "../../src/api/error-codes.ts";
 import { minorOf } from "../../src/api/microversions.ts";
 import { PLACEMENT_ROUTES } from "../../src/api/placement/routes.ts";
+import { STOWAGE_ROUTES } from "../../src/api/stowage/routes.ts";
 import { readText, ROOT } from "../source-files.ts";
 import { LEDGER_FOLDER, type Entry } from "./ledger.ts";
 import { RUN, SERVER_ENGINES } from "./servers.ts";
@@ -64,7 +65,7 @@ export interface LedgerRow {
 
 /** Every line that a whole run has to have an answer for. */
 export function ledgerOf(entries: readonly Entry[]): LedgerRow[] {
-  return [...Array.from(routeRows(entries)), ...codeRows(entries)];
+  return [...routeRows(entries), ...ownRouteRows(entries), ...codeRows(entries)];
 }
 
 /** A method has a line for each stretch of microversions in which its route stays the same. */
@@ -95,6 +96,21 @@ function* routeRows(entries: readonly Entry[]): Generator<LedgerRow> {
 }
 
 const NEWEST = minorOf("anyTraits");
+
+/** What Placement does not have has one line for each method: microversions are nothing to it. */
+function ownRouteRows(entries: readonly Entry[]): LedgerRow[] {
+  return Object.entries(STOWAGE_ROUTES).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => ({
+      what: `${method} ${path}`,
+      when: "whatever the microversion",
+      answers: statusesOf(
+        entries.filter(
+          (entry) => entry.method === method && entry.route === path && entry.status < 300,
+        ),
+      ),
+    })),
+  );
+}
 
 /** A code is told since the microversion that brought codes. */
 function codeRows(entries: readonly Entry[]): LedgerRow[] {
