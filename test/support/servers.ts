@@ -81,7 +81,8 @@ const SERVERS: readonly Server[] = [
       );
       // Some have ended by themselves meanwhile.
       for (const { id } of sessions) await program.run(`kill ${String(id)}`).catch(() => {});
-      await program.run("set foreign_key_checks = 0");
+      // A test may have given the server other settings for new sessions.
+      await program.run("set foreign_key_checks = 0, autocommit = 1, sql_safe_updates = 0");
       for (const table of TABLES) await program.run(`delete from ${table}`);
       // That of each table would take as long as to make the database anew.
       await program.run("alter table stowage_changes auto_increment = 1");
