@@ -25,7 +25,7 @@ export function textOf(
 ): string {
   const known = texts.get(adapter) ?? new BoundedMap<string, string>({ entries: MAX_TEXTS });
   texts.set(adapter, known);
-  const text = known.get(name);
+  const text = known.use(name);
   if (text !== undefined) return text;
   const built = build().compile();
   if (!isSame(parameters, built.parameters)) {

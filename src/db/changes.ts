@@ -1,7 +1,8 @@
-import type { Kysely } from "kysely";
+import { CompiledQuery, type Kysely } from "kysely";
 
 import { writeDetails } from "../domain/change-details.ts";
 import type { DatabaseAdapter } from "./adapter.ts";
+import { textOf } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { deferInsertion } from "./row-statements.ts";
 import { Pace, portionsOf } from "../scheduling/pace.ts";
@@ -127,13 +128,14 @@ async function takeIds(
 
 /** Returns the id of the first row. */
 async function insertRows(tx: WriteTransaction, rows: readonly NewChangeRow[]): Promise<number> {
-  const insertion = tx.query.insertInto("stowage_changes").values(rows);
-  if (tx.adapter.insertedId === "returned") {
-    const { id } = await insertion.returning("id").executeTakeFirstOrThrow();
-    return id;
-  }
-  const { insertId } = await insertion.executeTakeFirstOrThrow();
-  return Number(insertId);
+  const isReturned = tx.adapter.insertedId === "returned";
+  const parameters = rows.flatMap((row) => Object.values(row));
+  const text = textOf(tx.adapter, `new changes ${rows.length}`, parameters, () => {
+    const insertion = tx.query.insertInto("stowage_changes").values(rows);
+    return isReturned ? insertion.returning("id") : insertion;
+  });
+  const result = await tx.query.executeQuery<{ id: number }>(CompiledQuery.raw(text, parameters));
+  return Number(isReturned ? result.rows[0]!.id : result.insertId);
 }
 
 /**

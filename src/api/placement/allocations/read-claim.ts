@@ -76,7 +76,7 @@ export function normalizeConsumerUuid(text: string): string {
 function toConsumerClaim(
   consumerUuid: string,
   body: AllocationsBody,
-  shared = new SharedParts(),
+  shared: Parts = UNSHARED,
 ): ConsumerClaim {
   return {
     consumerUuid,
@@ -91,6 +91,18 @@ function toConsumerClaim(
   };
 }
 
+/** Makes the parts of claims. */
+interface Parts {
+  text(text: string): string;
+  resources(resources: Readonly<Record<string, number>>): ReadonlyMap<string, number>;
+}
+
+/** Of one claim alone. */
+const UNSHARED: Parts = {
+  text: (text) => text,
+  resources: (resources) => new Map(Object.entries(resources)),
+};
+
 /** More different ones than this are not worth to be kept: they are hardly shared. */
 const MAX_SHARED = 10_000;
 
@@ -98,7 +110,7 @@ const MAX_SHARED = 10_000;
  * Parts that claims of one body have in common, each kept once (interning): of 20,000 claims on 2,000 providers
  * they would take twice as much memory as the body.
  */
-class SharedParts {
+class SharedParts implements Parts {
   readonly #texts = new Map<string, string>();
   readonly #resources = new Map<string, ReadonlyMap<string, number>>();
 
@@ -110,7 +122,7 @@ class SharedParts {
 
   resources(resources: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
     const key = JSON.stringify(resources);
-    const known = this.#resources.get(key) ?? new Map(Object.entries(resources));
+    const known = this.#resources.get(key) ?? UNSHARED.resources(resources);
     if (this.#resources.size < MAX_SHARED) this.#resources.set(key, known);
     return known;
   }
