@@ -1,16 +1,15 @@
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { ConsumerClaim } from "../domain/claim.ts";
-import { SearchEffortExceeded } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
 import { allocationsOf, mappingsOf } from "../search/candidate.ts";
 import { searchCandidates, type CandidateSearch, type SearchOptions } from "../search/search.ts";
 import { findTrees } from "./host-trees.ts";
-import { inSlices } from "./in-slices.ts";
+import { searchInSlices } from "./search-in-slices.ts";
 import type { Service } from "./service.ts";
-import { enterSearch, turns } from "./turns.ts";
+import { turns } from "./turns.ts";
 
 /** Which of the candidates is to be claimed. */
 export const PREFERENCES = ["first", "random", "pack", "spread"] as const;
@@ -46,9 +45,6 @@ const MAX_PROPOSALS = 16;
 /** However many there are: what is kept of each while the best are looked for is nothing. */
 const MAX_CONSIDERED = 100_000;
 
-/** The clock is looked at after so many steps. */
-const STEPS_BY_CLOCK = 512;
-
 /**
  * Candidates of a query on the read model as it is now, in the order in which they are to be tried.
  *
@@ -65,18 +61,8 @@ export async function proposeCandidates(
   const client = context.userId ?? "";
   if (!turns.canBegin()) await turns.waitToBegin(client);
   const index = await service.freshIndex(context);
-  const { maxSearchEffort } = service.config.stowage;
-  const budget = { left: STEPS_BY_CLOCK };
-  let effort = 0;
-  return inSlices(index, client, propose(index, index.time, wish, budget), {
-    signal,
-    enter: () => enterSearch(client),
-    onPause: () => {
-      effort += STEPS_BY_CLOCK - budget.left;
-      if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
-      budget.left = STEPS_BY_CLOCK;
-    },
-  });
+  const terms = { client, maxEffort: service.config.stowage.maxSearchEffort, signal };
+  return searchInSlices(index, terms, (budget) => propose(index, index.time, wish, budget));
 }
 
 function* propose(

@@ -1,5 +1,4 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { SearchEffortExceeded } from "../domain/errors.ts";
 import type { Explanation, UnknownName } from "../domain/explanation.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import type { IndexReader } from "../index/reader.ts";
@@ -7,11 +6,7 @@ import type { Budget } from "../search/budget.ts";
 import { checkCanBeExplained, explainCandidates } from "../search/explain.ts";
 import { unknownNames } from "../search/unknown-names.ts";
 import { findTrees } from "./host-trees.ts";
-import { inSlices } from "./in-slices.ts";
-import { enterSearch } from "./turns.ts";
-
-/** The clock is looked at after so many steps. */
-const STEPS_BY_CLOCK = 512;
+import { searchInSlices } from "./search-in-slices.ts";
 
 export interface ExplainQuestion {
   readonly query: CandidateQuery;
@@ -47,18 +42,10 @@ export async function explainOn(
   checkCanBeExplained(question.query);
   const names = unknownNames(index, question.query);
   if (names.length > 0) return { unknownNames: names };
-  const budget = { left: STEPS_BY_CLOCK };
-  let effort = 0;
-  const work = explainHosts(index, index.time, question, budget);
-  const explanation = await inSlices(index, client, timed(work, onSliceMs), {
-    ...(question.signal && { signal: question.signal }),
-    enter: () => enterSearch(client),
-    onPause: () => {
-      effort += STEPS_BY_CLOCK - budget.left;
-      if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
-      budget.left = STEPS_BY_CLOCK;
-    },
-  });
+  const terms = { client, maxEffort: maxSearchEffort, signal: question.signal };
+  const explanation = await searchInSlices(index, terms, (budget) =>
+    timed(explainHosts(index, index.time, question, budget), onSliceMs),
+  );
   return { explanation };
 }
 

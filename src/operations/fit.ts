@@ -1,21 +1,16 @@
 import { listAllocationsOn } from "../db/allocations.ts";
 import type { DatabaseContext } from "../db/change.ts";
-import { SearchEffortExceeded } from "../domain/errors.ts";
 import { InvalidSupposition } from "../domain/fit-errors.ts";
 import type { HeldResources } from "../domain/fit.ts";
 import type { RequestContext } from "../domain/request-context.ts";
-import type { ProviderIndex } from "../index/provider-index.ts";
 import type { IndexReader } from "../index/reader.ts";
 import { answerFit, type FitAnswer, type FitQuestion } from "../search/answer-fit.ts";
 import type { Budget } from "../search/budget.ts";
 import { findHosts } from "../search/find-hosts.ts";
-import { inSlices } from "./in-slices.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
+import { searchInSlices } from "./search-in-slices.ts";
 import type { Service } from "./service.ts";
-import { enterSearch, turns } from "./turns.ts";
-
-/** The clock is looked at after so many steps. */
-const STEPS_BY_CLOCK = 512;
+import { turns } from "./turns.ts";
 
 /** What one host may be drained of: more take too much memory in one piece. */
 const MAX_DRAINED_ALLOCATIONS = 50_000;
@@ -56,7 +51,7 @@ async function answer(
   held: FitQuestion["held"],
 ): Promise<FitAnswer> {
   const index = await service.freshIndex(context);
-  return search(service, context, request.signal, index, (budget) =>
+  return searchInSlices(index, termsOf(service, context, request), (budget) =>
     answerFit(index, index.time, { ...request, held }, budget),
   );
 }
@@ -74,7 +69,7 @@ async function findHeld(
   if (drains.length === 0) return held;
   const index = await service.freshIndex(context);
   const names = drains.map(({ host }) => host);
-  const idsOfHosts = await search(service, context, signal, index, (budget) =>
+  const idsOfHosts = await searchInSlices(index, termsOf(service, context, { signal }), (budget) =>
     findTrees(index, index.time, names, budget),
   );
   for (const { number, host } of drains) {
@@ -91,11 +86,11 @@ function* findTrees(
   names: readonly string[],
   budget: Budget,
 ): Generator<void, Map<string, readonly number[]>> {
-  const rows = yield* findHosts(index, time, names, budget);
+  const hosts = yield* findHosts(index, time, names, budget);
   return new Map(
-    Array.from(rows, ([name, row]) => [
+    Array.from(hosts, ([name, { tree }]) => [
       name,
-      index.trees.rows(index.treeOf(row)).map((it) => index.idOf(it)),
+      index.trees.rows(tree).map((row) => index.idOf(row)),
     ]),
   );
 }
@@ -131,25 +126,6 @@ async function heldOf(
   return Array.from(held, ([consumerUuid, resources]) => ({ consumerUuid, resources }));
 }
 
-/** Work that pauses when its budget is used up, within the bound on effort. */
-function search<Result>(
-  { config }: Service,
-  { userId }: Context,
-  signal: AbortSignal,
-  index: ProviderIndex,
-  work: (budget: Budget) => Iterator<void, Result>,
-): Promise<Result> {
-  const budget = { left: STEPS_BY_CLOCK };
-  const { maxSearchEffort } = config.stowage;
-  const client = userId ?? "";
-  let effort = 0;
-  return inSlices(index, client, work(budget), {
-    signal,
-    enter: () => enterSearch(client),
-    onPause: () => {
-      effort += STEPS_BY_CLOCK - budget.left;
-      if (effort > maxSearchEffort) throw new SearchEffortExceeded(maxSearchEffort);
-      budget.left = STEPS_BY_CLOCK;
-    },
-  });
+function termsOf({ config }: Service, { userId }: Context, { signal }: Pick<FitRequest, "signal">) {
+  return { client: userId ?? "", maxEffort: config.stowage.maxSearchEffort, signal };
 }

@@ -10,7 +10,7 @@ import { resourceClassId, traitIds } from "../index/conditions.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
 import { Draining } from "./drain.ts";
-import { findHosts } from "./find-hosts.ts";
+import { findHosts, type FoundHost } from "./find-hosts.ts";
 import { FitCount } from "./fit.ts";
 import { MAX_ADDED, SupposedFleet } from "./supposed-fleet.ts";
 import { unknownNames } from "./unknown-names.ts";
@@ -73,9 +73,9 @@ function* suppose(
 ): Generator<void, Map<string, Drained>> {
   yield* fleet.prepare(budget);
   const names = suppositions.flatMap(({ provider }) => provider ?? []);
-  const rows = yield* findHosts(index, time, names, budget);
+  const hosts = yield* findHosts(index, time, names, budget);
   const ids = suppositions.map(({ provider }, number) => {
-    const row = provider === undefined ? undefined : rows.get(provider);
+    const row = provider === undefined ? undefined : hosts.get(provider)?.row;
     if (provider === undefined) return undefined;
     if (row !== undefined) return index.idOf(row);
     throw new InvalidSupposition(
@@ -83,8 +83,8 @@ function* suppose(
       `No resource provider has the UUID or the name ${provider}.`,
     );
   });
-  checkAdded(index, suppositions, rows);
-  const trees = new Set(rows.values().map((row) => index.treeOf(row)));
+  checkAdded(index, suppositions, hosts);
+  const trees = new Set(hosts.values().map(({ tree }) => tree));
   for (const supposition of suppositions) {
     if (supposition.kind === "set" && supposition.provider === undefined) {
       yield* addTreesWith(index, time, supposition.resourceClass, trees, budget);
@@ -113,12 +113,12 @@ function* suppose(
 function checkAdded(
   index: IndexReader,
   suppositions: readonly Supposition[],
-  rows: ReadonlyMap<string, number>,
+  hosts: ReadonlyMap<string, FoundHost>,
 ): void {
   let added = 0;
   for (const [number, supposition] of suppositions.entries()) {
     if (supposition.kind !== "add") continue;
-    const tree = index.treeOf(rows.get(supposition.provider)!);
+    const { tree } = hosts.get(supposition.provider)!;
     added += index.trees.rows(tree).length * supposition.count;
     if (added > MAX_ADDED) {
       throw new InvalidSupposition(number, `At most ${MAX_ADDED} providers can be added.`, true);
