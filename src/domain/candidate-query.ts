@@ -36,3 +36,31 @@ export interface RequestGroup {
   /** UUID of any provider of the tree that the group must be met from. */
   readonly inTree: string | undefined;
 }
+
+/** What one unsuffixed group of resources and traits asks for, and nothing besides. */
+export function unsuffixedQuery(
+  resources: RequestGroup["resources"],
+  {
+    requiredTraits = [],
+    forbiddenTraits = new Set(),
+  }: Partial<Pick<RequestGroup, "requiredTraits" | "forbiddenTraits">> = {},
+): CandidateQuery {
+  return {
+    groups: [
+      {
+        suffix: "",
+        resources,
+        requiredTraits,
+        forbiddenTraits,
+        memberOf: [],
+        forbiddenAggregates: new Set(),
+        inTree: undefined,
+      },
+    ],
+    groupPolicy: undefined,
+    limit: undefined,
+    rootRequired: undefined,
+    sameSubtrees: [],
+    isNestedAware: true,
+  };
+}

@@ -1,27 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { unsuffixedQuery } from "../domain/candidate-query.ts";
 import { ProviderIndex } from "../index/provider-index.ts";
 import { EmptyAnswers } from "./empty-answers.ts";
 
-const QUERY: CandidateQuery = {
-  groups: [
-    {
-      suffix: "",
-      resources: new Map([["VCPU", 8]]),
-      requiredTraits: [],
-      forbiddenTraits: new Set(),
-      memberOf: [],
-      forbiddenAggregates: new Set(),
-      inTree: undefined,
-    },
-  ],
-  groupPolicy: undefined,
-  limit: undefined,
-  rootRequired: undefined,
-  sameSubtrees: [],
-  isNestedAware: true,
-};
+const QUERY = unsuffixedQuery(new Map([["VCPU", 8]]));
 
 let nowMs = 0;
 /** By how much each look at the clock finds it later. */

@@ -1,4 +1,4 @@
-import type { CandidateQuery } from "../domain/candidate-query.ts";
+import { unsuffixedQuery, type CandidateQuery } from "../domain/candidate-query.ts";
 import type { Drained, HeldResources, Move, Supposition } from "../domain/fit.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
 import type { Budget } from "./budget.ts";
@@ -55,7 +55,7 @@ export class Draining {
 
   /** Where there is no room for a request there is none later: those who hold the same share a search. */
   #searchesFor(drain: Drain, { resources }: HeldResources): PlaceSearch[] {
-    const query = queryFor(drain, resources);
+    const query = unsuffixedQuery(resources, drain);
     const [group] = query.groups;
     const key = JSON.stringify([
       [...resources].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -125,30 +125,6 @@ class PlaceSearch {
       allocations,
     };
   }
-}
-
-function queryFor(
-  { requiredTraits, forbiddenTraits }: Drain,
-  resources: HeldResources["resources"],
-): CandidateQuery {
-  return {
-    groups: [
-      {
-        suffix: "",
-        resources,
-        requiredTraits,
-        forbiddenTraits,
-        memberOf: [],
-        forbiddenAggregates: new Set(),
-        inTree: undefined,
-      },
-    ],
-    groupPolicy: undefined,
-    limit: undefined,
-    rootRequired: undefined,
-    sameSubtrees: [],
-    isNestedAware: true,
-  };
 }
 
 /** By the largest share that somebody has of all that is held of a class. */

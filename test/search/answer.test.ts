@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { renderAnswer } from "../../src/api/placement/allocation-candidates/answer.ts";
 import { searchCandidates } from "../../src/search/search.ts";
-import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
+import { unsuffixedQuery, type CandidateQuery } from "../../src/domain/candidate-query.ts";
 import { CandidatesOutdated } from "../../src/domain/errors.ts";
 import { parseQuery } from "../../src/api/queries/query-string.ts";
 import type { ProviderIndex } from "../../src/index/provider-index.ts";
@@ -251,24 +251,7 @@ function usedOf(answer: Answer): number[] {
 }
 
 function vcpuQuery(amount = 1): CandidateQuery {
-  return {
-    groups: [
-      {
-        suffix: "",
-        resources: new Map([["VCPU", amount]]),
-        requiredTraits: [],
-        forbiddenTraits: new Set(),
-        memberOf: [],
-        forbiddenAggregates: new Set(),
-        inTree: undefined,
-      },
-    ],
-    groupPolicy: undefined,
-    limit: undefined,
-    rootRequired: undefined,
-    sameSubtrees: [],
-    isNestedAware: true,
-  };
+  return unsuffixedQuery(new Map([["VCPU", amount]]));
 }
 
 function flatFleet(size: number): Fleet {

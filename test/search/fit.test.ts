@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { unsuffixedQuery } from "../../src/domain/candidate-query.ts";
 import type { FitTerms } from "../../src/domain/fit.ts";
 import type { ProviderRecord } from "../../src/domain/provider-record.ts";
 import {
@@ -21,7 +22,6 @@ import {
   fitOf,
   NUM_RUNS,
   sum,
-  withResources,
 } from "./fits.ts";
 import { type Fleet, plainAnchors } from "./plain-search.ts";
 
@@ -192,7 +192,7 @@ test("children of a host are no hosts, and a shared pool is counted once", () =>
     providerOf({ total: 1 }, { id: id + 1, parent: id, resourceClass: "CUSTOM_GOLD" }),
   ]);
   const fleet = { providers: [pool, ...hosts], resourceClasses: RESOURCE_CLASSES, traits: TRAITS };
-  const query = withResources(
+  const query = unsuffixedQuery(
     new Map([
       ["VCPU", 1],
       ["DISK_GB", 1],

@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import type { CandidateQuery } from "../../src/domain/candidate-query.ts";
+import { unsuffixedQuery, type CandidateQuery } from "../../src/domain/candidate-query.ts";
 import type { Fit, FitTerms } from "../../src/domain/fit.ts";
 import { answerFit, type FitAnswer, type FitQuestion } from "../../src/search/answer-fit.ts";
 import {
@@ -34,28 +34,7 @@ export const ANY_TREES = [
   ["crowded trees", crowdedFleet, crowdedQuery],
 ] as const;
 
-export function withResources(resources: ReadonlyMap<string, number>): CandidateQuery {
-  return {
-    groups: [
-      {
-        suffix: "",
-        resources,
-        requiredTraits: [],
-        forbiddenTraits: new Set(),
-        memberOf: [],
-        forbiddenAggregates: new Set(),
-        inTree: undefined,
-      },
-    ],
-    groupPolicy: undefined,
-    limit: undefined,
-    rootRequired: undefined,
-    sameSubtrees: [],
-    isNestedAware: true,
-  };
-}
-
-export const ANY_VCPU = withResources(new Map([["VCPU", 1]]));
+export const ANY_VCPU = unsuffixedQuery(new Map([["VCPU", 1]]));
 
 export function check(
   fleets: fc.Arbitrary<Fleet>,

@@ -7,9 +7,10 @@ import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
 import { createClaim } from "./claims/handlers.ts";
 import { BODY as BODY_OF_CLAIM, CLAIMED } from "./claims/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
-import { BODY, EXPLANATION, QUERY } from "./explain/schemas.ts";
+import { CANDIDATE_QUERY } from "./candidate-query.ts";
+import { BODY, EXPLANATION } from "./explain/schemas.ts";
 import { fitByBody, fitByQuery } from "./fit/handlers.ts";
-import { FIT_BODY, FIT_QUERY, FITS } from "./fit/schemas.ts";
+import { FIT_BODY, FITS } from "./fit/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
@@ -42,7 +43,7 @@ export const STOWAGE_ROUTES: RouteTable = {
     GET: describedRoute({
       summary: "Why a query for allocation candidates finds what it finds, and what would help.",
       guard: "stowage:explain",
-      query: QUERY,
+      query: CANDIDATE_QUERY,
       answers: { 200: { "application/json": EXPLANATION } },
       handler: explainByQuery,
     }),
@@ -77,7 +78,7 @@ export const STOWAGE_ROUTES: RouteTable = {
     GET: describedRoute({
       summary: "How often a query for allocation candidates fits, now and if nothing were claimed.",
       guard: "stowage:fit",
-      query: FIT_QUERY,
+      query: CANDIDATE_QUERY,
       answers: { 200: { "application/json": FITS } },
       handler: fitByQuery,
     }),

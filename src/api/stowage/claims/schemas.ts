@@ -1,14 +1,12 @@
 import { PREFERENCES, type Preference } from "../../../operations/claim-proposals.ts";
 import { CONSUMER_TYPE_PATTERN } from "../../patterns.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
+import { ONE_QUERY } from "../candidate-query.ts";
 
 const COUNT = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
 const UUID = { type: "string", format: "uuid" } as const;
 const EXTERNAL_ID = { type: "string", minLength: 1, maxLength: 255 } as const;
-
-/** As long as the longest query string may be. */
-const MAX_QUERY = 64 * 1024;
 
 /** What a request may say at most: told in `GET /stowage/v1`. */
 export const CLAIM_LIMITS = { among: 10_000, notOn: 1000, attempts: 100, idempotencyKey: 255 };
@@ -39,12 +37,7 @@ export interface ClaimBody {
 export const BODY: SchemaDocument = {
   type: "object",
   properties: {
-    query: {
-      type: "string",
-      minLength: 1,
-      maxLength: MAX_QUERY,
-      description: "As that of GET /allocation_candidates; its limit is ignored.",
-    },
+    query: ONE_QUERY,
     consumer: {
       type: "object",
       properties: {

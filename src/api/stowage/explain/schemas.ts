@@ -1,23 +1,12 @@
-import { querySchema } from "../../queries/candidate-query-schema.ts";
-import { MAX_MICROVERSION } from "../../microversions.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
-import { parseQuery } from "../../queries/query-string.ts";
+import { ONE_QUERY } from "../candidate-query.ts";
 
 const COUNT = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
 
-/** What the newest microversion takes; an older one that is asked for takes less. */
-export const QUERY: SchemaDocument = querySchema({
-  microversion: MAX_MICROVERSION,
-  query: parseQuery(""),
-}).document;
-
 /** As many hosts as an answer may tell about, and how many it does unless asked for more. */
 export const MAX_NEAREST = 100;
 export const NEAREST = 3;
-
-/** As long as the longest query string may be. */
-const MAX_QUERY = 64 * 1024;
 
 export interface ExplainBody {
   readonly query: string;
@@ -30,12 +19,7 @@ export interface ExplainBody {
 export const BODY: SchemaDocument = {
   type: "object",
   properties: {
-    query: {
-      type: "string",
-      minLength: 1,
-      maxLength: MAX_QUERY,
-      description: "As that of GET /allocation_candidates; its limit is ignored.",
-    },
+    query: ONE_QUERY,
     microversion: {
       type: "string",
       pattern: "^1\\.[1-9][0-9]$",

@@ -1,18 +1,10 @@
 import { PER_HOST } from "../../../domain/fit.ts";
 import { MAX_ALLOCATION_RATIO, MAX_INT } from "../../../domain/inventory.ts";
-import { querySchema } from "../../queries/candidate-query-schema.ts";
-import { parseQuery } from "../../queries/query-string.ts";
-import { MAX_MICROVERSION } from "../../microversions.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
+import { QUERY_TEXT } from "../candidate-query.ts";
 
 const COUNT = { type: "number", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
-
-/** What the newest microversion takes; an older one that is asked for takes less. */
-export const FIT_QUERY: SchemaDocument = querySchema({
-  microversion: MAX_MICROVERSION,
-  query: parseQuery(""),
-}).document;
 
 /** Beyond these a request is refused. */
 export const FIT_LIMITS = {
@@ -26,9 +18,6 @@ export const FIT_LIMITS = {
 
 /** The hosts that take most are told unless more are asked for. */
 export const DEFAULT_HOSTS = 3;
-
-/** As long as the longest query string may be. */
-const MAX_QUERY = 64 * 1024;
 
 export interface FitBody {
   readonly flavors?: Readonly<Record<string, string>>;
@@ -102,7 +91,7 @@ export const FIT_BODY: SchemaDocument = {
   properties: {
     flavors: {
       type: "object",
-      additionalProperties: { type: "string", minLength: 1, maxLength: MAX_QUERY },
+      additionalProperties: QUERY_TEXT,
       minProperties: 1,
       description:
         `Queries by any name, ${FIT_LIMITS.flavors} at most, each as that of ` +
@@ -148,9 +137,7 @@ export const FIT_BODY: SchemaDocument = {
           set: SET,
           drain: PROVIDER,
           required: {
-            type: "string",
-            minLength: 1,
-            maxLength: MAX_QUERY,
+            ...QUERY_TEXT,
             description: "With `drain`: traits that the hosts must have, as in a query.",
           },
         },
