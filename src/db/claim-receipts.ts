@@ -10,7 +10,7 @@ import type { ReadTransaction, WriteTransaction } from "./transaction.ts";
  * @throws IdempotencyKeyTaken another claim has one of the keys, which shows when this is sent
  */
 export function insertClaimReceipts(tx: WriteTransaction, receipts: readonly ClaimReceipt[]): void {
-  const createdAt = tx.adapter.encodeDate(tx.now);
+  const createdAt = tx.adapter.encodePreciseDate(tx.now);
   deferInsertion(
     tx,
     "stowage_claims",
@@ -38,28 +38,4 @@ export async function findClaimReceipt(
   if (!row) return undefined;
   const { consumer_uuid: consumerUuid, fingerprint, answer } = row;
   return { consumerUuid, key, fingerprint, answer };
-}
-
-/** Deletes some of those that were made before a moment; returns how many. */
-export async function deleteClaimReceipts(
-  tx: WriteTransaction,
-  { before, limit }: { readonly before: Date; readonly limit: number },
-): Promise<number> {
-  const rows = await tx.query
-    .selectFrom("stowage_claims as c")
-    .select("c.id")
-    .where("c.created_at", "<", tx.adapter.encodeDate(before))
-    .orderBy("c.id")
-    .limit(limit)
-    .execute();
-  if (rows.length === 0) return 0;
-  const { numDeletedRows } = await tx.query
-    .deleteFrom("stowage_claims")
-    .where(
-      "id",
-      "in",
-      rows.map(({ id }) => id),
-    )
-    .executeTakeFirst();
-  return Number(numDeletedRows);
 }

@@ -53,29 +53,6 @@ export async function listRefusals(
 }
 
 /**
- * Deletes refusals that were noted before a time, at most `limit` of them.
- *
- * @returns how many it deleted: none if there are none left
- */
-export async function deleteRefusals(
-  tx: WriteTransaction,
-  { before, limit }: { readonly before: Date; readonly limit: number },
-): Promise<number> {
-  const rows = await tx.query
-    .selectFrom("stowage_refusals as sr")
-    .select("sr.id")
-    .where("sr.created_at", "<", tx.adapter.encodePreciseDate(before))
-    .orderBy("sr.created_at")
-    .limit(limit)
-    .execute();
-  if (rows.length > 0) {
-    const ids = rows.map(({ id }) => id);
-    await tx.query.deleteFrom("stowage_refusals").where("id", "in", ids).execute();
-  }
-  return rows.length;
-}
-
-/**
  * Who changed consumers and providers last, by UUID: of those that the end of the change feed tells of. The
  * table has no index on what was changed, and what two requests fight for was changed a moment ago.
  */

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { deleteClaimReceipts } from "../db/claim-receipts.ts";
 import { collectChanges } from "../db/change-feed.ts";
-import { deleteRefusals } from "../db/refusals.ts";
+import { deleteOlder } from "../db/delete-older.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
 import { internalContext } from "../db/change.ts";
@@ -41,13 +40,13 @@ export async function keepHouse(
 /** Deletes the refusals that have passed their retention, which is that of changes; returns how many. */
 export async function deleteOldRefusals(service: Service, now: Date): Promise<number> {
   const before = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
-  return deleteAll(service, (tx) => deleteRefusals(tx, { before, limit: BATCH }));
+  return deleteAll(service, (tx) => deleteOlder(tx, "stowage_refusals", { before, limit: BATCH }));
 }
 
 /** Deletes what was answered to claims that may not be repeated any more; returns how many there were. */
 export async function deleteOldReceipts(service: Service, now: Date): Promise<number> {
   const before = new Date(now.getTime() - KEPT_MS);
-  return deleteAll(service, (tx) => deleteClaimReceipts(tx, { before, limit: BATCH }));
+  return deleteAll(service, (tx) => deleteOlder(tx, "stowage_claims", { before, limit: BATCH }));
 }
 
 /** Deletes the changes that have passed their retention; returns how many. */
