@@ -10,7 +10,7 @@ import { SERVER_ENGINES } from "../db/server-engines.ts";
 import { SQLITE, type TestDatabase } from "../support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
-import { feedOf, FeedNews } from "../support/told-changes.ts";
+import { feedOf, FeedNews, INVENTORY } from "../support/told-changes.ts";
 
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 const GLOBAL_ID = "req-00000000-0000-4000-8000-000000000001";
@@ -18,14 +18,6 @@ const ENGINES = [SQLITE, ...SERVER_ENGINES];
 const HOST = providerUuid(1);
 const OTHER = providerUuid(2);
 const CONSUMER = consumerUuid(1);
-const INVENTORY = {
-  total: 8,
-  reserved: 0,
-  minUnit: 1,
-  maxUnit: 2147483647,
-  stepSize: 1,
-  allocationRatio: 1,
-};
 
 describe.for(ENGINES)("what the feed tells of a change on $name", (engine) => {
   let place: TestDatabase;

@@ -5,19 +5,11 @@ import { SERVER_ENGINES } from "../db/server-engines.ts";
 import { SQLITE, type TestDatabase } from "../support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
-import { feedOf, FeedNews, replay, storedHoldings } from "../support/told-changes.ts";
+import { feedOf, FeedNews, INVENTORY, replay, storedHoldings } from "../support/told-changes.ts";
 
 const HOST = providerUuid(1);
 const OTHER = providerUuid(2);
 const CONSUMER = consumerUuid(1);
-const INVENTORY = {
-  total: 8,
-  reserved: 0,
-  minUnit: 1,
-  maxUnit: 2147483647,
-  stepSize: 1,
-  allocationRatio: 1,
-};
 
 describe.for([SQLITE, ...SERVER_ENGINES])("what the feed tells of a claim on $name", (engine) => {
   let place: TestDatabase;

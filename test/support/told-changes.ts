@@ -10,6 +10,16 @@ import {
 
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 
+/** As a provider that is given a total of eight has it. */
+export const INVENTORY = {
+  total: 8,
+  reserved: 0,
+  minUnit: 1,
+  maxUnit: 2147483647,
+  stepSize: 1,
+  allocationRatio: 1,
+};
+
 interface FeedRow {
   readonly kind: string;
   readonly subject: string;
