@@ -1,11 +1,9 @@
-import { SLICE_MS } from "../scheduling/pace.ts";
 import type { ApiRequest } from "./request.ts";
 import type { ApiResponse } from "./response.ts";
 import { answerInSlices, type Held, type SlicedWriter } from "./sliced-answer.ts";
+import { writeTextSlice } from "./text-slice.ts";
 
-/** A slice ends after so many characters, too. */
-const SLICE_LENGTH = 256 * 1024;
-/** The clock is looked at after so many pieces, and after one that is empty. */
+/** Of pieces of some hundred characters. */
 const PIECES_BY_CLOCK = 64;
 
 /** Writes a text that comes in pieces, each of some hundred characters at most, a slice at a time. */
@@ -35,21 +33,11 @@ class TextWriter implements SlicedWriter {
   }
 
   writeSlice(): void {
-    const endsAtMs = performance.now() + SLICE_MS;
-    let text = "";
-    for (let count = 1; text.length < SLICE_LENGTH; count += 1) {
-      const piece = this.#pieces.next();
-      if (piece.done) {
-        this.#isDone = true;
-        break;
-      }
-      text += piece.value;
-      const isPause = piece.value === "" || count % PIECES_BY_CLOCK === 0;
-      if (isPause && performance.now() > endsAtMs) break;
-    }
+    const { text, isLast } = writeTextSlice(this.#pieces, PIECES_BY_CLOCK);
     const part = Buffer.from(text);
     this.#parts.push(part);
     this.#length += part.length;
+    this.#isDone = isLast;
   }
 }
 

@@ -1,9 +1,7 @@
 import { enterSearch, turns } from "../../operations/turns.ts";
-import { SLICE_MS } from "../../scheduling/pace.ts";
+import { writeTextSlice } from "../text-slice.ts";
 
-/** A slice ends after so many characters, too. */
-const SLICE_LENGTH = 256 * 1024;
-/** The clock is looked at after so many pieces. */
+/** Of pieces that may take as long as a provider with all that it has. */
 const PIECES_BY_CLOCK = 16;
 
 interface SlicedTerms {
@@ -46,27 +44,15 @@ export function slicedText(
   return (async function* () {
     try {
       while (!signal.aborted) {
-        const [text, isDone] = await turns.goOn(client, () => {
+        const { text, isLast } = await turns.goOn(client, () => {
           check();
-          return writeSlice(pieces);
+          return writeTextSlice(pieces, PIECES_BY_CLOCK);
         });
         if (text !== "") yield Buffer.from(text);
-        if (isDone) return;
+        if (isLast) return;
       }
     } finally {
       end();
     }
   })();
-}
-
-function writeSlice(pieces: Iterator<string>): [text: string, isDone: boolean] {
-  const endsAtMs = performance.now() + SLICE_MS;
-  let text = "";
-  for (let count = 1; text.length < SLICE_LENGTH; count += 1) {
-    const piece = pieces.next();
-    if (piece.done) return [text, true];
-    text += piece.value;
-    if (count % PIECES_BY_CLOCK === 0 && performance.now() > endsAtMs) break;
-  }
-  return [text, false];
 }
