@@ -121,7 +121,7 @@ export class EventReader {
     if (!this.#subscription && !this.#behind) await this.#join(context);
     if (this.#behind) return this.#readPage(context, this.#behind);
     const subscription = this.#subscription!;
-    if (subscription.untaken === 0) await isOver(subscription.hasNews, patience);
+    await subscription.waitForNews(patience.waitMs, patience.signal);
     if (subscription.isLost) throw await this.#gone(context);
     this.#ready = subscription.take(patience.limit);
   }
@@ -215,20 +215,4 @@ function goneFrom({
 }): PositionGone {
   const oldest = { epoch, floor: collectedUpTo, seen: new Set<number>(), newest: undefined };
   return new PositionGone(writePosition(oldest));
-}
-
-/** Waits for a promise that does not fail, as long as there is patience. */
-async function isOver(
-  news: Promise<void>,
-  { signal, waitMs }: Pick<Patience, "signal" | "waitMs">,
-): Promise<void> {
-  if (waitMs <= 0 || signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const giveUp = () => resolve();
-  const timer = setTimeout(giveUp, waitMs);
-  signal.addEventListener("abort", giveUp);
-  await Promise.race([news, promise]);
-  clearTimeout(timer);
-  // A signal lasts as long as its stream: listeners would add up, and each costs those after it.
-  signal.removeEventListener("abort", giveUp);
 }

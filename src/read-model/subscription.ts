@@ -12,7 +12,7 @@ export class Subscription {
   readonly #leave: (subscription: Subscription) => void;
   #untaken: FeedEvent[] = [];
   #isLost = false;
-  #news = Promise.withResolvers<void>();
+  #wake: (() => void) | undefined;
 
   constructor(
     start: Position,
@@ -33,16 +33,27 @@ export class Subscription {
     return this.#untaken.length;
   }
 
-  /** Is done when there is something to take, or never will be. */
-  get hasNews(): Promise<void> {
-    return this.#news.promise;
+  /**
+   * Waits until there is something to take or never will be, for so long at most, or until nobody wants it any more.
+   * It leaves nothing behind, as a race between promises would: who hears of nothing for days waits again and
+   * again.
+   */
+  async waitForNews(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (waitMs <= 0 || signal.aborted || this.#untaken.length > 0 || this.#isLost) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    this.#wake = wake;
+    const timer = setTimeout(wake, waitMs);
+    signal.addEventListener("abort", wake);
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", wake);
+    this.#wake = undefined;
   }
 
   /** What came, at most so many, in order. */
   take(limit: number): FeedEvent[] {
-    const taken = this.#untaken.splice(0, limit);
-    if (this.#untaken.length === 0 && !this.#isLost) this.#news = Promise.withResolvers();
-    return taken;
+    return this.#untaken.splice(0, limit);
   }
 
   /** @returns whether there was room for it; without, this is lost */
@@ -52,14 +63,14 @@ export class Subscription {
       return false;
     }
     this.#untaken.push(event);
-    this.#news.resolve();
+    this.#wake?.();
     return true;
   }
 
   lose(): void {
     this.#untaken = [];
     this.#isLost = true;
-    this.#news.resolve();
+    this.#wake?.();
     this.close();
   }
 
