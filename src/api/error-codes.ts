@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   outOfCapacity: "stowage.out_of_capacity",
   consumerExists: "stowage.consumer_exists",
   idempotencyKeyReused: "stowage.idempotency_key_reused",
+  leaseLost: "stowage.lease_lost",
   idempotencyKeyInProgress: "stowage.idempotency_key_in_progress",
 } as const;
 

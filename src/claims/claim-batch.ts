@@ -1,29 +1,21 @@
 import { listStoredAllocations, type StoredAllocation } from "../db/allocations.ts";
 import { insertClaimReceipts } from "../db/claim-receipts.ts";
+import { databaseTime, endGrants, endLeases, insertGrants } from "../db/grants.ts";
 import { findConsumerTypes } from "../db/consumer-types.ts";
 import { findConsumers, findExternalIdentities } from "../db/consumers.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
-import { sizeOfClaim, type Claim, type GrantedClaim } from "../domain/claim.ts";
+import { sizeOfClaim, type Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
-import type { PlacementError } from "../domain/errors.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { Pace, Steps } from "../scheduling/pace.ts";
+import { Pace, portionsOf, sorted, Steps } from "../scheduling/pace.ts";
 import type { ProviderSource } from "./claim-capacity.ts";
 import { judgeChoices } from "./alternatives.ts";
+import { grantsOf, withLease } from "./granted.ts";
 import { ClaimPlan } from "./claim-plan.ts";
 import { writePlan } from "./claim-writer.ts";
-import type { PlannedAllocation, PlannedChanges } from "./planned.ts";
+import type { ClaimOutcome, Judgement, PlannedAllocation } from "./planned.ts";
 import { toldChanges } from "./told-changes.ts";
 import { unknownNames, type ConsumerNames, type KnownNames } from "./known-names.ts";
-
-/** What became of a claim. */
-export type ClaimOutcome =
-  | {
-      readonly kind: "accepted";
-      /** Where it had alternatives. */
-      readonly granted: GrantedClaim | undefined;
-    }
-  | { readonly kind: "refused"; readonly refusal: PlacementError };
 
 /** What became of a batch: of its claims, in their order. */
 export type BatchOutcome =
@@ -220,19 +212,46 @@ class PlannedBatch {
       await pace.run(recordChanges(tx, this.#plan, this.#judgements));
       known.remember(this.#names);
       const { made, apply } = await writePlan(tx, this.#plan, known, { arePresumed, pace });
-      insertClaimReceipts(tx, receiptsOf(this.#judgements));
+      const judgements = await this.#writeGrants(tx);
+      insertClaimReceipts(tx, receiptsOf(judgements));
       tx.afterCommit(() => known.remember(made));
       follow(apply);
+      return { kind: "written", outcomes: judgements.map(({ outcome }) => outcome) };
     }
     return { kind: "written", outcomes };
   }
+
+  /**
+   * What is granted besides allocations, and what is taken back of that. A lease begins now, by the clock of
+   * the database.
+   *
+   * @throws LeaseRenewed, GangExists
+   * @returns the judgements, which tell when leases end
+   */
+  async #writeGrants(tx: WriteTransaction): Promise<readonly Judgement[]> {
+    const hasLease = this.#judgements.some(({ claim }) => claim.grant?.leaseSeconds !== undefined);
+    const now = hasLease ? await databaseTime(tx) : tx.now;
+    const judgements = hasLease
+      ? this.#judgements.map((judgement) => withLease(judgement, now))
+      : this.#judgements;
+    const { pace } = this.#batch;
+    const { released, expired, granted } = await pace.run(grantsOf(judgements, now));
+    for (const { consumers, before } of expired) endLeases(tx, consumers, before);
+    for (const portion of portionsOf(await pace.run(sorted(released, byText)), PORTION)) {
+      endGrants(tx, portion);
+      await tx.sendMuch();
+      await pace.rest();
+    }
+    insertGrants(tx, granted);
+    return judgements;
+  }
 }
 
-interface Judgement {
-  readonly claim: Claim;
-  readonly outcome: ClaimOutcome;
-  /** Nothing of one that is refused. */
-  readonly changes: PlannedChanges | undefined;
+/** So many consumers that are released are noted in one piece. */
+const PORTION = 200;
+
+function byText(left: string, right: string): number {
+  return left < right ? -1 : 1;
 }
 
 function* judge(plan: ClaimPlan, claim: Claim): Generator<void, Judgement> {

@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { listStoredAllocations } from "../db/allocations.ts";
 import type { Database } from "../db/database.ts";
 import { OutcomePending } from "../db/errors.ts";
+import { databaseTime } from "../db/grants.ts";
 import { inTime } from "../db/in-time.ts";
 import { claimRepetition, isOutdated, repeating } from "../db/repeating.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
@@ -15,10 +16,12 @@ import {
   DatabaseUnavailable,
   TransactionConflict,
 } from "../domain/errors.ts";
-import { ClaimBatch, type BatchOutcome, type ClaimOutcome } from "./claim-batch.ts";
+import { ClaimBatch, type BatchOutcome } from "./claim-batch.ts";
 import type { IndexKeeper } from "../read-model/index-keeper.ts";
 import { Pace } from "../scheduling/pace.ts";
+import { endOfLease } from "./granted.ts";
 import { KnownNames } from "./known-names.ts";
+import type { ClaimOutcome } from "./planned.ts";
 
 /** So many claims share a transaction at most; it bounds what a failed one has to repeat. */
 const MAX_BATCH = 100;
@@ -83,13 +86,15 @@ export class ClaimQueue {
    */
   async rehearse(claim: Claim): Promise<GrantedClaim | undefined> {
     const index = await this.#keeper.fresh(claim.context);
-    const batch = await this.#database.reader(claim.context, (tx) =>
-      ClaimBatch.load(tx, [claim], new KnownNames(), false),
-    );
+    const { batch, now } = await this.#database.reader(claim.context, async (tx) => ({
+      batch: await ClaimBatch.load(tx, [claim], new KnownNames(), false),
+      now: claim.grant?.leaseSeconds === undefined ? undefined : await databaseTime(tx),
+    }));
     const { outcomes } = await batch.plan(index);
     const [outcome] = outcomes;
     if (outcome?.kind === "refused") throw outcome.refusal;
-    return outcome?.granted;
+    const expiresAt = now && endOfLease(claim, now);
+    return outcome?.granted && { ...outcome.granted, ...(expiresAt && { expiresAt }) };
   }
 
   #count(outcome: "accepted" | "refused" | "failed", startedAtMs: number): void {

@@ -1,4 +1,6 @@
+import type { Claim, GrantedClaim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
+import type { PlacementError } from "../domain/errors.ts";
 import type { InventoryAmounts } from "../domain/inventory.ts";
 import type { ProviderRecord } from "../domain/provider-record.ts";
 
@@ -54,6 +56,23 @@ export interface PlannedConsumer {
   userId: string | undefined;
   consumerType: string | undefined;
   allocations: readonly PlannedAllocation[];
+}
+
+/** What became of a claim. */
+export type ClaimOutcome =
+  | {
+      readonly kind: "accepted";
+      /** Where it had alternatives. */
+      readonly granted: GrantedClaim | undefined;
+    }
+  | { readonly kind: "refused"; readonly refusal: PlacementError };
+
+/** What is to become of one claim of a batch. */
+export interface Judgement {
+  readonly claim: Claim;
+  readonly outcome: ClaimOutcome;
+  /** Nothing of one that is refused. */
+  readonly changes: PlannedChanges | undefined;
 }
 
 /** What an accepted claim changes. */

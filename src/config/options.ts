@@ -1092,6 +1092,12 @@ export const OPTIONS = {
       takesEffect: "restart",
       help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept, and those of `stowage_refusals`.",
     },
+    expire_leases: {
+      type: "boolean",
+      default: true,
+      takesEffect: "restart",
+      help: "Whether what consumers hold under a lease (`POST /stowage/v1/claims`) is released once it has ended. If not, it is not released until a process with this switched on serves.",
+    },
     tls_cert_file: {
       type: "string",
       takesEffect: "reload",

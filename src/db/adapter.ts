@@ -1,4 +1,4 @@
-import type { Kysely, RawBuilder } from "kysely";
+import type { Expression, Kysely, RawBuilder } from "kysely";
 
 import type { TransactionPool } from "./adapters/transaction-pool.ts";
 import type { PartList, TableList } from "./adapters/session.ts";
@@ -78,6 +78,15 @@ export interface DatabaseAdapter {
   /** The same for columns that hold fractions of a second. */
   encodePreciseDate(date: Date): DatabaseDate;
   decodeDate(value: DatabaseDate | null): Date | null;
+  /**
+   * The time of the statement by the clock of the database, in the form of `encodePreciseDate`: one clock for
+   * all processes, whatever theirs say.
+   */
+  readonly now: RawBuilder<DatabaseDate>;
+  /** A precise date of a row, so many seconds later. */
+  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null>;
+  /** By how much the clocks of its nodes may differ, where it may have several of them. */
+  readonly clockSkewMs: number;
 }
 
 /** An engine may have numbers for truth values. */

@@ -28,6 +28,9 @@ export interface ConsumerFilter {
   readonly resourceClassId?: number;
   readonly createdBefore?: Date;
   readonly updatedBefore?: Date;
+  /** Of which the lease has ended, by the clock of the database. */
+  readonly hasExpired?: boolean;
+  readonly gang?: string;
 }
 
 /** In the order of their ids, so many of those beyond one. */
@@ -69,9 +72,19 @@ function selectMatching(tx: ReadTransaction, filter: ConsumerFilter) {
   if (updatedBefore) {
     query = query.where("c.updated_at", "<", adapter.encodeDate(updatedBefore));
   }
+  if (filter.hasExpired || filter.gang !== undefined) {
+    query = query.where("c.uuid", "in", granted(tx, filter));
+  }
   if (!filter.providerIds && filter.resourceClassId === undefined) return query;
   // Not "exists", by which all consumers would be looked at to find the few of one provider.
   return query.where("c.uuid", "in", holders(tx, filter));
+}
+
+function granted(tx: ReadTransaction, { hasExpired, gang }: ConsumerFilter) {
+  let query = tx.query.selectFrom("stowage_grants as g").select("g.consumer_uuid");
+  if (hasExpired) query = query.where("g.expires_at", "<", tx.adapter.now);
+  if (gang !== undefined) query = query.where("g.gang", "=", gang);
+  return query;
 }
 
 function holders(tx: ReadTransaction, { providerIds, resourceClassId }: ConsumerFilter) {

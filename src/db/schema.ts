@@ -28,6 +28,7 @@ export interface Schema {
   stowage_state: { name: string; value: string };
   stowage_refusals: RefusalsTable;
   stowage_claims: ClaimReceiptsTable;
+  stowage_grants: GrantsTable;
 }
 
 /** What the adapter has the driver take and give for a DATETIME. */
@@ -131,6 +132,31 @@ interface ClaimReceiptsTable {
   fingerprint: string;
   /** The body, as JSON. */
   answer: string;
+}
+
+/** What consumers were granted by a claim besides allocations: a lease, a place in a gang. One row each. */
+interface GrantsTable {
+  id: Generated<number>;
+  created_at: DatabaseDate;
+  consumer_uuid: string;
+  /** Tells it from another consumer that was made later under its UUID. */
+  consumer_id: number;
+  /** One for all consumers of a claim: they have one lease. */
+  grant_uuid: string;
+  /** While it holds. */
+  gang: string | null;
+  /** Within the gang; 0 where there is none. */
+  place: number;
+  /** As which member of the gang. */
+  member: string | null;
+  /** Kept when the lease has ended, to tell that there was one. */
+  lease_seconds: number | null;
+  /** On the clock of the database, as is the next. */
+  renewed_at: DatabaseDate | null;
+  /** While it holds. */
+  expires_at: DatabaseDate | null;
+  /** When the consumer was found to be released. */
+  ended_at: DatabaseDate | null;
 }
 
 export type NewChangeRow = Insertable<ChangesTable>;

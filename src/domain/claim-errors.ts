@@ -23,6 +23,13 @@ export class IdempotencyKeyInProgress extends PlacementError {
   }
 }
 
+/** There is a gang of that name, and some of its members still hold something. */
+export class GangExists extends PlacementError {
+  constructor() {
+    super("There is a gang of that name.");
+  }
+}
+
 /** There is nothing that a claim could be granted. */
 export class NoCandidates extends PlacementError {
   constructor() {

@@ -18,6 +18,24 @@ export interface Claim {
   readonly alternatives?: readonly (readonly ConsumerClaim[])[];
   /** What is kept in the transaction of the claim, so that it may be repeated without being made twice. */
   readonly receiptOf?: (granted: GrantedClaim) => ClaimReceipt;
+  /** What all its consumers are granted together, besides allocations. */
+  readonly grant?: Grant;
+  /** That it takes back what a lease has granted until now: unless that is renewed before it is written. */
+  readonly endsLease?: LeaseEnd;
+}
+
+/** What consumers are granted besides allocations. */
+export interface Grant {
+  readonly uuid: string;
+  /** For how long they may hold what they hold, unless that is renewed. */
+  readonly leaseSeconds: number | undefined;
+  /** Of which they are the members, in the order of the consumers. */
+  readonly gang: { readonly name: string; readonly members: readonly string[] } | undefined;
+}
+
+interface LeaseEnd {
+  /** Of which the leases have ended, by the clock of the database. */
+  readonly before: Date;
 }
 
 /** Which choice a claim got, and at which generations. */
@@ -28,6 +46,8 @@ export interface GrantedClaim {
   readonly consumers: ReadonlyMap<string, number | undefined>;
   /** By UUID, as the claim leaves them. */
   readonly providers: ReadonlyMap<string, number>;
+  /** Until when, by the clock of the database, where a lease was asked for. */
+  readonly expiresAt?: Date;
 }
 
 /** What tells a claim that is repeated from another one. */

@@ -80,6 +80,11 @@ export const SERIES = {
     help: "Claims of the best of the candidates in one call (`POST /stowage/v1/claims`), by what became of them.",
     labels: ["outcome"],
   },
+  stowage_leases_total: {
+    type: "counter",
+    help: "Leases that were renewed, or given up, or lost when somebody asked, and consumers that were released as theirs had expired, by outcome: renewed, kept, lost, expired.",
+    labels: ["outcome"],
+  },
   stowage_candidates_empty_total: {
     type: "counter",
     help: "Answers without an allocation candidate: nothing fits.",

@@ -8,6 +8,7 @@ import {
   InvalidInventory,
   type PlacementError,
 } from "../domain/errors.ts";
+import type { Lease } from "../domain/lease.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { proposeCandidates, type Proposal, type Wish } from "./claim-proposals.ts";
 import {
@@ -30,6 +31,8 @@ export interface ClaimRequest extends Wish {
   };
   /** How often to search and claim, where others are faster. */
   readonly attempts: number;
+  /** How long it is granted for, unless that is renewed; undefined for good. */
+  readonly leaseSeconds: number | undefined;
   /** Whether to tell what would be granted and write nothing. */
   readonly isDryRun: boolean;
   readonly idempotency: IdempotencyKey | undefined;
@@ -52,6 +55,7 @@ export interface ClaimedCandidate {
     readonly resources: ReadonlyMap<string, number>;
   }[];
   readonly mappings: Proposal["mappings"];
+  readonly lease: Lease | undefined;
   readonly attempts: number;
   readonly considered: number;
 }
@@ -115,7 +119,7 @@ async function searchAndClaim(
 
 function claimOf(
   context: RequestContext,
-  { consumer, idempotency }: ClaimRequest,
+  { consumer, idempotency, leaseSeconds }: ClaimRequest,
   consumerUuid: string,
   proposals: readonly Proposal[],
   describe: (granted: GrantedClaim) => string,
@@ -135,6 +139,9 @@ function claimOf(
     context,
     consumers,
     alternatives,
+    ...(leaseSeconds !== undefined && {
+      grant: { uuid: randomUUID(), leaseSeconds, gang: undefined },
+    }),
     ...(idempotency && {
       receiptOf: (granted) => ({ ...idempotency, consumerUuid, answer: describe(granted) }),
     }),
@@ -142,9 +149,9 @@ function claimOf(
 }
 
 function describeGranted(
-  { consumer }: ClaimRequest,
+  { consumer, leaseSeconds: seconds }: ClaimRequest,
   uuid: string,
-  { consumers, providers }: GrantedClaim,
+  { consumers, providers, expiresAt }: GrantedClaim,
   { allocations, mappings }: Proposal,
 ) {
   const { projectId, userId, type } = consumer;
@@ -156,6 +163,7 @@ function describeGranted(
       resources,
     })),
     mappings,
+    lease: seconds === undefined || !expiresAt ? undefined : { seconds, expiresAt },
   };
 }
 

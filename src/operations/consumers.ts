@@ -5,11 +5,13 @@ import {
   type ConsumerFilter,
   type ConsumerRecord,
 } from "../db/consumer-listing.ts";
+import { findHeldGrants } from "../db/grants.ts";
 import {
   ConsumerNotFound,
   ResourceClassNotFound,
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
+import type { HeldGrant } from "../domain/lease.ts";
 import { normalizeUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
@@ -23,6 +25,8 @@ export interface HeldConsumer extends Omit<ConsumerRecord, "id"> {
   readonly trees: readonly ProviderName[];
   /** Whether that is all: rows may be of a provider or class that is gone, or was not there a moment before. */
   readonly isWhole: boolean;
+  /** Where it was looked for, and there is any. */
+  readonly grant?: HeldGrant | undefined;
 }
 
 interface ProviderName {
@@ -51,6 +55,9 @@ export interface ConsumerQuery {
   readonly resourceClass?: string;
   readonly createdBefore?: Date;
   readonly updatedBefore?: Date;
+  /** Of which the lease has ended, and nothing was taken back yet. */
+  readonly hasExpired?: boolean;
+  readonly gang?: string;
   /** In how many trees at least it has to hold something. */
   readonly heldOnTrees?: number;
 }
@@ -65,6 +72,9 @@ interface ConsumerPage {
 const PAGE_ROWS = 500;
 /** So many are looked at for one answer where the tables cannot tell which are meant. */
 const MAX_LOOKED_AT = 20_000;
+
+/** They are in a table of ours, which a database that is only read need not have. */
+const WITH_GRANTS = { hasGrants: true };
 
 /** Providers whose inventory others use as well. */
 const SHARES_VIA_AGGREGATE = "MISC_SHARES_VIA_AGGREGATE";
@@ -86,7 +96,7 @@ export async function searchConsumers(
   let lastId = after;
   for (let lookedAt = 0; lookedAt < MAX_LOOKED_AT;) {
     const wanted = heldOnTrees > 0 ? PAGE_ROWS : Math.min(limit, PAGE_ROWS);
-    const page = await readPage(service, context(), filter, lastId, wanted);
+    const page = await readPage(service, context(), filter, lastId, wanted, WITH_GRANTS);
     for (const [id, consumer] of page) {
       lastId = id;
       if (consumer.trees.length >= heldOnTrees) consumers.push(consumer);
@@ -105,7 +115,7 @@ export async function getHeldConsumer(
   uuid: string,
 ): Promise<HeldConsumer> {
   const stored = service.storedConsumer(normalizeUuid(uuid) ?? uuid);
-  const [found] = await readPage(service, context, { uuid: stored }, 0, 1);
+  const [found] = await readPage(service, context, { uuid: stored }, 0, 1, WITH_GRANTS);
   if (!found) throw new ConsumerNotFound(uuid);
   return found[1];
 }
@@ -131,12 +141,14 @@ function readPage(
   filter: ConsumerFilter,
   after: number,
   count: number,
+  { hasGrants }: { readonly hasGrants: boolean } = { hasGrants: false },
 ): Promise<[id: number, consumer: HeldConsumer][]> {
   return service.read(context, async (tx, index) => {
     const records = await listConsumersAfter(tx, filter, after, count);
     const uuids = records.map(({ uuid }) => uuid);
     const stored = await listStoredAllocations(tx, uuids);
     const findName = await findClassNames(tx, index, stored);
+    const granted = hasGrants ? await findHeldGrants(tx, uuids) : undefined;
     const held = Map.groupBy(stored, ({ consumerUuid }) => consumerUuid);
     return records.map(({ id, ...record }) => [
       id,
@@ -144,6 +156,7 @@ function readPage(
         ...record,
         uuid: normalizeUuid(record.uuid) ?? record.uuid,
         ...placesOf(index, held.get(record.uuid) ?? [], findName),
+        grant: granted?.get(record.uuid),
       },
     ]);
   });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { collectChanges } from "../db/change-feed.ts";
 import { deleteOlder } from "../db/delete-older.ts";
+import { deleteEndedGrants, endForgottenGrants } from "../db/grants.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
 import { internalContext } from "../db/change.ts";
@@ -16,8 +17,9 @@ const HOUSEKEEPING = internalContext("housekeeping");
 
 /**
  * Every minute, looks for changes that the feed does not tell of, and deletes those in it, and refusals, that are
- * older than `[stowage] change_retention`, and idempotency keys after a day, until `signal` is aborted. A failure is reported, and tried again the next
- * time; that the database is away is said elsewhere.
+ * older than `[stowage] change_retention`, and idempotency keys and leases that have ended after a day, until
+ * `signal` is aborted. A failure is reported, and tried again the next time; that the database is away is said
+ * elsewhere.
  */
 export async function keepHouse(
   service: Service,
@@ -30,6 +32,7 @@ export async function keepHouse(
       await deleteOldChanges(service, new Date());
       await deleteOldRefusals(service, new Date());
       await deleteOldReceipts(service, new Date());
+      await forgetReleased(service, new Date());
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) report(error);
     }
@@ -49,6 +52,20 @@ export async function deleteOldReceipts(service: Service, now: Date): Promise<nu
   return deleteAll(service, (tx) => deleteOlder(tx, "stowage_claims", { before, limit: BATCH }));
 }
 
+/**
+ * Notes that consumers with a lease, or of a gang, are gone, where nobody here has released them, and deletes
+ * after a day what tells of those that were released; returns how many of these there were.
+ */
+export async function forgetReleased(service: Service, now: Date): Promise<number> {
+  for (let after = 0, isDone = false; !isDone;) {
+    ({ lastId: after, isDone } = await write(service, (tx) =>
+      endForgottenGrants(tx, after, BATCH),
+    ));
+  }
+  const before = new Date(now.getTime() - KEPT_MS);
+  return deleteAll(service, (tx) => deleteEndedGrants(tx, { before, limit: BATCH }));
+}
+
 /** Deletes the changes that have passed their retention; returns how many. */
 export async function deleteOldChanges(service: Service, now: Date): Promise<number> {
   const time = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
@@ -64,9 +81,16 @@ async function deleteAll(
 ): Promise<number> {
   let total = 0;
   for (;;) {
-    const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
-    const deleted = await service.database.writer({ ...HOUSEKEEPING, deadlineMs }, deleteSome);
+    const deleted = await write(service, deleteSome);
     if (deleted === 0) return total;
     total += deleted;
   }
+}
+
+function write<Result>(
+  service: Service,
+  work: (tx: WriteTransaction) => Promise<Result>,
+): Promise<Result> {
+  const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
+  return service.database.writer({ ...HOUSEKEEPING, deadlineMs }, work);
 }

@@ -9,6 +9,7 @@ import type { DatabaseContext } from "../db/change.ts";
 import type { ReadTransaction, WriteTransaction } from "../db/transaction.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
+import { LeaseRenewals } from "../claims/lease-renewals.ts";
 import { EmptyAnswers } from "./empty-answers.ts";
 import { ReadinessProbe } from "./readiness.ts";
 import { RefusalLog } from "./refusal-log.ts";
@@ -26,6 +27,7 @@ export class Service {
   readonly config: Config;
   readonly database: Database;
   readonly claims: ClaimQueue;
+  readonly leases: LeaseRenewals;
   readonly readiness: ReadinessProbe;
   /** What requests did not get. */
   readonly refusals: RefusalLog;
@@ -50,6 +52,7 @@ export class Service {
     this.tail = tail;
     this.readiness = new ReadinessProbe(database, (context) => keeper.fresh(context));
     this.claims = new ClaimQueue(database, keeper);
+    this.leases = new LeaseRenewals(database);
     this.refusals = new RefusalLog(database, onUnwrittenRefusals);
     this.emptyAnswers = new EmptyAnswers(() => keeper.current, config.stowage.maxSearchEffort);
   }

@@ -268,8 +268,14 @@ export const SPECIMENS: readonly Specimen[] = [
       among: 5,
       not_on: [HOST],
       attempts: 2,
+      lease: { seconds: 60 },
       dry_run: true,
     }),
+  },
+  {
+    route: "PUT /stowage/v1/consumers/{uuid}/lease",
+    version: "1.39",
+    body: async () => ({ seconds: 60 }),
   },
   {
     route: "POST /stowage/v1/explain",

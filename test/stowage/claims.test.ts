@@ -148,7 +148,7 @@ describe("a claim in one call", () => {
       { query, consumer: { project_id: "lab", user_id: "ci" } },
       { query, prefer: "cheapest" },
       { query, attempts: 0 },
-      { query, lease: { seconds: 10 } },
+      { query, leases: { seconds: 10 } },
       { query: "resources=CUSTOM_NO_SUCH:1" },
       { query: `${query}&required=CUSTOM_NO_SUCH` },
       { query: "required=HW_CPU_X86_AVX2" },

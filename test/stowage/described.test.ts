@@ -7,6 +7,8 @@ import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/
 import { startHere, type LocalStowage } from "../support/stowage.ts";
 import { DESCRIBED_METHODS, expectAsDescribed } from "./described.ts";
 
+const LEASED = consumerUuid(2);
+
 /** A request for each method of ours, by what the table of routes calls it. */
 const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?: unknown }>> = {
   "GET /stowage/v1": { path: "/stowage/v1" },
@@ -30,6 +32,12 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
   "GET /stowage/v1/events": { path: "/stowage/v1/events" },
   "GET /stowage/v1/consumers": { path: "/stowage/v1/consumers?limit=5" },
   "GET /stowage/v1/consumers/{uuid}": { path: `/stowage/v1/consumers/${consumerUuid(1)}` },
+  "GET /stowage/v1/consumers/{uuid}/lease": { path: `/stowage/v1/consumers/${LEASED}/lease` },
+  "PUT /stowage/v1/consumers/{uuid}/lease": {
+    path: `/stowage/v1/consumers/${LEASED}/lease`,
+    body: { seconds: 60 },
+  },
+  "DELETE /stowage/v1/consumers/{uuid}/lease": { path: `/stowage/v1/consumers/${LEASED}/lease` },
   "POST /stowage/v1/orphans": {
     path: "/stowage/v1/orphans",
     body: {
@@ -58,6 +66,13 @@ beforeAll(async () => {
   await makeProvider(stowage.client, providerUuid(1), { VCPU: 4 });
   await stowage.client.expectSuccess("PUT", `/allocations/${consumerUuid(1)}`, {
     body: claimBody({ [providerUuid(1)]: { VCPU: 1 } }),
+  });
+  await stowage.client.expectSuccess("POST", "/stowage/v1/claims", {
+    body: {
+      query: "resources=VCPU:1",
+      consumer: { uuid: LEASED, project_id: "lab", user_id: "ci", type: "JOB" },
+      lease: { seconds: 600 },
+    },
   });
 });
 afterAll(() => stowage.stop());

@@ -50,13 +50,12 @@ export function describedRoute({
   ...description
 }: DescribedRoute): Route {
   const schema = defineSchema(query);
+  const mediaTypes = [...new Set(Object.values(description.answers).flatMap(Object.keys))];
   return {
     dialect: "stowage",
     isPublic,
     description: { ...description, query },
-    ...(!takesAnyAccept && {
-      produces: [...new Set(Object.values(description.answers).flatMap(Object.keys))],
-    }),
+    ...(!takesAnyAccept && mediaTypes.length > 0 && { produces: mediaTypes }),
     ...(description.body && { consumes, takesMuch }),
     async handler(request) {
       authorize(request);

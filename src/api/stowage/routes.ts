@@ -1,11 +1,12 @@
 import type { RouteTable } from "../route.ts";
 import { listConsumers, showConsumer } from "./consumers/handlers.ts";
-import { CONSUMER, CONSUMERS, CONSUMERS_QUERY } from "./consumers/schemas.ts";
+import { deleteLease, showLease, updateLease } from "./consumers/leases.ts";
+import { CONSUMERS, CONSUMERS_QUERY, GRANTED_CONSUMER } from "./consumers/schemas.ts";
 import { describedRoute } from "./described-route.ts";
 import { tellEvents } from "./events/handlers.ts";
 import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
 import { createClaim } from "./claims/handlers.ts";
-import { BODY as BODY_OF_CLAIM, CLAIMED } from "./claims/schemas.ts";
+import { BODY as BODY_OF_CLAIM, CLAIMED, LEASE, LEASE_BODY } from "./claims/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { CANDIDATE_QUERY } from "./candidate-query.ts";
 import { BODY, EXPLANATION } from "./explain/schemas.ts";
@@ -143,8 +144,29 @@ export const STOWAGE_ROUTES: RouteTable = {
     GET: describedRoute({
       summary: "What one consumer holds.",
       guard: undefined,
-      answers: { 200: { "application/json": CONSUMER } },
+      answers: { 200: { "application/json": GRANTED_CONSUMER } },
       handler: showConsumer,
+    }),
+  },
+  "/stowage/v1/consumers/{uuid}/lease": {
+    GET: describedRoute({
+      summary: "How long a consumer holds what it holds, unless that is renewed.",
+      guard: undefined,
+      answers: { 200: { "application/json": LEASE } },
+      handler: showLease,
+    }),
+    PUT: describedRoute({
+      summary: "Renews the lease of a consumer, and of its gang.",
+      guard: "stowage:leases:update",
+      body: LEASE_BODY,
+      answers: { 200: { "application/json": LEASE } },
+      handler: updateLease,
+    }),
+    DELETE: describedRoute({
+      summary: "Has a consumer, and its gang, hold for good what was granted for a time.",
+      guard: "stowage:leases:update",
+      answers: { 204: {} },
+      handler: deleteLease,
     }),
   },
   "/stowage/v1/orphans": {

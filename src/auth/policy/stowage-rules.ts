@@ -20,6 +20,10 @@ export const STOWAGE_RULES = [
   action("stowage:claims:create", "Claim the best of the candidates of a query in one call.", [
     "POST /stowage/v1/claims",
   ]),
+  action("stowage:leases:update", "Renew the lease of a consumer, or have it keep what it holds.", [
+    "PUT /stowage/v1/consumers/{uuid}/lease",
+    "DELETE /stowage/v1/consumers/{uuid}/lease",
+  ]),
   action("stowage:providers:list", "Read all resource providers with all that they have.", [
     "GET /stowage/v1/providers",
   ]),
@@ -33,7 +37,7 @@ export const STOWAGE_RULES = [
   action(
     "stowage:consumers:show",
     "See what a consumer holds.",
-    ["GET /stowage/v1/consumers/{uuid}"],
+    ["GET /stowage/v1/consumers/{uuid}", "GET /stowage/v1/consumers/{uuid}/lease"],
     { check: ADMIN_PROJECT_OR_SERVICE, target: "queried project" },
   ),
   action("stowage:orphans", "Find consumers that belong to nobody.", ["POST /stowage/v1/orphans"], {

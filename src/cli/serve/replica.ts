@@ -11,6 +11,7 @@ import { Metrics } from "../../observability/metrics.ts";
 import type { Logger } from "../../observability/logger.ts";
 import { FitGauges } from "../../operations/fit-gauges.ts";
 import { keepHouse } from "../../operations/housekeeping.ts";
+import { expireLeases } from "../../operations/lease-expiry.ts";
 import { openService } from "../../operations/open-service.ts";
 import type { Service } from "../../operations/service.ts";
 import { loadFitFlavors } from "./fit-flavors.ts";
@@ -186,6 +187,15 @@ class Housekeeping {
         logger.error({ err }, "Old changes could not be deleted"),
       ),
       gauges?.run(signal),
+      service.config.stowage.expireLeases &&
+        expireLeases(service, signal, {
+          onOutage: (outageMs) =>
+            logger.warn(
+              `Nobody has served for ${Math.round(outageMs / 1000)} s: all leases last longer by that`,
+            ),
+          onFailure: (err) =>
+            logger.error({ err }, "Leases that have ended could not be taken back"),
+        }),
     ]);
   }
 

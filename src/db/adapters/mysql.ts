@@ -3,7 +3,9 @@ import {
   MysqlIntrospector,
   MysqlQueryCompiler,
   sql,
+  type Expression,
   type Kysely,
+  type RawBuilder,
 } from "kysely";
 
 import type { MysqlConnection } from "../../config/mysql-connection.ts";
@@ -11,7 +13,7 @@ import type { DatabaseAdapter, RowLock, SchemaRights } from "../adapter.ts";
 import { TransactionConflict } from "../../domain/errors.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
-import type { Schema } from "../schema.ts";
+import type { DatabaseDate, Schema } from "../schema.ts";
 import { BEGINNINGS, ISOLATION_LEVELS, SCHEMA_LOCK_TIMEOUT_S } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
@@ -83,6 +85,9 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     encodeTextDate(date).slice(0, "2026-11-23 10:00:00".length);
   readonly encodePreciseDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
+  readonly now = sql<DatabaseDate>`utc_timestamp(6)`;
+  /** Each node of a cluster has its own, which the others are kept near to. */
+  readonly clockSkewMs = 2000;
   readonly #pools: ServerPools;
 
   constructor(connection: MysqlConnection, options: ConnectionOptions) {
@@ -101,6 +106,10 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
     const { readers, writer, statementTimeoutMs } = this.#pools;
     const rules = { ...RULES, statementTimeoutMs };
     return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
+  }
+
+  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null> {
+    return sql`date_add(${date}, interval ${seconds} second)`;
   }
 
   /**

@@ -4,13 +4,13 @@ import {
   PostgresQueryCompiler,
   sql,
 } from "kysely";
-import type { Kysely } from "kysely";
+import type { Expression, Kysely, RawBuilder } from "kysely";
 
 import type { PostgresConnection } from "../../config/postgres-connection.ts";
 import type { DatabaseAdapter, RowLock, SchemaRights } from "../adapter.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
-import type { Schema } from "../schema.ts";
+import type { DatabaseDate, Schema } from "../schema.ts";
 import { BEGINNINGS } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
@@ -80,6 +80,9 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
   readonly encodeDate = encodeTextDate;
   readonly encodePreciseDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
+  /** Not `now()`, which is when the transaction began. */
+  readonly now = sql<DatabaseDate>`(clock_timestamp() at time zone 'utc')`;
+  readonly clockSkewMs = 0;
   readonly #pools: ServerPools;
 
   constructor(settings: PostgresConnection, options: ConnectionOptions) {
@@ -92,6 +95,10 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     const { readers, writer, statementTimeoutMs } = this.#pools;
     const rules = { ...RULES, statementTimeoutMs };
     return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
+  }
+
+  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null> {
+    return sql`${date} + make_interval(secs => ${seconds})`;
   }
 
   async moveIdCounter(query: Kysely<Schema>, table: string): Promise<boolean> {

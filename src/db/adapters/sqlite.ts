@@ -3,7 +3,9 @@ import {
   SqliteAdapter as KyselySqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type Expression,
   type Kysely,
+  type RawBuilder,
 } from "kysely";
 
 import type { SqliteConnection } from "../../config/connection-url.ts";
@@ -11,7 +13,7 @@ import type { DatabaseAdapter } from "../adapter.ts";
 import { DatabaseUnavailable } from "../../domain/errors.ts";
 import type { ConnectionOptions } from "../connection-options.ts";
 import type { SchemaDialect } from "../migrations/ddl.ts";
-import type { Schema } from "../schema.ts";
+import type { DatabaseDate, Schema } from "../schema.ts";
 import { BEGINNINGS, FILE_LIMITS } from "../terms.ts";
 import { decodeTextDate, encodeTextDate } from "../text-date.ts";
 import type { EngineParts } from "./bound-query.ts";
@@ -70,6 +72,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
   readonly encodeDate = encodeTextDate;
   readonly encodePreciseDate = encodeTextDate;
   readonly decodeDate = decodeTextDate;
+  readonly clockSkewMs = 0;
   readonly #writer: SessionPool;
   readonly #readers: SessionPool;
   readonly #place: SqlitePlace | undefined;
@@ -100,6 +103,16 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
       const openReader = isReadOnly ? openUntouched : openForReading;
       this.#readers = sqlitePool(file, READERS, async () => openReader(options));
     }
+  }
+
+  /** That of this process, which is alone, as it went on from its start: nobody can step it. */
+  get now(): RawBuilder<DatabaseDate> {
+    const now = new Date(performance.timeOrigin + performance.now());
+    return sql`${this.encodePreciseDate(now)}`;
+  }
+
+  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null> {
+    return sql`strftime('%Y-%m-%d %H:%M:%f', ${date}, ${`${seconds.toFixed(3)} seconds`}) || '000'`;
   }
 
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {

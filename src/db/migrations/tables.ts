@@ -282,12 +282,42 @@ const STOWAGE_CLAIMS: Table = {
   indexes: [{ name: "stowage_claims_created_at_idx", columns: ["created_at"] }],
 };
 
+/** What consumers were granted by a claim besides allocations. */
+const STOWAGE_GRANTS: Table = {
+  name: "stowage_grants",
+  columns: [
+    required("id", "bigId"),
+    required("created_at", "preciseDateTime"),
+    required("consumer_uuid", 36),
+    required("consumer_id", "integer"),
+    required("grant_uuid", 36),
+    optional("gang", 100),
+    required("place", "integer"),
+    optional("member", 100),
+    optional("lease_seconds", "integer"),
+    optional("renewed_at", "preciseDateTime"),
+    optional("expires_at", "preciseDateTime"),
+    optional("ended_at", "preciseDateTime"),
+  ],
+  constraints: [
+    primaryKey("id"),
+    unique("uniq_stowage_grants0consumer_uuid", "consumer_uuid"),
+    unique("uniq_stowage_grants0gang0place", "gang", "place"),
+  ],
+  indexes: [
+    { name: "stowage_grants_grant_uuid_idx", columns: ["grant_uuid"] },
+    { name: "stowage_grants_expires_at_idx", columns: ["expires_at"] },
+    { name: "stowage_grants_ended_at_idx", columns: ["ended_at"] },
+  ],
+};
+
 /** What Stowage adds; upstream does not look at it. */
 export const STOWAGE_TABLES: readonly Table[] = [
   STOWAGE_STATE,
   STOWAGE_CHANGES,
   STOWAGE_REFUSALS,
   STOWAGE_CLAIMS,
+  STOWAGE_GRANTS,
 ];
 
 const TABLES_BY_NAME = new Map(

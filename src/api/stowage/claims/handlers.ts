@@ -75,6 +75,7 @@ function readRequest(request: ApiRequest, body: ClaimBody): ClaimRequest {
       generation,
     },
     attempts: body.attempts ?? CLAIM_DEFAULTS.attempts,
+    leaseSeconds: body.lease?.seconds,
     isDryRun: body.dry_run ?? false,
     idempotency: readIdempotencyKey(request, body),
     signal: request.signal,

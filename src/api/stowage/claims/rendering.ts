@@ -1,3 +1,4 @@
+import type { Lease } from "../../../domain/lease.ts";
 import type { ClaimedCandidate } from "../../../operations/claims.ts";
 
 /** As JSON, which is also kept for when the request is repeated. */
@@ -5,6 +6,7 @@ export function renderClaimed({
   consumer,
   allocations,
   mappings,
+  lease,
   attempts,
   considered,
 }: ClaimedCandidate): string {
@@ -25,9 +27,14 @@ export function renderClaimed({
           ]),
         ),
         mappings: Object.fromEntries(mappings),
+        lease: lease ? renderLease(lease) : null,
       },
     ],
     attempts,
     considered,
   });
+}
+
+export function renderLease({ seconds, expiresAt }: Lease) {
+  return { seconds, expires_at: expiresAt.toISOString() };
 }

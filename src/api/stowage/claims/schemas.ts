@@ -9,7 +9,14 @@ const UUID = { type: "string", format: "uuid" } as const;
 const EXTERNAL_ID = { type: "string", minLength: 1, maxLength: 255 } as const;
 
 /** What a request may say at most: told in `GET /stowage/v1`. */
-export const CLAIM_LIMITS = { among: 10_000, notOn: 1000, attempts: 100, idempotencyKey: 255 };
+export const CLAIM_LIMITS = {
+  among: 10_000,
+  notOn: 1000,
+  attempts: 100,
+  idempotencyKey: 255,
+  /** A shorter one would end while a busy service looks elsewhere; a longer one is none. */
+  leaseSeconds: { least: 10, most: 30 * 24 * 60 * 60 },
+};
 
 /** What is meant by what is left out. */
 export const CLAIM_DEFAULTS = {
@@ -31,8 +38,33 @@ export interface ClaimBody {
   readonly among?: number;
   readonly not_on?: readonly string[];
   readonly attempts?: number;
+  readonly lease?: LeaseBody;
   readonly dry_run?: boolean;
 }
+
+export interface LeaseBody {
+  readonly seconds: number;
+}
+
+export const LEASE_BODY: SchemaDocument = {
+  type: "object",
+  properties: {
+    seconds: {
+      type: "integer",
+      minimum: CLAIM_LIMITS.leaseSeconds.least,
+      maximum: CLAIM_LIMITS.leaseSeconds.most,
+      description: "From now on, by the clock of the database.",
+    },
+  },
+  required: ["seconds"],
+  additionalProperties: false,
+};
+
+/** How long something is held, unless that is renewed. */
+export const LEASE: SchemaDocument = object({
+  seconds: COUNT,
+  expires_at: { ...TEXT, description: "By the clock of the database." },
+});
 
 export const BODY: SchemaDocument = {
   type: "object",
@@ -77,6 +109,10 @@ export const BODY: SchemaDocument = {
       default: CLAIM_DEFAULTS.attempts,
       description: "How often to search, where others are faster.",
     },
+    lease: {
+      ...LEASE_BODY,
+      description: "What is granted is released after so long, unless that is renewed.",
+    },
     dry_run: { type: "boolean", description: "Tell what would be granted, and write nothing." },
   },
   required: ["query", "consumer"],
@@ -106,6 +142,7 @@ export const CLAIMED: SchemaDocument = object({
         additionalProperties: { type: "array", items: UUID },
         description: "The providers that meet each request group, by its suffix.",
       },
+      lease: { anyOf: [LEASE, { type: "null" }] },
     }),
   },
   attempts: { ...COUNT, description: "How often candidates were searched." },

@@ -14,7 +14,7 @@ import type { ApiRequest, QueryParameters } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readTime } from "../read-time.ts";
-import { renderConsumer } from "./rendering.ts";
+import { renderGrantedConsumer } from "./rendering.ts";
 import { DEFAULT_LIMIT } from "./schemas.ts";
 
 /** Those of one project may be listed by its readers, all by those who look after the service. */
@@ -34,7 +34,7 @@ export async function listConsumers(request: ApiRequest): Promise<ApiResponse> {
   );
   const hasNames = await mayHaveNames(request);
   return json(200, {
-    consumers: consumers.map((consumer) => renderConsumer(consumer, hasNames)),
+    consumers: consumers.map((consumer) => renderGrantedConsumer(consumer, hasNames)),
     next: next === undefined ? null : String(next),
   });
 }
@@ -49,7 +49,7 @@ export async function showConsumer(request: ApiRequest): Promise<ApiResponse> {
   // Who is not let in learns nothing, not even that there is none.
   request.authorize("stowage:consumers:show", { projectId: found?.projectId ?? undefined });
   if (!found) throw notFound(`No consumer with uuid ${uuid} found.`);
-  return json(200, renderConsumer(found, await mayHaveNames(request)));
+  return json(200, renderGrantedConsumer(found, await mayHaveNames(request)));
 }
 
 function mayHaveNames(request: ApiRequest): Promise<boolean> {
@@ -73,12 +73,14 @@ function readQuery(query: QueryParameters): ConsumerQuery {
     resourceClass: query.get("resource_class"),
   };
   const [created, updated] = [query.get("created_before"), query.get("updated_before")];
-  const heldOnTrees = query.get("held_on_trees");
+  const [heldOnTrees, gang] = [query.get("held_on_trees"), query.get("gang")];
   return {
     ...Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)),
     ...(type !== undefined && { type: type === UNKNOWN_CONSUMER_TYPE ? null : type }),
     ...(created !== undefined && { createdBefore: readTime(created, "created_before") }),
     ...(updated !== undefined && { updatedBefore: readTime(updated, "updated_before") }),
+    ...(query.get("lease") === "expired" && { hasExpired: true }),
+    ...(gang !== undefined && { gang }),
     ...(heldOnTrees !== undefined && { heldOnTrees: Number(heldOnTrees) }),
   };
 }

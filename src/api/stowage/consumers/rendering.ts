@@ -1,3 +1,4 @@
+import { renderLease } from "../claims/rendering.ts";
 import type { HeldConsumer } from "../../../operations/consumers.ts";
 
 /** @param hasNames whether names of providers are told, as they may tell of hosts */
@@ -22,6 +23,17 @@ export function renderConsumer(consumer: HeldConsumer, hasNames: boolean) {
         },
       ]),
     ),
+  };
+}
+
+/** With what it was granted besides, for which it was looked. */
+export function renderGrantedConsumer(consumer: HeldConsumer, hasNames: boolean) {
+  const { grant } = consumer;
+  return {
+    ...renderConsumer(consumer, hasNames),
+    granted_at: toText(grant?.grantedAt ?? null),
+    lease: grant?.lease ? renderLease(grant.lease) : null,
+    gang: grant?.gang ?? null,
   };
 }
 

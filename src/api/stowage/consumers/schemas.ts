@@ -1,7 +1,9 @@
+import { LEASE } from "../claims/schemas.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
 
 const TEXT = { type: "string" };
 const NON_EMPTY = { type: "string", minLength: 1, maxLength: 255 };
+const GANG_NAME = { type: "string", pattern: "^[a-z0-9][a-z0-9._-]{0,99}$" };
 const UUID = { type: "string", format: "uuid" };
 const COUNT = { type: "integer" };
 const OR_NULL = (schema: SchemaDocument): SchemaDocument => ({ anyOf: [schema, { type: "null" }] });
@@ -30,6 +32,11 @@ export const CONSUMERS_QUERY: SchemaDocument = {
       pattern: "^[1-9][0-9]{0,2}$",
       description: "That hold something in so many trees at least; those that share do not count.",
     },
+    lease: {
+      enum: ["expired"],
+      description: "expired: of which the lease has ended, and nothing was taken back yet.",
+    },
+    gang: { ...GANG_NAME, description: "The members of this gang." },
     limit: {
       type: "string",
       pattern: "^([1-9][0-9]{0,2}|1000)$",
@@ -71,16 +78,32 @@ export const CONSUMER_MEMBERS = {
   },
 };
 
-export const CONSUMER: SchemaDocument = {
+export const CONSUMER = {
   type: "object",
   properties: CONSUMER_MEMBERS,
   required: ["uuid", "generation", "project_id", "user_id", "type", "trees", "allocations"],
-};
+} as const satisfies SchemaDocument;
+
+/** With what it was granted besides. */
+export const GRANTED_CONSUMER = {
+  ...CONSUMER,
+  properties: {
+    ...CONSUMER_MEMBERS,
+    granted_at: { ...OR_NULL(TEXT), description: "Where it has a lease, or is of a gang." },
+    lease: { ...OR_NULL(LEASE), description: "null: it holds for good what it holds." },
+    gang: OR_NULL({
+      type: "object",
+      properties: { name: TEXT, member: TEXT },
+      required: ["name", "member"],
+    }),
+  },
+  required: [...CONSUMER.required, "granted_at", "lease", "gang"],
+} as const satisfies SchemaDocument;
 
 export const CONSUMERS: SchemaDocument = {
   type: "object",
   properties: {
-    consumers: { type: "array", items: CONSUMER },
+    consumers: { type: "array", items: GRANTED_CONSUMER },
     next: {
       ...OR_NULL(TEXT),
       description: "Null where there are no more; a page may have fewer than asked for, or none.",

@@ -50,6 +50,7 @@ export function describeService(
         not_on: CLAIM_LIMITS.notOn,
         attempts: CLAIM_LIMITS.attempts,
         idempotency_key: CLAIM_LIMITS.idempotencyKey,
+        lease_seconds: CLAIM_LIMITS.leaseSeconds.most,
       },
     },
     position,

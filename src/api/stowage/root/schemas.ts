@@ -56,8 +56,9 @@ export const SERVICE: SchemaDocument = {
             not_on: COUNT,
             attempts: COUNT,
             idempotency_key: { ...COUNT, description: "Characters." },
+            lease_seconds: COUNT,
           },
-          required: ["among", "not_on", "attempts", "idempotency_key"],
+          required: ["among", "not_on", "attempts", "idempotency_key", "lease_seconds"],
         },
       },
       required: [
