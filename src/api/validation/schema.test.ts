@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { Ajv } from "ajv";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { HttpError } from "../http-error.ts";
 import type { QueryParameters } from "../request.ts";
 import type { SchemaDocument } from "./explain.ts";
 import { parseJson } from "./parse-json.ts";
-import { defineSchema, readJson, validateQuery } from "./schema.ts";
+import { compileLargeSchemas, defineSchema, readJson, validateQuery } from "./schema.ts";
 
 const UUID = "12345678-1234-5678-1234-56781234abcd";
 const CLASS_AMOUNTS = {
@@ -190,6 +191,20 @@ describe("a body that meets its schema", () => {
     expect(await readJson({ readBody }, defineSchema(PROVIDER))).toHaveProperty("parent");
     expect(defineSchema(GENERATION).validate(1)).toBe(1);
   });
+});
+
+test("A large schema can be compiled before the first request, with pauses", () => {
+  const large = Array.from({ length: 2 }, (_, at) =>
+    defineSchema({ ...TRAITS, description: "x".repeat(1000), title: String(at) }),
+  );
+  const small = defineSchema(NAME);
+  expect([...compileLargeSchemas()].length).toBeGreaterThanOrEqual(2);
+  const compile = vi.spyOn(Ajv.prototype, "compile");
+  for (const schema of large) schema.validate({ traits: [] });
+  expect(compile).not.toHaveBeenCalled();
+  small.validate("CUSTOM_A");
+  expect(compile).toHaveBeenCalledOnce();
+  compile.mockRestore();
 });
 
 describe("a query string", () => {

@@ -1,4 +1,7 @@
+import { setImmediate } from "node:timers/promises";
+
 import { ALL_ROUTES } from "../../api/all-routes.ts";
+import { compileLargeSchemas } from "../../api/validation/schema.ts";
 import { PolicyEnforcer } from "../../auth/policy/enforcer.ts";
 import type { Config, LoadedConfig } from "../../config/config.ts";
 import { databaseOf } from "../../config/database-of.ts";
@@ -165,6 +168,14 @@ export class Replica implements Reloadable {
   }
 }
 
+/** Does, once it is served, what the first request that needs it would have to wait for. */
+async function becomeWarm(signal: AbortSignal): Promise<void> {
+  for (const _ of compileLargeSchemas()) {
+    await setImmediate();
+    if (signal.aborted) return;
+  }
+}
+
 /** @throws DatabaseUnavailable another process serves from the file */
 function lockDatabaseFile(config: Config): SqliteLock | undefined {
   const settings = databaseOf(config);
@@ -196,6 +207,7 @@ class Housekeeping {
           onFailure: (err) =>
             logger.error({ err }, "Leases that have ended could not be taken back"),
         }),
+      becomeWarm(signal),
     ]);
   }
 
