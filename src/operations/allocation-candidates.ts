@@ -32,14 +32,16 @@ export async function listAllocationCandidates(
   context: DatabaseContext & Pick<RequestContext, "userId">,
   query: CandidateQuery,
 ): Promise<CandidateListing> {
-  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
   const { placement } = service.config;
   const index = await service.freshIndex(context);
-  const search = searchCandidates(index, index.time, query, {
-    strategy: placement.allocationCandidatesGenerationStrategy,
-    maxCandidates: placement.maxAllocationCandidates,
-    ...(placement.randomizeAllocationCandidates && { random: Math.random }),
-  });
+  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
+  const search = turns.begin(() =>
+    searchCandidates(index, index.time, query, {
+      strategy: placement.allocationCandidatesGenerationStrategy,
+      maxCandidates: placement.maxAllocationCandidates,
+      ...(placement.randomizeAllocationCandidates && { random: Math.random }),
+    }),
+  );
   return new CandidateListing(
     index,
     search,

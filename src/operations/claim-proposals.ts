@@ -59,8 +59,8 @@ export async function proposeCandidates(
   signal: AbortSignal,
 ): Promise<Proposals> {
   const client = context.userId ?? "";
-  if (!turns.canBegin()) await turns.waitToBegin(client);
   const index = await service.freshIndex(context);
+  if (!turns.canBegin()) await turns.waitToBegin(client);
   const terms = { client, maxEffort: service.config.stowage.maxSearchEffort, signal };
   return searchInSlices(index, terms, (budget) => propose(index, index.time, wish, budget));
 }

@@ -15,7 +15,7 @@ export async function explain(
   question: ExplainQuestion,
 ): Promise<Explained> {
   const client = context.userId ?? "";
-  if (!turns.canBegin()) await turns.waitToBegin(client);
   const index = await service.freshIndex(context);
+  if (!turns.canBegin()) await turns.waitToBegin(client);
   return explainOn(index, client, question, service.config.stowage.maxSearchEffort);
 }

@@ -35,8 +35,6 @@ export async function fit(
   context: Context,
   request: FitRequest,
 ): Promise<FitAnswer> {
-  const client = context.userId ?? "";
-  if (!turns.canBegin()) await turns.waitToBegin(client);
   if (request.suppositions.length === 0) return answer(service, context, request, new Map());
   return supposing.run(request.signal, async () => {
     const held = await findHeld(service, context, request);
@@ -51,6 +49,7 @@ async function answer(
   held: FitQuestion["held"],
 ): Promise<FitAnswer> {
   const index = await service.freshIndex(context);
+  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
   return searchInSlices(index, termsOf(service, context, request), (budget) =>
     answerFit(index, index.time, { ...request, held }, budget),
   );
@@ -68,6 +67,7 @@ async function findHeld(
   const held = new Map<number, readonly HeldResources[]>();
   if (drains.length === 0) return held;
   const index = await service.freshIndex(context);
+  if (!turns.canBegin()) await turns.waitToBegin(context.userId ?? "");
   const names = drains.map(({ host }) => host);
   const idsOfHosts = await searchInSlices(index, termsOf(service, context, { signal }), (budget) =>
     findTrees(index, index.time, names, budget),

@@ -49,6 +49,32 @@ test("many who come at once do not all begin in one round", async () => {
   expect(begun).toBe(10);
 });
 
+test("how many begin in one round depends on how long they take, not on how long others took", async () => {
+  const takeLong = () => {
+    const endsAtMs = performance.now() + 4;
+    while (performance.now() < endsAtMs);
+  };
+  await nextRound();
+  for (let time = 0; time < 200; time++) turns.begin(() => {});
+  let round = 0;
+  let isOver = false;
+  const count = () => {
+    round += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const rounds = await Promise.all(
+    Array.from({ length: 10 }, async () => {
+      await turns.waitToBegin("one");
+      turns.begin(takeLong);
+      return round;
+    }),
+  );
+  isOver = true;
+  // Each takes more than what a round has time for.
+  expect(new Set(rounds).size).toBe(10);
+});
+
 test("what a slice throws is thrown to who waits for it, and the next ones run", async () => {
   const fails = turns.goOn("one", () => {
     throw new Error("of the slice");

@@ -23,13 +23,13 @@ class Turns {
   readonly #first = new RoundRobin<Slice>();
   readonly #further = new RoundRobin<Slice>();
   #isScheduled = false;
-  /** How long the slices of this round took so far, and how long a first slice mostly takes. */
+  /** How long the slices of this round took so far. */
   #spentMs = 0;
-  #usualMs = 1;
 
   /**
    * Whether work may begin at once. Otherwise its turn to begin is to be waited for, before anything is
-   * looked at, so that nothing has to be kept as it is meanwhile.
+   * looked at, so that nothing has to be kept as it is meanwhile; and as the last thing that is waited for:
+   * what many wait for at once is there for all of them in one round.
    */
   canBegin(): boolean {
     return this.#spentMs < ROUND_MS && this.#first.isEmpty;
@@ -41,12 +41,7 @@ class Turns {
 
   /** Runs the first slice of some work. */
   begin<Result>(slice: () => Result): Result {
-    const before = this.#spentMs;
-    try {
-      return this.#run(slice);
-    } finally {
-      this.#usualMs += (this.#spentMs - before - this.#usualMs) / 8;
-    }
+    return this.#run(slice);
   }
 
   /** Runs a further slice when it is the client's turn. */
@@ -87,11 +82,20 @@ class Turns {
     this.#isScheduled = false;
     this.#spentMs = 0;
     this.#further.take()?.();
-    // What begins runs after this: as many as the round has time for, as far as can be told.
-    for (let left = ROUND_MS; left > 0 && !this.#first.isEmpty; left -= this.#usualMs) {
-      this.#first.take()?.();
+    this.#letBegin();
+    if (!this.#further.isEmpty) this.#schedule();
+  }
+
+  /** As many as the round has time for, each when it is known how long the one before took. */
+  #letBegin(): void {
+    if (this.#first.isEmpty) return;
+    if (this.#spentMs >= ROUND_MS) {
+      this.#schedule();
+      return;
     }
-    if (!this.#first.isEmpty || !this.#further.isEmpty) this.#schedule();
+    this.#first.take()?.();
+    // It runs in microtasks that follow from this, and what is to be done next tick comes after all of them.
+    queueMicrotask(() => process.nextTick(() => this.#letBegin()));
   }
 }
 
