@@ -17,7 +17,6 @@ const LONG_FILES: readonly string[] = [
   "src/config/upstream.test.ts",
   "src/db/database.ts",
   "src/index/provider-index.ts",
-  "src/search/constraints.ts",
   "test/db/transactions.test.ts",
   "test/faults/database.test.ts",
   "test/faults/private-servers.ts",

@@ -7,13 +7,13 @@ import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
 import { SearchEffortExceeded } from "../domain/errors.ts";
 import type { IndexReader } from "../index/reader.ts";
-import { summarize } from "../index/summarize.ts";
+import { lineageOf, resourceOf, summarize } from "../index/summarize.ts";
 import type { Effort, RequestContext } from "../domain/request-context.ts";
 import { HeldIndex } from "./held-index.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
 
-export { summarize };
+export { lineageOf, resourceOf, summarize };
 export type { FoundCandidates };
 
 /**

@@ -1,6 +1,9 @@
 import type { IndexReader } from "../index/reader.ts";
-import type { Budget } from "./budget.ts";
+import type { OnBudget, Purse } from "./budget.ts";
 import type { SearchPlan } from "./search-plan.ts";
+
+/** So many providers are looked at before the purse is asked. */
+const PORTION = 256;
 
 /**
  * The part of an anchor's search that constraints look at. Providers are numbered from 0 within it:
@@ -13,7 +16,7 @@ export class AnchorProviders {
   readonly rows: readonly number[];
   /** The choices in the order in which they are made: the depth of the search. */
   readonly order: readonly number[];
-  /** Per depth, the providers to choose from. */
+  /** Per depth, the providers to choose from, in ascending order. */
   readonly options: readonly (readonly number[])[];
   #parents: Int32Array | undefined;
 
@@ -26,9 +29,8 @@ export class AnchorProviders {
     plan: SearchPlan,
     tree: number,
     root: number,
-    first: Budget,
-  ): Generator<void, AnchorProviders | undefined, Budget> {
-    let budget = first;
+    purse: Purse,
+  ): OnBudget<AnchorProviders | undefined> {
     const { choices, alike, index, sharing, rooms } = plan;
     const own = index.trees.rows(tree);
     const shared = sharing.servingTree(tree, own);
@@ -39,7 +41,6 @@ export class AnchorProviders {
         optionsOfChoice.push(optionsOfChoice[alike[number]!]!);
         continue;
       }
-      budget.left -= rows.length;
       const choice = choices[number]!;
       const options: number[] = [];
       for (let provider = 0; provider < own.length; provider++) {
@@ -49,10 +50,12 @@ export class AnchorProviders {
             ? choice.fitsInTree(row, root)
             : rooms.fit(choice.needs, row) && choice.admitsInTree(row, root);
         if (fits) options.push(provider);
+        if (provider % PORTION === PORTION - 1 && purse.spend(PORTION)) yield* purse.refill();
       }
       if (shared.length > 0 && choice.toleratesAnchor(root)) {
         for (let provider = own.length; provider < rows.length; provider++) {
           const row = rows[provider]!;
+          if (provider % PORTION === PORTION - 1 && purse.spend(PORTION)) yield* purse.refill();
           if (!sharing.canServe(number, row)) continue;
           // What is taken in the meantime shows in the rooms alone.
           if (rooms === undefined || rooms.fit(choice.needs, row)) options.push(provider);
@@ -60,7 +63,7 @@ export class AnchorProviders {
       }
       if (options.length === 0) return undefined;
       optionsOfChoice.push(options);
-      if (budget.left <= 0) budget = yield;
+      if (purse.spend(rows.length % PORTION)) yield* purse.refill();
     }
     return new AnchorProviders(plan, tree, rows, optionsOfChoice);
   }

@@ -1,13 +1,12 @@
 import { AnchorProviders } from "./anchor-providers.ts";
-import type { Budget } from "./budget.ts";
-import { type Constraint, constraintsFor } from "./constraints.ts";
+import { type Budget, type OnBudget, Purse } from "./budget.ts";
+import type { Constraint } from "./constraint.ts";
+import { constraintsFor } from "./constraints.ts";
 import type { SearchNotes } from "./failed-shapes.ts";
 import type { SearchPlan } from "./search-plan.ts";
 
 export type Progress = "found" | "paused" | "done";
 
-/** To prepare one constraint for as many providers takes a slice by itself. */
-const MANY_ROWS = 1024;
 /** How often a random draw may come up with a candidate seen before. */
 const MAX_REPEATED_DRAWS = 16;
 
@@ -27,7 +26,10 @@ export class AnchorSearch {
   readonly providers: AnchorProviders;
 
   readonly #notes: SearchNotes;
-  readonly #options: readonly number[][];
+  readonly #options: readonly (readonly number[])[];
+  /** Per depth, the same in random order as far as `#drawnUpTo`, where there is one. */
+  readonly #shuffled: (number[] | undefined)[] = [];
+  readonly #drawnUpTo: Int32Array;
   readonly #constraints: readonly Constraint[];
   /** Per depth: the option to look at next, and the one chosen. */
   readonly #position: Int32Array;
@@ -39,7 +41,9 @@ export class AnchorSearch {
   readonly #foundBefore: Int32Array;
   readonly #deadEnds = new Set<string>();
   #noted = 0;
-  #kinds: readonly number[] | undefined;
+  /** Per provider, a number that those of its kind share. */
+  readonly #kindOfProvider = new Map<number, number>();
+  readonly #kinds = new Map<string, number>();
 
   readonly #random: (() => number) | undefined;
   /** What was drawn at random; undefined while candidates are not drawn but enumerated. */
@@ -63,17 +67,17 @@ export class AnchorSearch {
     budget: Budget,
     random: (() => number) | undefined,
     isSampled: boolean,
-  ): Generator<void, AnchorSearch | undefined, Budget> {
-    const providers = yield* AnchorProviders.of(plan, anchor.tree, anchor.root, budget);
+  ): OnBudget<AnchorSearch | undefined> {
+    const purse = new Purse(budget);
+    const providers = yield* AnchorProviders.of(plan, anchor.tree, anchor.root, purse);
     if (providers === undefined || notes.failedShapes.includes(providers)) return undefined;
     const constraints: Constraint[] = [];
     for (const constraint of constraintsFor(providers)) {
-      if (!constraint.canHold()) {
+      if (!(yield* constraint.canHold(purse))) {
         notes.failedShapes.add(providers);
         return undefined;
       }
       constraints.push(constraint);
-      if (providers.rows.length > MANY_ROWS) yield;
     }
     return new AnchorSearch(providers, constraints, notes, random, isSampled);
   }
@@ -90,7 +94,8 @@ export class AnchorSearch {
     this.providers = providers;
     this.#notes = notes;
     this.#constraints = constraints;
-    this.#options = providers.options.map((options) => [...options]);
+    this.#options = providers.options;
+    this.#drawnUpTo = new Int32Array(count);
     this.rows = Array.from<number>({ length: count }).fill(-1);
     this.#position = new Int32Array(count);
     this.#chosen = new Int32Array(count);
@@ -98,7 +103,6 @@ export class AnchorSearch {
     this.#random = random;
     this.#isDrawing = random !== undefined && isSampled;
     this.#drawn = this.#isDrawing ? new Set() : undefined;
-    this.#shuffle();
   }
 
   /** Looks for the next candidate. */
@@ -141,7 +145,8 @@ export class AnchorSearch {
         continue;
       }
       this.#position[depth] = position + 1;
-      const provider = options[position]!;
+      const provider =
+        this.#random === undefined ? options[position]! : this.#draw(depth, position, this.#random);
       if (!this.#push(depth, provider)) continue;
       this.#chosen[depth] = provider;
       this.#depth = depth + 1;
@@ -191,12 +196,20 @@ export class AnchorSearch {
     while (this.#depth > 0) this.#takeBack();
     this.#position.fill(0);
     this.#foundBefore.fill(this.#found);
-    this.#shuffle();
+    this.#drawnUpTo.fill(0);
   }
 
-  #shuffle(): void {
-    if (this.#random === undefined) return;
-    for (const options of this.#options) shuffle(options, this.#random);
+  /** Fisher and Yates, as far as it is needed: of 20,000 providers it is mostly few. */
+  #draw(depth: number, position: number, random: () => number): number {
+    const options = (this.#shuffled[depth] ??= this.#options[depth]!.slice());
+    if (position >= this.#drawnUpTo[depth]!) {
+      const other = position + Math.floor(random() * (options.length - position));
+      const drawn = options[other]!;
+      options[other] = options[position]!;
+      options[position] = drawn;
+      this.#drawnUpTo[depth] = position + 1;
+    }
+    return options[position]!;
   }
 
   // Dead ends.
@@ -220,7 +233,6 @@ export class AnchorSearch {
 
   /** What the choices so far leave for those still to be made. */
   #stateAt(depth: number, budget: Budget): string {
-    this.#kinds ??= this.#findKinds(budget);
     const touched = new Set(this.#chosen.subarray(0, depth));
     for (const constraint of this.#constraints) touched.add(constraint.markedAt(depth));
     touched.delete(-1);
@@ -235,44 +247,43 @@ export class AnchorSearch {
         state += `${part} `;
       }
       // What leaves no mark on a provider leaves it as good as any of its kind.
-      if (isTold) states.push(`${this.#kinds[provider]}:${state}`);
+      if (isTold) states.push(`${this.#kindOf(provider, budget)}:${state}`);
     }
     const overall = this.#constraints.map((constraint) => constraint.overallState(depth));
     return [depth, ...overall, ...states.sort()].join("|");
   }
 
-  /** Per provider, a number that those of its kind share; of one that cannot be chosen, its own. */
-  #findKinds(budget: Budget): number[] {
-    const { rows } = this.providers;
-    budget.left -= rows.length;
-    const depthsOfProvider = new Map<number, number[]>();
-    this.#options.forEach((options, depth) => {
-      for (const provider of options) {
-        const depths = depthsOfProvider.get(provider);
-        if (depths === undefined) depthsOfProvider.set(provider, [depth]);
-        else depths.push(depth);
-      }
-    });
-    const numbers = new Map<string, number>();
-    return rows.map((_, provider) => {
-      const depths = depthsOfProvider.get(provider);
-      if (depths === undefined) return -1 - provider;
-      const kind = [depths.join(","), ...this.#constraints.map((it) => it.kindOf(provider))].join(
-        "|",
-      );
-      const number = numbers.get(kind) ?? numbers.size;
-      numbers.set(kind, number);
-      return number;
-    });
+  /** A number that providers of one kind share; of one that cannot be chosen, its own. */
+  #kindOf(provider: number, budget: Budget): number {
+    const known = this.#kindOfProvider.get(provider);
+    if (known !== undefined) return known;
+    budget.left -= 1 + this.#options.length / 16;
+    const depths: number[] = [];
+    for (const [depth, options] of this.#options.entries()) {
+      if (isAmong(options, provider)) depths.push(depth);
+    }
+    const number = depths.length === 0 ? -1 - provider : this.#numberOfKind(provider, depths);
+    this.#kindOfProvider.set(provider, number);
+    return number;
+  }
+
+  #numberOfKind(provider: number, depths: readonly number[]): number {
+    const kind = [depths.join(","), ...this.#constraints.map((it) => it.kindOf(provider))].join(
+      "|",
+    );
+    const number = this.#kinds.get(kind) ?? this.#kinds.size;
+    this.#kinds.set(kind, number);
+    return number;
   }
 }
 
-/** Fisher and Yates. */
-function shuffle(values: number[], random: () => number): void {
-  for (let end = values.length - 1; end > 0; end--) {
-    const other = Math.floor(random() * (end + 1));
-    const value = values[end]!;
-    values[end] = values[other]!;
-    values[other] = value;
+/** @param options in ascending order */
+function isAmong(options: readonly number[], provider: number): boolean {
+  let [from, to] = [0, options.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (options[middle]! < provider) from = middle + 1;
+    else to = middle;
   }
+  return options[from] === provider;
 }

@@ -148,6 +148,26 @@ test("an answer that is read so slowly that too much changes meanwhile breaks of
   await expect(read()).rejects.toThrow(CandidatesOutdated);
 });
 
+test("the summary of a provider with very many traits is told in pieces, and is whole", async () => {
+  const fleet = flatFleet(3);
+  const many = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, number) => [`CUSTOM_MANY_${number}`, 100_000 + number]),
+  );
+  const traits = { ...fleet.traits, ...many };
+  const providers = fleet.providers.map((it) =>
+    it.id === 2 ? { ...it, traitIds: [...it.traitIds, ...Object.values(many)] } : it,
+  );
+  const wide = { ...fleet, traits, providers };
+  const index = indexOf(wide);
+  const query = vcpuQuery();
+  for (const minor of [10, 20, 39]) {
+    const expected = Object.fromEntries(
+      providers.map(({ uuid }) => [uuid, expectedSummary(wide, query, uuid, minor)]),
+    );
+    expect((await answerOf(index, query, minor)).provider_summaries).toEqual(expected);
+  }
+});
+
 test("a search that finds nothing lets others have their turn, and ends with its client", async () => {
   const index = indexOf(flatFleet(200_000));
   const controller = new AbortController();

@@ -50,6 +50,11 @@ export abstract class RowTexts {
   /** The text of a row, made anew. White space may follow it in the cache. */
   abstract textOf(row: number): string;
 
+  /** Whether the text of a row may be made in one piece, and kept. */
+  protected mayKeep(_row: number): boolean {
+    return true;
+  }
+
   /** Where the text of a row begins. Only for rows that `has` tells of. */
   startOf(row: number): number {
     return this.#start[row]!;
@@ -78,12 +83,13 @@ export abstract class RowTexts {
   }
 
   /**
-   * Renders the text of a row and keeps it; false when there is no room. Never moves another text
+   * Renders the text of a row and keeps it; false when there is no room, or it may not be kept. Never moves another text
    * of a row that has not changed.
    */
   render(row: number): boolean {
     if (isPlainUuid(this.#providers.uuidOf(row))) this.#oddUuids.delete(row);
     else this.#oddUuids.add(row);
+    if (!this.mayKeep(row)) return false;
     const isNew = row >= this.#end.length || this.#end[row] === 0;
     if (isNew && this.#refused > 0) {
       this.#refused += 1;

@@ -50,6 +50,8 @@ export class AnswerWriter {
   #summarized = 0;
   /** Where to go on in the first tree that is not summarized; undefined at its begin. */
   #nextRow: number | undefined;
+  /** What is left of a summary that is too long to be written in one piece. */
+  #rest: Iterator<string> | undefined;
   #phase: "requests" | "summaries" | "done" = "requests";
   #isFirst = true;
   #count = 0;
@@ -190,16 +192,36 @@ export class AnswerWriter {
     const start = this.#out.length;
     const run = new SummaryRun(this.#summaries, this.#out);
     let written = 0;
-    while (this.#summarized < this.#inPlay.size && this.#out.length + run.length < slice.end) {
-      run.add(this.#nextToSummarize());
+    while (this.#hasMoreSummaries && this.#out.length + run.length < slice.end) {
+      if (this.#rest) this.#writePiece(this.#rest);
+      else this.#summarize(this.#nextToSummarize(), run);
       written += 1;
       if (written % SUMMARIES_BY_CLOCK === 0 && performance.now() > slice.endsAtMs) break;
     }
     run.flush();
     if (this.#out.length > start) this.#begin(start, "{");
-    if (this.#summarized < this.#inPlay.size) return;
+    if (this.#hasMoreSummaries) return;
     this.#out.text(this.#isFirst ? "{}}" : "}}");
     this.#phase = "done";
+  }
+
+  get #hasMoreSummaries(): boolean {
+    return this.#rest !== undefined || this.#summarized < this.#inPlay.size;
+  }
+
+  #summarize(row: number, run: SummaryRun): void {
+    if (this.#summaries.has(row) || !this.#summaries.isLong(row)) {
+      run.add(row);
+      return;
+    }
+    run.flush();
+    this.#rest = this.#summaries.piecesOf(row);
+  }
+
+  #writePiece(rest: Iterator<string>): void {
+    const piece = rest.next();
+    if (piece.done) this.#rest = undefined;
+    else this.#out.text(piece.value);
   }
 
   #nextToSummarize(): number {

@@ -1,6 +1,12 @@
 import { BoundedMap } from "../../../domain/bounded-map.ts";
 import type { ProviderSummary } from "../../../domain/provider-summary.ts";
-import { type ProviderRows, summarize } from "../../../operations/allocation-candidates.ts";
+import {
+  lineageOf,
+  type ProviderRows,
+  resourceOf,
+  summarize,
+} from "../../../operations/allocation-candidates.ts";
+import { joined } from "../../text-writer.ts";
 import { RowTexts } from "../row-texts.ts";
 
 /** What of a provider is told: more in newer versions. */
@@ -15,6 +21,9 @@ export interface SummaryForm {
 const MAX_BYTES = 32 * 1024 * 1024;
 /** Clients of one deployment speak one or two versions. */
 const MAX_FORMS = 3;
+
+/** The summary of a provider with more classes and traits takes more than a millisecond. */
+const MANY_MEMBERS = 2000;
 
 /** Before the UUID: a comma and a quotation mark. */
 const UUID_OFFSET = 2;
@@ -51,25 +60,79 @@ export class SummaryCache extends RowTexts {
     const summary = summarize(this.#providers, row);
     return `,${JSON.stringify(summary.uuid)}:${renderSummary(summary, this.#form)}`;
   }
+
+  protected override mayKeep(row: number): boolean {
+    return !this.isLong(row);
+  }
+
+  /** Whether a provider has so much that its text is to be written in pieces. */
+  isLong(row: number): boolean {
+    const { traitSets } = this.#providers;
+    const traits = traitSets.members(this.#providers.traitSetOf(row));
+    return traits.length + this.#providers.classesOf(row).length > MANY_MEMBERS;
+  }
+
+  /** The text of a row, member by member. */
+  *piecesOf(row: number): Generator<string> {
+    const providers = this.#providers;
+    const lineage = lineageOf(providers, row);
+    yield `,${JSON.stringify(lineage.uuid)}:{"resources":{`;
+    yield* joined(this.#resourcesOf(row));
+    yield "}";
+    if (this.#form.hasTraits) {
+      yield ',"traits":[';
+      yield* joined(this.#traitsOf(row));
+      yield "]";
+    }
+    if (this.#form.hasParents) yield `,${renderLineage(lineage)}`;
+    yield "}";
+  }
+
+  *#resourcesOf(row: number): Generator<string> {
+    const { resourceClasses } = this.#form;
+    for (const id of this.#providers.classesOf(row)) {
+      const resource = resourceOf(this.#providers, row, id);
+      if (resource && (resourceClasses?.has(resource.resourceClass) ?? true)) {
+        yield renderResource(resource);
+      }
+    }
+  }
+
+  *#traitsOf(row: number): Generator<string> {
+    const { traitSets, traits } = this.#providers;
+    for (const id of traitSets.members(this.#providers.traitSetOf(row))) {
+      const name = traits.nameOf(id);
+      if (name !== undefined) yield JSON.stringify(name);
+    }
+  }
 }
 
 function renderSummary(summary: ProviderSummary, form: SummaryForm): string {
   const { resourceClasses, hasTraits, hasParents } = form;
   const resources = summary.resources
     .filter(({ resourceClass }) => resourceClasses?.has(resourceClass) ?? true)
-    .map(({ resourceClass, capacity, used }) => {
-      const amounts = `{"capacity":${renderInteger(capacity)},"used":${renderInteger(used)}}`;
-      return `${JSON.stringify(resourceClass)}:${amounts}`;
-    });
+    .map(renderResource);
   const parts = [`"resources":{${resources.join(",")}}`];
   if (hasTraits) parts.push(`"traits":${JSON.stringify(summary.traits)}`);
-  if (hasParents) {
-    parts.push(
-      `"parent_provider_uuid":${JSON.stringify(summary.parentUuid)}`,
-      `"root_provider_uuid":${JSON.stringify(summary.rootUuid)}`,
-    );
-  }
+  if (hasParents) parts.push(renderLineage(summary));
   return `{${parts.join(",")}}`;
+}
+
+function renderResource({
+  resourceClass,
+  capacity,
+  used,
+}: ProviderSummary["resources"][number]): string {
+  const amounts = `{"capacity":${renderInteger(capacity)},"used":${renderInteger(used)}}`;
+  return `${JSON.stringify(resourceClass)}:${amounts}`;
+}
+
+function renderLineage({
+  parentUuid,
+  rootUuid,
+}: Pick<ProviderSummary, "parentUuid" | "rootUuid">): string {
+  const parent = JSON.stringify(parentUuid);
+  return `"parent_provider_uuid":${parent},"root_provider_uuid":${JSON.stringify(rootUuid)}`;
 }
 
 /** All digits, however large: `1e+21` would be no integer for many clients. */
