@@ -86,8 +86,10 @@ function addFit(program: Command, run: Run, surroundings: AskSurroundings): void
 
 function addClaim(program: Command, run: Run, surroundings: AskSurroundings): void {
   askCommand(program, "claim")
-    .description("claim the best of the candidates of a query")
+    .description("claim the best of the candidates of a query, also while a command runs")
+    .usage("[options] <query> [-- <command> [arguments]]")
     .argument("<query>", "as that of GET /allocation_candidates")
+    .argument("[command...]", "run this while it is held, and give it back afterwards")
     .requiredOption("--project <id>", "whose it is to be")
     .requiredOption("--user <id>", "who claims it")
     .option("--type <name>", "of the consumer", "JOB")
@@ -97,15 +99,19 @@ function addClaim(program: Command, run: Run, surroundings: AskSurroundings): vo
     .option("--among <number>", "of so many, pack and spread take the best; 0 for all", anyNumber)
     .option("--not-on <providers...>", "UUIDs or names: nothing is taken from their trees")
     .option("--attempts <number>", "how often to search, where others are faster", anyNumber)
+    .option("--lease <time>", "release it after so long, such as 90s, 5m, 2h or 1d", duration)
     .option("--dry-run", "tell what would be granted, and write nothing")
     .option("--key <text>", "for safe repetition: the same request under it is made once")
     .action(
       run(async (command) => {
         const { claim } = await import("./claim.ts");
         const options = command.opts<ClaimOptions>();
-        const [query = ""] = command.args;
+        const [query = "", ...words] = command.args;
+        if (words.length > 0 && options.dryRun) {
+          command.error("error: a dry run holds nothing that a command could use");
+        }
         const { url, token } = sourceOf(command, surroundings);
-        return claim({ ...options, query, url, token }, surroundings);
+        return claim({ ...options, query, words, url, token }, surroundings);
       }),
     );
 }
@@ -114,6 +120,15 @@ function addClaim(program: Command, run: Run, surroundings: AskSurroundings): vo
 function anyNumber(text: string): number {
   return wholeNumber(text, 0, Number.MAX_SAFE_INTEGER);
 }
+
+/** In seconds; the service knows which are too short or too long. */
+function duration(text: string): number {
+  const [, count = "", unit = "s"] = /^(\d{1,9})([smhd])?$/.exec(text) ?? [];
+  if (count === "") throw new InvalidArgumentError("It must be a time such as 90s, 5m, 2h or 1d.");
+  return Number(count) * (SECONDS_PER[unit] ?? 1);
+}
+
+const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 const PREFERENCES = ["first", "random", "pack", "spread"];
 
