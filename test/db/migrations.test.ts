@@ -114,7 +114,7 @@ it("leaves an old database alone whose allocations have no consumers, until they
   const batch = await database.writer(CONTEXT, (tx) =>
     createIncompleteConsumers(tx, 50, "some project", "some user"),
   );
-  expect(batch).toEqual({ found: 2, migrated: 2 });
+  expect(batch).toEqual({ found: 2, migrated: 2, last: "d" });
   await migrate(database);
   expect(
     inspect(`

@@ -95,7 +95,7 @@ export async function runOnlineDataMigrations(
     const totals = new Map<string, MigratedBatch>();
     let batch: BatchOutcome;
     for (;;) {
-      batch = await runBatch(database, config, batchSize, terminal);
+      batch = await runBatch(database, config, batchSize, totals, terminal);
       addTo(totals, batch);
       if (isLimited || batch.migrated === 0) break;
     }
@@ -112,17 +112,24 @@ export async function runOnlineDataMigrations(
 
 const DEFAULT_BATCH_SIZE = 50;
 
+/** Takes how many records to migrate at most, and where the batch before ended. */
+type OnlineMigration = (
+  tx: WriteTransaction,
+  size: number,
+  last: MigratedBatch["last"],
+  config: Config,
+) => Promise<MigratedBatch>;
+
 /** By the names under which upstream prints them. */
-const ONLINE_MIGRATIONS: Readonly<
-  Record<string, (tx: WriteTransaction, size: number, config: Config) => Promise<MigratedBatch>>
-> = {
+const ONLINE_MIGRATIONS: Readonly<Record<string, OnlineMigration>> = {
   set_root_provider_ids: setRootProviderIds,
-  create_incomplete_consumers: (tx, size, { placement }) =>
+  create_incomplete_consumers: (tx, size, last, { placement }) =>
     createIncompleteConsumers(
       tx,
       size,
       placement.incompleteConsumerProjectId,
       placement.incompleteConsumerUserId,
+      last,
     ),
 };
 
@@ -137,6 +144,7 @@ async function runBatch(
   database: Database,
   config: Config,
   batchSize: number,
+  before: ReadonlyMap<string, MigratedBatch>,
   { output, problems }: Terminal,
 ): Promise<BatchOutcome> {
   const results = new Map<string, MigratedBatch>();
@@ -145,7 +153,10 @@ async function runBatch(
   for (const [name, run] of Object.entries(ONLINE_MIGRATIONS)) {
     let result: MigratedBatch = { found: 0, migrated: 0 };
     try {
-      result = await database.writer(DATA_CONTEXT, (tx) => run(tx, batchSize - migrated, config));
+      const { last } = before.get(name) ?? {};
+      result = await database.writer(DATA_CONTEXT, (tx) =>
+        run(tx, batchSize - migrated, last, config),
+      );
     } catch (error) {
       problems.write(`stowage: error attempting to run ${name}: ${String(error)}\n`);
       hasFailed = true;
@@ -163,9 +174,13 @@ async function runBatch(
 const DATA_CONTEXT = internalContext("online_data_migrations");
 
 function addTo(totals: Map<string, MigratedBatch>, batch: BatchOutcome): void {
-  for (const [name, { found, migrated }] of batch.results) {
+  for (const [name, { found, migrated, last }] of batch.results) {
     const total = totals.get(name) ?? { found: 0, migrated: 0 };
-    totals.set(name, { found: total.found + found, migrated: total.migrated + migrated });
+    totals.set(name, {
+      found: total.found + found,
+      migrated: total.migrated + migrated,
+      last: last ?? total.last,
+    });
   }
 }
 
