@@ -44,6 +44,24 @@ describe("ProviderIndex", () => {
     expect(findProviders(index, filter({ memberOf: [[uuid(500)]] }))).toEqual([]);
   });
 
+  test("forgets the inventories of a class that nobody has any more", () => {
+    const index = emptyIndex();
+    index.put(provider(1, { inventories: [inventory(VCPU)] }));
+    index.put(provider(2, { inventories: [inventory(VCPU)] }));
+    index.put(provider(2));
+    expect(index.column(VCPU), "another has it").toBeDefined();
+    const view = index.openView();
+    index.put(provider(1));
+    expect(index.column(VCPU), "a view still sees it").toBeDefined();
+    view.close();
+    index.put(provider(1, { generation: 2 }));
+    expect(index.column(VCPU)).toBeUndefined();
+    index.put(provider(1, { inventories: [inventory(VCPU)] }));
+    expect(findProviders(index, filter({ resources: { VCPU: 1 } }))).toEqual([1]);
+    index.remove(1);
+    expect(index.column(VCPU)).toBeUndefined();
+  });
+
   test("replaces everything of a provider", () => {
     const index = emptyIndex();
     index.put(

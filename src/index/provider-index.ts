@@ -63,7 +63,7 @@ export class ProviderIndex implements IndexReader {
     this.#changes,
     this.#modifiedAt,
   ];
-  readonly #classes = new TreeSets(this.trees);
+  readonly #classes = new TreeSets(this.trees, (id) => this.#columns.delete(id));
   readonly #traits = new TreeSets(this.trees, () => {});
   readonly #aggregates = new TreeSets(this.trees, (number) => this.#forgetAggregate(number));
   readonly #sets = [this.#classes, this.#traits, this.#aggregates];
@@ -571,7 +571,8 @@ export class ProviderIndex implements IndexReader {
     const rows = this.trees.rows(tree);
     const bytes = this.#sizeOf(rows);
     for (const row of rows) {
-      for (const id of this.#classes.members(row)) this.#columns.get(id)!.delete(row);
+      // One that nobody has any more is gone as a whole.
+      for (const id of this.#classes.members(row)) this.#columns.get(id)?.delete(row);
       for (const sets of this.#sets) sets.release(row);
       this.#giveBack(row);
     }

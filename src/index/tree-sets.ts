@@ -13,13 +13,13 @@ export class TreeSets {
   readonly #setOfRow = new PagedIntegers();
   readonly #treesOf = new Map<number, Bitset>();
 
-  readonly #onForgotten: ((member: number) => void) | undefined;
+  readonly #onForgotten: (member: number) => void;
 
   /**
-   * @param onForgotten is told of each member that no provider has any more, if such are to be forgotten: no
-   *   row that a view still sees has it, and no view sees the rows that will
+   * @param onForgotten is told of each member that no provider has any more: no row that a view still sees
+   *   has it, and no view sees the rows that will
    */
-  constructor(trees: TreeTable, onForgotten?: (member: number) => void) {
+  constructor(trees: TreeTable, onForgotten: (member: number) => void) {
     this.#trees = trees;
     this.#onForgotten = onForgotten;
   }
@@ -34,7 +34,7 @@ export class TreeSets {
     return this.pool.members(this.#setOfRow.get(row));
   }
 
-  /** The trees in which some provider has it; undefined when none ever had. */
+  /** The trees in which some provider has it; undefined when none has. */
   find(member: number): Bitset | undefined {
     return this.#treesOf.get(member);
   }
@@ -103,7 +103,7 @@ export class TreeSets {
   #remove(member: number, tree: number): void {
     const trees = this.#treesOf.get(member);
     trees?.delete(tree);
-    if (trees?.size !== 0 || this.#onForgotten === undefined) return;
+    if (trees?.size !== 0) return;
     this.#treesOf.delete(member);
     this.#onForgotten(member);
   }
