@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   queryParameterMissingValue: "placement.query.missing_value",
   searchEffortExceeded: "stowage.effort_exceeded",
   positionGone: "stowage.position_gone",
+  historyGone: "stowage.history_gone",
   tooManySearches: "stowage.too_many_searches",
   tooLarge: "stowage.too_large",
   noCandidates: "stowage.no_candidates",

@@ -1090,7 +1090,20 @@ export const OPTIONS = {
       // A replica that has asked within half of this misses nothing, even if clocks differ by as much.
       min: 600,
       takesEffect: "restart",
-      help: "Seconds that the rows of `stowage_changes`, the audit trail and the feed of other replicas, are kept, and those of `stowage_refusals`.",
+      help: "Seconds that the rows of `stowage_changes`, the feed of other replicas and of those who watch, are kept, and those of `stowage_refusals`. What is not in the history yet is kept for twice as long.",
+    },
+    history: {
+      type: "boolean",
+      default: true,
+      takesEffect: "restart",
+      help: "Keep a history of consumers and providers in `stowage_history`, made from `stowage_changes` behind the requests. To be the same for all processes on one database.",
+    },
+    history_retention: {
+      type: "integer",
+      default: 7_776_000,
+      min: 3600,
+      takesEffect: "restart",
+      help: "Seconds that the rows of `stowage_history`, the audit trail, are kept.",
     },
     expire_leases: {
       type: "boolean",

@@ -130,6 +130,20 @@ export async function listAllocationsOn(
   }));
 }
 
+/** How much of each class consumers hold of a provider. */
+export async function sumAllocationsOf(
+  tx: ReadTransaction,
+  providerId: number,
+): Promise<{ readonly resourceClassId: number; readonly used: number }[]> {
+  const rows = await tx.query
+    .selectFrom("allocations as a")
+    .select((eb) => ["a.resource_class_id", eb.fn.sum<number | string>("a.used").as("used")])
+    .where("a.resource_provider_id", "=", providerId)
+    .groupBy("a.resource_class_id")
+    .execute();
+  return rows.map((row) => ({ resourceClassId: row.resource_class_id, used: Number(row.used) }));
+}
+
 /** In the order of their ids, so many of those beyond one. */
 export async function listAllocationsAfter(
   tx: ReadTransaction,

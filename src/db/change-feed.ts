@@ -262,15 +262,18 @@ const STILL_OPEN = 10_000;
  * that cannot be read is not old.
  *
  * @param now by the clock that `time` is of
+ * @param upTo what comes after this id stays, however old it is
  * @returns how many it deleted: none if there are none left
  */
 export async function collectChanges(
   tx: WriteTransaction,
-  { now, time, limit }: { readonly now: Date; readonly time: Date; readonly limit: number },
+  { upTo: mostId = Infinity, ...terms }: CollectionTerms & { readonly upTo?: number },
 ): Promise<number> {
   const newestId = await findNewestId(tx);
-  const last = await findLastOfOld(tx, newestId, { now, time, limit });
-  if (last === undefined) return 0;
+  const { limit } = terms;
+  const old = await findLastOfOld(tx, newestId, terms);
+  if (old === undefined) return 0;
+  const last = Math.min(old, mostId);
   const state = await lockFeedState(tx);
   const rows = await tx.query
     .selectFrom("stowage_changes as sc")
@@ -286,6 +289,12 @@ export async function collectChanges(
   return rows.length;
 }
 
+interface CollectionTerms {
+  readonly now: Date;
+  readonly time: Date;
+  readonly limit: number;
+}
+
 async function findNewestId(tx: ReadTransaction): Promise<number> {
   const row = await tx.query
     .selectFrom("stowage_changes as sc")
@@ -297,7 +306,7 @@ async function findNewestId(tx: ReadTransaction): Promise<number> {
 async function findLastOfOld(
   tx: ReadTransaction,
   newestId: number,
-  { now, time, limit }: { readonly now: Date; readonly time: Date; readonly limit: number },
+  { now, time, limit }: CollectionTerms,
 ): Promise<number | undefined> {
   const dated = await tx.query
     .selectFrom("stowage_changes as sc")

@@ -24,7 +24,7 @@ export async function listChangeRows(
   tx: ReadTransaction,
   { after, upTo, limit }: { readonly after: number; readonly upTo: number; readonly limit: number },
 ): Promise<ChangeRow[]> {
-  const rows = await selectRows(tx)
+  const rows = await selectChanges(tx)
     .where("sc.id", ">", after)
     .where("sc.id", "<=", upTo)
     .orderBy("sc.id")
@@ -39,7 +39,7 @@ export async function findChangeRows(
   ids: readonly number[],
 ): Promise<ChangeRow[]> {
   const rows = await inChunks(ids, (chunk) =>
-    selectRows(tx).where("sc.id", "in", chunk).orderBy("sc.id").execute(),
+    selectChanges(tx).where("sc.id", "in", chunk).orderBy("sc.id").execute(),
   );
   return rows.map((row) => toChangeRow(tx, row));
 }
@@ -67,7 +67,7 @@ export function isToldOutside({ kind }: Pick<ChangeRow, "kind">): boolean {
   return kind !== SETTLED && kind !== "gap";
 }
 
-function selectRows(tx: ReadTransaction) {
+export function selectChanges(tx: ReadTransaction) {
   return tx.query
     .selectFrom("stowage_changes as sc")
     .select([
@@ -83,9 +83,9 @@ function selectRows(tx: ReadTransaction) {
     ]);
 }
 
-type Selected = Awaited<ReturnType<ReturnType<typeof selectRows>["execute"]>>[number];
+type Selected = Awaited<ReturnType<ReturnType<typeof selectChanges>["execute"]>>[number];
 
-function toChangeRow({ adapter }: ReadTransaction, row: Selected): ChangeRow {
+export function toChangeRow({ adapter }: ReadTransaction, row: Selected): ChangeRow {
   return {
     id: row.id,
     createdAt: adapter.decodeDate(row.created_at),

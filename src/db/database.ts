@@ -153,6 +153,28 @@ export class Database {
   }
 
   /**
+   * As `writer`, for what nobody waits for and no read model knows of: with a server it does not wait for its turn
+   * to write, and those who claim do not wait for it. It notes no changes.
+   *
+   * @throws DatabaseUnavailable also where the commit was not answered: it may have been made
+   */
+  async background<Result>(
+    context: DatabaseContext,
+    work: (tx: WriteTransaction) => Promise<Result>,
+  ): Promise<Result> {
+    if (this.#isReadOnly) throw new Error("the database was opened to be read only");
+    const pool = this.adapter.isShared ? this.#readers : this.#writers;
+    return this.#repeatOnConflict("write", context, () =>
+      pool.run("write", async (transaction) => {
+        const tx = new OpenWriteTransaction(transaction, this.adapter, context, this.#pending);
+        const result = await this.#enclose(() => work(tx));
+        await transaction.commit();
+        return result;
+      }),
+    );
+  }
+
+  /**
    * When it is known what became of a change of one of these, by UUID or name; undefined where that is known of
    * all. They are listed only where anything is pending, which is hardly ever.
    */

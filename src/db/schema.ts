@@ -29,6 +29,7 @@ export interface Schema {
   stowage_refusals: RefusalsTable;
   stowage_claims: ClaimReceiptsTable;
   stowage_grants: GrantsTable;
+  stowage_history: HistoryTable;
 }
 
 /** What the adapter has the driver take and give for a DATETIME. */
@@ -157,6 +158,27 @@ interface GrantsTable {
   expires_at: DatabaseDate | null;
   /** When the consumer was found to be released. */
   ended_at: DatabaseDate | null;
+}
+
+/** What the feed has told, by consumer and by provider, for longer than the feed is kept. */
+interface HistoryTable {
+  /** Rows of one change follow each other; those of one consumer or provider are in the order of its changes. */
+  id: Generated<number>;
+  /** Of the row of the feed that it is made from. */
+  change_id: number;
+  created_at: DatabaseDate;
+  kind: string;
+  /** Canonical; `null` for a change of a provider itself. */
+  consumer_uuid: string | null;
+  /** Canonical; `null` where it is not told what the consumer holds. */
+  provider_uuid: string | null;
+  request_id: string;
+  user_id: string | null;
+  project_id: string | null;
+  /** A digest of the reason of a release: engines differ in which texts are the same. */
+  reason: string | null;
+  /** As in the feed; of what a consumer holds, the part of the provider. */
+  details: string | null;
 }
 
 export type NewChangeRow = Insertable<ChangesTable>;

@@ -17,6 +17,7 @@ import {
   SearchEffortExceeded,
   TooManySearches,
 } from "../domain/errors.ts";
+import { HistoryTooLong } from "../domain/history-errors.ts";
 import type { Problem } from "./problem.ts";
 import { MessageFlaw } from "./message-flaw.ts";
 
@@ -43,6 +44,7 @@ const RULES: readonly Rule[] = [
     SearchEffortExceeded,
     ({ message }) => busy(message, ERROR_CODES.searchEffortExceeded, RETRY_LATER),
   ],
+  [HistoryTooLong, ({ message }) => busy(message, ERROR_CODES.searchEffortExceeded, RETRY_LATER)],
   [TooManySearches, ({ message }) => busy(message, ERROR_CODES.tooManySearches, RETRY_SOON)],
   [DatabaseUnavailable, () => new HttpError(503, NO_DATABASE, { headers: RETRY_SOON })],
 ];

@@ -114,8 +114,8 @@ export class Metrics {
     return metrics;
   }
 
-  increment<Name extends CounterName>(name: Name, labels: LabelsOf<Name>): void {
-    this.#child(name, labels).add(1);
+  increment<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, by = 1): void {
+    this.#child(name, labels).add(by);
   }
 
   observe<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>, value: number): void {

@@ -110,6 +110,11 @@ export const SERIES = {
     help: "Those of them that were not written to the database, as they were too many or it could not be written to.",
     labels: [],
   },
+  stowage_history_changes_total: {
+    type: "counter",
+    help: "Changes that were added to the history; of all processes on one database, mostly one does so.",
+    labels: [],
+  },
   stowage_claim_duration_seconds: {
     type: "histogram",
     help: "From when a claim is ready to be judged to its outcome, waiting included.",

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { collectChanges } from "../db/change-feed.ts";
 import { deleteOlder } from "../db/delete-older.ts";
 import { deleteEndedGrants, endForgottenGrants } from "../db/grants.ts";
+import { deleteOldHistory, findBeginning, readHistoryState } from "../db/history.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
 import { internalContext } from "../db/change.ts";
@@ -33,6 +34,7 @@ export async function keepHouse(
       await deleteOldRefusals(service, new Date());
       await deleteOldReceipts(service, new Date());
       await forgetReleased(service, new Date());
+      await deleteOlderHistory(service, new Date());
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) report(error);
     }
@@ -66,12 +68,38 @@ export async function forgetReleased(service: Service, now: Date): Promise<numbe
   return deleteAll(service, (tx) => deleteEndedGrants(tx, { before, limit: BATCH }));
 }
 
-/** Deletes the changes that have passed their retention; returns how many. */
+/**
+ * Deletes the changes that have passed their retention; returns how many. What is not in the history yet is kept
+ * for twice as long: whatever keeps the history from being made, the feed has an end.
+ */
 export async function deleteOldChanges(service: Service, now: Date): Promise<number> {
-  const time = new Date(now.getTime() - service.config.stowage.changeRetention * 1000);
+  const { changeRetention, history } = service.config.stowage;
+  const before = (seconds: number) => new Date(now.getTime() - seconds * 1000);
   // What this process has written, too, counts as read when the feed has told of it.
   await service.freshIndex(HOUSEKEEPING);
-  return deleteAll(service, (tx) => collectChanges(tx, { now, time, limit: BATCH }));
+  const collect = (time: Date, upTo?: number) =>
+    deleteAll(service, (tx) =>
+      collectChanges(tx, { now, time, limit: BATCH, ...(upTo !== undefined && { upTo }) }),
+    );
+  if (!history) return collect(before(changeRetention));
+  const collectProjected = async () => {
+    const { floor } = await service.database.readOnce(HOUSEKEEPING, readHistoryState);
+    return collect(before(changeRetention), floor);
+  };
+  let count = await collectProjected();
+  const { oldestAt } = await service.database.reader(HOUSEKEEPING, findBeginning);
+  if (oldestAt && oldestAt < before(changeRetention)) {
+    // Why it fails is said by whoever makes the history all the time.
+    await service.history.catchUp(HOUSEKEEPING, { isAll: true }).catch(() => 0);
+    count += await collectProjected();
+  }
+  return count + (await collect(before(2 * changeRetention)));
+}
+
+/** Deletes the history that has passed its retention, also where none is made any more; returns how many rows. */
+export async function deleteOlderHistory(service: Service, now: Date): Promise<number> {
+  const before = new Date(now.getTime() - service.config.stowage.historyRetention * 1000);
+  return deleteAll(service, (tx) => deleteOldHistory(tx, { now, before, limit: BATCH }));
 }
 
 /** Deletes some in one transaction after the other, until there are none left; returns how many there were. */

@@ -11,6 +11,7 @@ import type { ProviderIndex } from "../index/provider-index.ts";
 import { ClaimQueue } from "../claims/claim-queue.ts";
 import { LeaseRenewals } from "../claims/lease-renewals.ts";
 import { EmptyAnswers } from "./empty-answers.ts";
+import { HistoryProjection } from "./history-projection.ts";
 import { ReadinessProbe } from "./readiness.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { FeedTail } from "../read-model/feed-tail.ts";
@@ -35,6 +36,7 @@ export class Service {
   readonly emptyAnswers: EmptyAnswers;
   /** The end of the change feed, for all who listen to it. */
   readonly tail: FeedTail;
+  readonly history: HistoryProjection;
   /** Requests under way by their idempotency keys; settled when they have ended. */
   readonly keysUnderWay = new Map<string, Promise<void>>();
   readonly #keeper: IndexKeeper;
@@ -54,6 +56,12 @@ export class Service {
     this.claims = new ClaimQueue(database, keeper);
     this.leases = new LeaseRenewals(database);
     this.refusals = new RefusalLog(database, onUnwrittenRefusals);
+    this.history = new HistoryProjection({
+      database,
+      databaseTimeout: config.stowage.databaseTimeout,
+      position: (context) => this.position(context),
+      uuidOf: (id) => keeper.current.getById(id)?.uuid,
+    });
     this.emptyAnswers = new EmptyAnswers(() => keeper.current, config.stowage.maxSearchEffort);
   }
 

@@ -46,7 +46,7 @@ it("creates the schema that upstream's migrations lead to, and its own tables", 
   await migrate(database);
   const ours = dumpSchema();
   expect(ours.filter((text) => !text.includes("stowage_"))).toEqual(await schemaOf(HEAD));
-  expect(ours.filter((text) => text.includes("stowage_"))).toHaveLength(14);
+  expect(ours.filter((text) => text.includes("stowage_"))).toHaveLength(19);
   expect(await currentRevision(database)).toBe(HEAD);
 });
 

@@ -38,6 +38,12 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     body: { seconds: 60 },
   },
   "DELETE /stowage/v1/consumers/{uuid}/lease": { path: `/stowage/v1/consumers/${LEASED}/lease` },
+  "GET /stowage/v1/consumers/{uuid}/history": {
+    path: `/stowage/v1/consumers/${consumerUuid(1)}/history?limit=5`,
+  },
+  "GET /stowage/v1/providers/{uuid}/history": {
+    path: `/stowage/v1/providers/${providerUuid(1)}/history`,
+  },
   "POST /stowage/v1/orphans": {
     path: "/stowage/v1/orphans",
     body: {

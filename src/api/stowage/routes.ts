@@ -1,3 +1,4 @@
+import type { ApiRequest } from "../request.ts";
 import type { RouteTable } from "../route.ts";
 import { listConsumers, showConsumer } from "./consumers/handlers.ts";
 import { deleteLease, showLease, updateLease } from "./consumers/leases.ts";
@@ -15,6 +16,13 @@ import { FIT_BODY, FITS } from "./fit/schemas.ts";
 import { getLiveness, getReadiness } from "./health/handlers.ts";
 import { ALIVE, ANY_QUERY, READINESS } from "./health/schemas.ts";
 import { showMetrics, showProviderMetrics } from "./metrics/handlers.ts";
+import { tellConsumerHistory, tellProviderHistory } from "./history/handlers.ts";
+import {
+  CONSUMER_HISTORY,
+  CONSUMER_HISTORY_QUERY,
+  PROVIDER_HISTORY,
+  PROVIDER_HISTORY_QUERY,
+} from "./history/schemas.ts";
 import { releaseConsumers, reportOrphans } from "./orphans/handlers.ts";
 import { ORPHANS, ORPHANS_BODY, RELEASES, RELEASES_BODY } from "./orphans/schemas.ts";
 import { showFleet } from "./providers/handlers.ts";
@@ -37,7 +45,7 @@ export const STOWAGE_ROUTES: RouteTable = {
       guard: undefined,
       answers: { 200: { "application/json": SERVICE } },
       handler: (request, position) =>
-        describeService(request, { capabilities: capabilities(), position }),
+        describeService(request, { capabilities: capabilities(request), position }),
     }),
   },
   "/stowage/v1/explain": {
@@ -169,6 +177,25 @@ export const STOWAGE_ROUTES: RouteTable = {
       handler: deleteLease,
     }),
   },
+  "/stowage/v1/consumers/{uuid}/history": {
+    GET: describedRoute({
+      summary: "What happened to a consumer, who asked for it, and what it held at some time.",
+      guard: undefined,
+      query: CONSUMER_HISTORY_QUERY,
+      answers: { 200: { "application/json": CONSUMER_HISTORY } },
+      authorize: () => {},
+      handler: tellConsumerHistory,
+    }),
+  },
+  "/stowage/v1/providers/{uuid}/history": {
+    GET: describedRoute({
+      summary: "What happened to a resource provider, and who held what of it at some time.",
+      guard: "stowage:providers:history",
+      query: PROVIDER_HISTORY_QUERY,
+      answers: { 200: { "application/json": PROVIDER_HISTORY } },
+      handler: tellProviderHistory,
+    }),
+  },
   "/stowage/v1/orphans": {
     POST: describedRoute({
       summary: "Consumers that are not among the living, and what they hold.",
@@ -223,7 +250,8 @@ export const STOWAGE_ROUTES: RouteTable = {
 };
 
 /** What there is, by the paths that lead to it: `explain`, `providers`, `providers.history`. */
-function capabilities(): string[] {
+function capabilities({ service }: ApiRequest): string[] {
+  const { history } = service.config.stowage;
   const names = Object.keys(STOWAGE_ROUTES).map((path) =>
     path
       .replace(/^\/(stowage\/v1\/?)?/, "")
@@ -231,5 +259,7 @@ function capabilities(): string[] {
       .filter((segment) => !segment.startsWith("{"))
       .join("."),
   );
-  return [...new Set(names)].filter((name) => name !== "").toSorted();
+  return [...new Set(names)]
+    .filter((name) => name !== "" && (history || !name.endsWith(".history")))
+    .toSorted();
 }

@@ -40,6 +40,17 @@ export const STOWAGE_RULES = [
     ["GET /stowage/v1/consumers/{uuid}", "GET /stowage/v1/consumers/{uuid}/lease"],
     { check: ADMIN_PROJECT_OR_SERVICE, target: "queried project" },
   ),
+  action(
+    "stowage:consumers:history",
+    "See what a consumer held, and who changed that.",
+    ["GET /stowage/v1/consumers/{uuid}/history"],
+    { check: ADMIN_PROJECT_OR_SERVICE, target: "queried project" },
+  ),
+  action(
+    "stowage:providers:history",
+    "See what became of a resource provider, and what consumers held of it.",
+    ["GET /stowage/v1/providers/{uuid}/history"],
+  ),
   action("stowage:orphans", "Find consumers that belong to nobody.", ["POST /stowage/v1/orphans"], {
     check: ADMIN,
   }),

@@ -5,6 +5,7 @@ import { repeated } from "../repeated.ts";
 import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
 import type { ClaimOptions } from "./claim.ts";
+import type { HistoryOptions } from "./history.ts";
 import type { SnapshotCommand } from "./snapshot.ts";
 import type { SourceOptions } from "./source.ts";
 import { addSupposeOptions } from "./suppose-options.ts";
@@ -27,6 +28,7 @@ export function addAskCommands(program: Command, run: Run, surroundings: AskSurr
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
   addWatch(program, run, surroundings);
+  addHistory(program, run, surroundings);
   addLeaks(program, run, surroundings);
 }
 
@@ -157,6 +159,34 @@ function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings):
         return writeSnapshot({ ...options, ...sourceOf(command, surroundings) }, surroundings);
       }),
     );
+}
+
+function addHistory(program: Command, run: Run, surroundings: AskSurroundings): void {
+  const history = program
+    .command("history")
+    .description("tell what happened to a consumer or a resource provider, and who asked for it");
+  for (const [what, name] of [
+    ["consumer", "<uuid>"],
+    ["provider", "<provider>"],
+  ] as const) {
+    const command = askCommand(history, what)
+      .description(`of one ${what}; the newest last`)
+      .argument(name, what === "consumer" ? "its UUID" : "its UUID, or its name while it is there")
+      .option("--since <time>", "not before this time, such as 2026-11-27T19:00:00Z", time)
+      .option("--until <time>", "before this time", time)
+      .option("--at <time>", "what was held at this time, in the place of what happened", time)
+      .option("--limit <number>", "the newest of so many; 100 by default", positive);
+    if (what === "provider") command.option("--resource-class <name>", "only about this class");
+    command.action(
+      run(async (asked) => {
+        const { tellHistory } = await import("./history.ts");
+        const [subject = ""] = asked.args;
+        const { url, token } = sourceOf(asked, surroundings);
+        const options = asked.opts<HistoryOptions>();
+        return tellHistory({ ...options, what, subject, url, token }, surroundings);
+      }),
+    );
+  }
 }
 
 function addLeaks(program: Command, run: Run, surroundings: AskSurroundings): void {

@@ -7,7 +7,7 @@ export interface WatchedEvent {
   readonly data?: EventData | null;
 }
 
-type Holdings = Readonly<Record<string, Readonly<Record<string, number>>>>;
+export type Holdings = Readonly<Record<string, Readonly<Record<string, number>>>>;
 type Pair = readonly [was: unknown, now: unknown];
 
 interface EventData {
@@ -21,7 +21,7 @@ interface EventData {
   readonly changed?: Changed;
 }
 
-interface Changed {
+export interface Changed {
   readonly name?: Pair;
   readonly parent?: Pair;
   readonly root?: Pair;
@@ -66,7 +66,7 @@ function describeHeld({ was, now }: EventData): string {
   return `${describeHoldings(was)} -> ${describeHoldings(now)}`;
 }
 
-function describeHoldings(holdings: Holdings): string {
+export function describeHoldings(holdings: Holdings): string {
   const texts = Object.entries(holdings).map(([provider, amounts]) => {
     const held = Object.entries(amounts).map(([name, amount]) => `${name}:${amount}`);
     return `${held.join(",")} of ${provider}`;
@@ -74,7 +74,7 @@ function describeHoldings(holdings: Holdings): string {
   return texts.length > 0 ? texts.join(" and ") : "nothing";
 }
 
-function describeChanged({ inventories, traits, aggregates, ...places }: Changed): string[] {
+export function describeChanged({ inventories, traits, aggregates, ...places }: Changed): string[] {
   return [
     ...Object.entries(places).flatMap(([name, both]) =>
       Array.isArray(both) ? [`${name} ${fromTo(both as unknown as Pair)}`] : [],

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { isUuidLike } from "../../domain/uuid.ts";
 import { printable } from "../../observability/logger.ts";
 import type { Terminal } from "../terminal.ts";
 import { describeEvent, type WatchedEvent } from "./event-text.ts";
 import { messagesOf } from "./event-stream.ts";
+import { findProvider } from "./find-provider.ts";
 import { CannotAsk, ServiceClient, type ServiceAddress } from "./service-client.ts";
 
 /** Command-line options of `stowage watch`. */
@@ -92,16 +92,4 @@ const GONE =
 function textOf(service: ServiceClient, position: string, data: string, isJson: boolean): string {
   const event = service.parse<WatchedEvent>(data, ({ type }) => typeof type === "string");
   return isJson ? JSON.stringify({ position, ...event }) : printable(describeEvent(event));
-}
-
-/** @throws CannotAsk there is none */
-async function findProvider(service: ServiceClient, provider: string): Promise<string> {
-  if (isUuidLike(provider)) return provider;
-  const text = await service.ask("GET", "/resource_providers", { query: { name: provider } });
-  const answer = service.parse<{
-    readonly resource_providers: readonly { readonly uuid: string }[];
-  }>(text, ({ resource_providers: found }) => Array.isArray(found));
-  const [found] = answer.resource_providers;
-  if (!found) throw new CannotAsk(`there is no provider of the name ${printable(provider)}`);
-  return found.uuid;
 }

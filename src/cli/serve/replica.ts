@@ -197,6 +197,11 @@ class Housekeeping {
       keepHouse(service, signal, (err) =>
         logger.error({ err }, "Old changes could not be deleted"),
       ),
+      service.config.stowage.history
+        ? service.history.run(signal, (err) =>
+            logger.error({ err }, "The history could not be made from the change feed"),
+          )
+        : undefined,
       gauges?.run(signal),
       service.config.stowage.expireLeases &&
         expireLeases(service, signal, {

@@ -71,6 +71,7 @@ export class MysqlDatabaseAdapter implements DatabaseAdapter {
       id: "INTEGER NOT NULL AUTO_INCREMENT",
       bigId: "BIGINT NOT NULL AUTO_INCREMENT",
       integer: "INTEGER",
+      bigInteger: "BIGINT",
       float: "FLOAT",
       dateTime: "DATETIME",
       preciseDateTime: "DATETIME(6)",

@@ -68,6 +68,7 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
       id: "SERIAL",
       bigId: "BIGSERIAL",
       integer: "INTEGER",
+      bigInteger: "BIGINT",
       float: "FLOAT",
       dateTime: "TIMESTAMP WITHOUT TIME ZONE",
       preciseDateTime: "TIMESTAMP WITHOUT TIME ZONE",

@@ -60,6 +60,7 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
       id: "INTEGER",
       bigId: "INTEGER",
       integer: "INTEGER",
+      bigInteger: "INTEGER",
       float: "FLOAT",
       dateTime: "DATETIME",
       preciseDateTime: "DATETIME",

@@ -1,5 +1,6 @@
 import type { RawBuilder } from "kysely";
 
+import { TRIGGERED } from "../../domain/history.ts";
 import type { ChangeKind } from "../change.ts";
 
 /**
@@ -53,9 +54,6 @@ export function insertTriggeredChanges({ changes }: ChangeTrigger, now: string):
     `VALUES ${rows.join(", ")}`
   );
 }
-
-/** The request id of changes that another program has made: it is not known here. */
-const TRIGGERED = "trigger";
 
 const EVENTS = ["insert", "update", "delete"] as const;
 

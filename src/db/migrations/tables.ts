@@ -24,6 +24,7 @@ export type ColumnType =
   | "id"
   | "bigId"
   | "integer"
+  | "bigInteger"
   | "float"
   | "dateTime"
   | "preciseDateTime"
@@ -311,6 +312,31 @@ const STOWAGE_GRANTS: Table = {
   ],
 };
 
+/** What happened to consumers and providers, made from the change feed, to be found by either. */
+const STOWAGE_HISTORY: Table = {
+  name: "stowage_history",
+  columns: [
+    required("id", "bigId"),
+    required("change_id", "bigInteger"),
+    required("created_at", "preciseDateTime"),
+    required("kind", 32),
+    optional("consumer_uuid", 36),
+    optional("provider_uuid", 36),
+    required("request_id", 255),
+    optional("user_id", 255),
+    optional("project_id", 255),
+    optional("reason", 64),
+    optional("details", "text"),
+  ],
+  constraints: [primaryKey("id")],
+  indexes: [
+    { name: "stowage_history_change_id_idx", columns: ["change_id"] },
+    { name: "stowage_history_consumer_uuid_idx", columns: ["consumer_uuid", "id"] },
+    { name: "stowage_history_provider_uuid_idx", columns: ["provider_uuid", "id"] },
+    { name: "stowage_history_reason_idx", columns: ["reason"] },
+  ],
+};
+
 /** What Stowage adds; upstream does not look at it. */
 export const STOWAGE_TABLES: readonly Table[] = [
   STOWAGE_STATE,
@@ -318,6 +344,7 @@ export const STOWAGE_TABLES: readonly Table[] = [
   STOWAGE_REFUSALS,
   STOWAGE_CLAIMS,
   STOWAGE_GRANTS,
+  STOWAGE_HISTORY,
 ];
 
 const TABLES_BY_NAME = new Map(

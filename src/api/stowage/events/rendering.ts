@@ -37,7 +37,7 @@ function dataOf(service: Service, event: ToldEvent) {
     return { ...renderProvider(provider), changed };
   }
   if (!details) return null;
-  if (details.of === "consumer") return renderConsumer(details);
+  if (details.of === "consumer") return renderHolder(details);
   return details.of === "provider" ? { changed: renderChanged(details) } : { name: details.name };
 }
 
@@ -55,7 +55,7 @@ function renderProvider(provider: FleetProvider) {
   };
 }
 
-function renderConsumer(details: ConsumerDetails) {
+export function renderHolder(details: ConsumerDetails) {
   const { projectId, userId, consumerType, generation, formerly, was, now, isCut } = details;
   return {
     project_id: projectId ?? null,
@@ -73,7 +73,7 @@ function renderConsumer(details: ConsumerDetails) {
 }
 
 /** Nothing where nothing of it is told. */
-function renderChanged(details: ProviderDetails) {
+export function renderChanged(details: ProviderDetails) {
   const { name, parent, root, inventories, traits, aggregates, isCut } = details;
   const changed = {
     name,

@@ -30,7 +30,7 @@ const ADDED_AND_REMOVED = {
   },
   required: ["added", "removed"],
 };
-const HOLDINGS = {
+export const HOLDINGS = {
   type: ["object", "null"],
   description:
     "Amounts by class by the UUID of the provider; null where it is too long to be told.",
@@ -61,7 +61,7 @@ export const EVENTS_QUERY: SchemaDocument = {
   additionalProperties: false,
 };
 
-const CHANGED: SchemaDocument = {
+export const CHANGED: SchemaDocument = {
   type: "object",
   description:
     "From what to what; missing where only the usage has changed, or another program wrote.",

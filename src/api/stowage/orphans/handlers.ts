@@ -1,4 +1,5 @@
 import { ResourceProviderNotFound } from "../../../domain/errors.ts";
+import { causeOfRelease } from "../../../domain/history.ts";
 import type { UuidSet } from "../../../domain/uuid-set.ts";
 import { findOrphans, type OrphanScope } from "../../../operations/orphans.ts";
 import { release } from "../../../operations/releases.ts";
@@ -69,7 +70,7 @@ export async function reportOrphans(request: ApiRequest): Promise<ApiResponse> {
 
 export async function releaseConsumers(request: ApiRequest): Promise<ApiResponse> {
   const { releases, dry_run: isDryRun = true, reason } = await readJson(request, RELEASES);
-  const cause = `POST /stowage/v1/releases${reason === undefined ? "" : `: ${reason}`}`;
+  const cause = causeOfRelease(reason);
   const wanted = releases.map(({ consumer, generation, providers }) => ({
     consumerUuid: consumer,
     generation,

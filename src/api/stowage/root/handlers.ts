@@ -2,6 +2,7 @@ import { bodySizesOf } from "../../body-sizes.ts";
 import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../microversions.ts";
 import { MAX_CONSTRAINTS } from "../../../domain/query-constraints.ts";
 import { MAX_NEAREST } from "../explain/schemas.ts";
+import { MAX_LIMIT as MAX_HISTORY } from "../history/schemas.ts";
 import { MAX_REFUSALS } from "../refusals/schemas.ts";
 import { FIT_LIMITS } from "../fit/schemas.ts";
 import { QUERY_LIMITS } from "../../query-limits.ts";
@@ -44,6 +45,7 @@ export function describeService(
       events: MAX_EVENTS,
       explain: { constraints: MAX_CONSTRAINTS, nearest: MAX_NEAREST },
       refusals: MAX_REFUSALS,
+      history: MAX_HISTORY,
       fit: FIT_LIMITS,
       claims: {
         among: CLAIM_LIMITS.among,

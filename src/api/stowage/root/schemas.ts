@@ -41,6 +41,7 @@ export const SERVICE: SchemaDocument = {
           properties: { constraints: COUNT, nearest: COUNT },
           required: ["constraints", "nearest"],
         },
+        history: { ...COUNT, description: "Entries in one answer." },
         refusals: { ...COUNT, description: "In one answer." },
         fit: {
           type: "object",
@@ -69,6 +70,7 @@ export const SERVICE: SchemaDocument = {
         "event_filters",
         "events",
         "explain",
+        "history",
         "refusals",
         "fit",
         "claims",
