@@ -14,7 +14,8 @@ import { LocalSqliteSession } from "../src/db/adapters/sqlite-session.ts";
 import type { Session } from "../src/db/adapters/session.ts";
 import { SqliteThread } from "../src/db/adapters/sqlite-thread.ts";
 import { createTable } from "../src/db/migrations/ddl.ts";
-import { PLACEMENT_TABLES, STOWAGE_TABLES } from "../src/db/migrations/tables.ts";
+import { STOWAGE_TABLES } from "../src/db/migrations/stowage-tables.ts";
+import { PLACEMENT_TABLES } from "../src/db/migrations/tables.ts";
 import { SqliteDatabaseAdapter } from "../src/db/adapters/sqlite.ts";
 import { median } from "./median.ts";
 

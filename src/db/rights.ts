@@ -4,7 +4,9 @@ import { internalContext } from "./change.ts";
 import type { Database } from "./database.ts";
 import { PermissionDenied } from "./errors.ts";
 import { tableNames } from "./migrations/schema-parts.ts";
-import { PLACEMENT_TABLES, STOWAGE_TABLES, type Table } from "./migrations/tables.ts";
+import { STOWAGE_TABLES } from "./migrations/stowage-tables.ts";
+import type { Table } from "./migrations/table.ts";
+import { PLACEMENT_TABLES } from "./migrations/tables.ts";
 
 /** What the database user may not do, of what the service does. */
 interface MissingRights {

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import mysql from "mysql2/promise";
 import { Client } from "pg";
 
-import { PLACEMENT_TABLES, STOWAGE_TABLES } from "../../src/db/migrations/tables.ts";
+import { STOWAGE_TABLES } from "../../src/db/migrations/stowage-tables.ts";
+import { PLACEMENT_TABLES } from "../../src/db/migrations/tables.ts";
 import { BorrowedDatabases, type Emptying } from "./borrowed-databases.ts";
 import type { Engine, TestDatabase } from "./engines.ts";
 

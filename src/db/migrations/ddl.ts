@@ -1,4 +1,4 @@
-import type { Column, ColumnType, Constraint, Index, SchemaPart, Table } from "./tables.ts";
+import type { Column, ColumnType, Constraint, Index, SchemaPart, Table } from "./table.ts";
 
 /** In what the engines' statements about the schema differ. */
 export interface SchemaDialect {

@@ -1,5 +1,7 @@
 import type { ReadTransaction } from "../transaction.ts";
-import { PLACEMENT_TABLES, STOWAGE_TABLES, type Table } from "./tables.ts";
+import { STOWAGE_TABLES } from "./stowage-tables.ts";
+import type { Table } from "./table.ts";
+import { PLACEMENT_TABLES } from "./tables.ts";
 
 /**
  * Moves the counters of ids that are behind the rows of their tables, as they are where rows were copied with

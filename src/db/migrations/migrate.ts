@@ -9,15 +9,13 @@ import { addColumn, additionsOf, type Addition } from "./ddl.ts";
 import { addMissing, HEAD, REVISIONS } from "./revisions.ts";
 import { schemaParts, tableNames } from "./schema-parts.ts";
 import {
-  ALEMBIC_VERSION,
   CHANGE_DETAILS,
-  CONSUMERS,
-  PLACEMENT_TABLES,
   STOWAGE_CHANGES,
   STOWAGE_STATE,
   STOWAGE_TABLES,
-  type Table,
-} from "./tables.ts";
+} from "./stowage-tables.ts";
+import type { Table } from "./table.ts";
+import { ALEMBIC_VERSION, CONSUMERS, PLACEMENT_TABLES } from "./tables.ts";
 
 /**
  * Brings the schema to the newest revision: creates it in an empty database, upgrades an older

@@ -1,4 +1,4 @@
-import type { SchemaPart } from "./tables.ts";
+import type { SchemaPart } from "./table.ts";
 import type { ReadTransaction } from "../transaction.ts";
 
 /** What the schema has: all tables, columns and indexes, and foreign keys where they have names. */
