@@ -2,6 +2,7 @@ import { PREFERENCES, type Preference } from "../../../operations/claim-proposal
 import { CONSUMER_TYPE_PATTERN } from "../../patterns.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
 import { ONE_QUERY } from "../candidate-query.ts";
+import { object } from "../object-schema.ts";
 
 const COUNT = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
@@ -148,7 +149,3 @@ export const CLAIMED: SchemaDocument = object({
   attempts: { ...COUNT, description: "How often candidates were searched." },
   considered: { ...COUNT, description: "Among so many candidates the choice was made." },
 });
-
-function object(properties: Readonly<Record<string, unknown>>): SchemaDocument {
-  return { type: "object", properties, required: Object.keys(properties) };
-}

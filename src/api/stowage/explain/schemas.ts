@@ -1,5 +1,6 @@
 import type { SchemaDocument } from "../../validation/schema.ts";
 import { ONE_QUERY } from "../candidate-query.ts";
+import { object } from "../object-schema.ts";
 
 const COUNT = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
@@ -125,14 +126,3 @@ export const EXPLANATION: SchemaDocument = object(
     },
   },
 );
-
-function object(
-  required: Readonly<Record<string, unknown>>,
-  optional: Readonly<Record<string, unknown>> = {},
-): SchemaDocument {
-  return {
-    type: "object",
-    properties: { ...required, ...optional },
-    required: Object.keys(required),
-  };
-}

@@ -2,6 +2,7 @@ import { PER_HOST } from "../../../domain/fit.ts";
 import { MAX_ALLOCATION_RATIO, MAX_INT } from "../../../domain/inventory.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
 import { QUERY_TEXT } from "../candidate-query.ts";
+import { object } from "../object-schema.ts";
 
 const COUNT = { type: "number", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
@@ -201,14 +202,3 @@ export const FITS: SchemaDocument = object(
   },
   { drained: { type: "object", additionalProperties: DRAINED } },
 );
-
-function object(
-  required: Readonly<Record<string, unknown>>,
-  optional: Readonly<Record<string, unknown>> = {},
-): SchemaDocument {
-  return {
-    type: "object",
-    properties: { ...required, ...optional },
-    required: Object.keys(required),
-  };
-}
