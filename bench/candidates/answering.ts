@@ -7,6 +7,7 @@ import { Metrics } from "../../src/observability/metrics.ts";
 import { searchCandidates } from "../../src/search/search.ts";
 import { defaultConfig } from "../../src/config/config.ts";
 import { parseQuery } from "../../src/api/queries/query-string.ts";
+import { partsOf } from "../../src/http/answer.ts";
 import { ProviderIndex } from "../../src/index/provider-index.ts";
 import { CandidateListing } from "../../src/operations/allocation-candidates.ts";
 import { type FleetShape, providersOf, RESOURCE_CLASSES, TRAITS } from "./fleets.ts";
@@ -49,7 +50,7 @@ async function answerTo(request: ApiRequest): Promise<Uint8Array> {
   const { body } = await listAllocationCandidates(request);
   if (body instanceof Uint8Array) return body;
   const slices: Uint8Array[] = [];
-  for await (const slice of body ?? []) slices.push(slice);
+  for await (const slice of body ?? []) slices.push(...partsOf(slice));
   return Buffer.concat(slices);
 }
 

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { workerData } from "node:worker_threads";
 
-import { release } from "../../src/api/placement/byte-writer.ts";
+import { release } from "../../src/api/byte-writer.ts";
 import { answerer, buildIndex } from "./answering.ts";
 import type { Scenario } from "./fleets.ts";
 

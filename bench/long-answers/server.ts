@@ -40,7 +40,12 @@ export interface Quantiles {
 
 export type Order =
   | { readonly order: "observe"; readonly claimsPerSecond: number }
-  | { readonly order: "report" };
+  | { readonly order: "report" }
+  | { readonly order: "processor time" }
+  /** On so many providers, one after the other, all over the fleet. */
+  | { readonly order: "claim"; readonly claims: number }
+  /** What is kept of answers. */
+  | { readonly order: "forget" };
 
 const CLAIM_ROUND_MS = 5;
 /** As long as a slice of an answer of ours. */
@@ -50,7 +55,7 @@ setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
 const [shape, seed] = JSON.parse(process.argv[2] ?? "") as [FleetShape, number];
-const index = buildIndex(shape, seed);
+let index = buildIndex(shape, seed);
 const config = defaultConfig({
   api: { authStrategy: "noauth2" },
   stowage: { host: "127.0.0.1", port: 0 },
@@ -72,17 +77,32 @@ process.on("message", (message: Order) => {
   if (message.order === "observe") {
     report = observe(message.claimsPerSecond);
     process.send?.("observing");
-  } else {
+  } else if (message.order === "report") {
     process.send?.(report?.());
+  } else if (message.order === "processor time") {
+    const { user, system } = process.cpuUsage();
+    process.send?.((user + system) / 1000);
+  } else if (message.order === "claim") {
+    for (let number = 0; number < message.claims; number += 1) {
+      claimed += 1;
+      index.applyUsage(1 + ((claimed * 7919) % index.size), claimed, new Map([[0, claimed % 8]]));
+    }
+    process.send?.("claimed");
+  } else {
+    // Everything that is kept belongs to a read model.
+    index = buildIndex(shape, seed);
+    process.send?.("forgotten");
   }
 });
+let claimed = 0;
 /** What there is to be sent at least: the same bytes, made before. */
 const parts = new Map<string, Buffer[]>();
 const buffers = createServer((request, response) => {
   const send = async () => {
     const path = request.url ?? "";
-    const answer = parts.get(path) ?? (await partsOf(path));
-    parts.set(path, answer);
+    const { accept = "" } = request.headers;
+    const answer = parts.get(path + accept) ?? (await partsOf(path, accept));
+    parts.set(path + accept, answer);
     response.writeHead(200);
     for (const part of answer) {
       if (!response.write(part)) await once(response, "drain");
@@ -93,8 +113,9 @@ const buffers = createServer((request, response) => {
 }).listen(0, "127.0.0.1");
 await once(buffers, "listening");
 
-async function partsOf(path: string): Promise<Buffer[]> {
-  const answer = await fetch(server.url + path, { headers: { "x-auth-token": "admin" } });
+async function partsOf(path: string, accept: string): Promise<Buffer[]> {
+  const headers = { "x-auth-token": "admin", accept, "openstack-api-version": "placement 1.39" };
+  const answer = await fetch(server.url + path, { headers });
   const bytes = Buffer.from(await answer.arrayBuffer());
   return Array.from({ length: Math.ceil(bytes.length / PART_BYTES) }, (_, number) =>
     bytes.subarray(number * PART_BYTES, (number + 1) * PART_BYTES),

@@ -1,10 +1,16 @@
+/** One after the other. Several are sent together, so that nobody has to copy them into one. */
+export type Bytes = Uint8Array | readonly Uint8Array[];
+
+/** What comes in parts is made as it is sent. */
+export type Body = Bytes | AsyncIterable<Bytes>;
+
 /**
  * What a handler answers with. Headers that depend on the request alone (request id, microversion,
  * vary) are added by the server.
  */
 export interface ApiResponse {
   readonly status: number;
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly body?: Body;
   /** `application/json` for a body, none without, unless given. */
   readonly contentType?: string;
   /** Path below the mount point, such as `/traits/CUSTOM_A`; the server makes it absolute. */
@@ -17,8 +23,8 @@ export interface ApiResponse {
   readonly isReplayed?: boolean;
   /** With its quotes; sent as `ETag`. */
   readonly etag?: string;
-  /** Called with the body, or each part of it, once that is sent and its memory may be used again. */
-  readonly onSent?: (body: Uint8Array) => unknown;
+  /** Called with all bytes of the body, once they are sent and their memory may be used again. */
+  readonly onSent?: (bytes: Uint8Array) => unknown;
   /** Sent as `Last-Modified`, together with `Cache-Control: no-cache`, since 1.15. */
   readonly lastModified?: Date;
 }

@@ -1,15 +1,16 @@
 import { enterSearch, turns } from "../operations/turns.ts";
+import type { Bytes } from "./response.ts";
 
 /** Up to this size an answer is sent as a whole; what is larger is sent as it is made. */
 const MAX_WHOLE_BYTES = 4 * 1024 * 1024;
 
 /** Writes an answer, a slice at a time. */
-export interface SlicedWriter {
+export interface SlicedWriter<Part extends Bytes = Uint8Array> {
   readonly isDone: boolean;
   /** The size of what can be taken. */
   readonly length: number;
   /** What was written since the last call. */
-  take(): Uint8Array;
+  take(): Part;
   writeSlice(): void;
 }
 
@@ -50,11 +51,11 @@ const NOTHING_HELD: Held = { hold: () => {}, checkHold: () => {}, close: () => {
  * @param held is kept as it is from the second slice on, and let go at the end
  * @throws TooManySearches
  */
-export async function answerInSlices(
-  writer: SlicedWriter,
+export async function answerInSlices<Part extends Bytes>(
+  writer: SlicedWriter<Part>,
   terms: SliceTerms,
   held: Held = NOTHING_HELD,
-): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+): Promise<Part | AsyncIterable<Part>> {
   if (terms.mayWait === true && !turns.canBegin()) await turns.waitToBegin(terms.client);
   turns.begin(() => writer.writeSlice());
   if (writer.isDone) {
@@ -65,8 +66,8 @@ export async function answerInSlices(
 }
 
 /** An answer that takes more than a slice. It ends with the connection of its client. */
-class LongAnswer {
-  readonly #writer: SlicedWriter;
+class LongAnswer<Part extends Bytes> {
+  readonly #writer: SlicedWriter<Part>;
   readonly #held: Held;
   readonly #signal: AbortSignal;
   readonly #client: string;
@@ -74,7 +75,7 @@ class LongAnswer {
   #onEnd: (() => void) | undefined;
 
   /** @throws TooManySearches */
-  constructor(writer: SlicedWriter, held: Held, { client, signal, onEnd }: SliceTerms) {
+  constructor(writer: SlicedWriter<Part>, held: Held, { client, signal, onEnd }: SliceTerms) {
     this.#onEnd = onEnd;
     this.#writer = writer;
     this.#held = held;
@@ -91,7 +92,7 @@ class LongAnswer {
     signal.addEventListener("abort", this.#end, { once: true });
   }
 
-  async body(): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  async body(): Promise<Part | AsyncIterable<Part>> {
     const writer = this.#writer;
     let isStreamed = false;
     try {
@@ -108,7 +109,7 @@ class LongAnswer {
     }
   }
 
-  async *#stream(): AsyncGenerator<Uint8Array> {
+  async *#stream(): AsyncGenerator<Part> {
     try {
       while (!this.#signal.aborted) {
         yield this.#writer.take();

@@ -1,4 +1,4 @@
-import type { ApiResponse } from "../api/response.ts";
+import type { ApiResponse, Body, Bytes } from "../api/response.ts";
 import { supports } from "../api/microversions.ts";
 import type { Exchange } from "./exchange.ts";
 import { versionHeader } from "./microversion.ts";
@@ -8,9 +8,9 @@ export interface Answer {
   readonly status: number;
   /** Names and values in turn, as `node:http` takes them fastest. */
   readonly headers: readonly string[];
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** Called with the body, or each part of it, once that is sent and its memory may be used again. */
-  readonly onSent?: (body: Uint8Array) => unknown;
+  readonly body?: Body;
+  /** Called with all bytes of the body, once they are sent and their memory may be used again. */
+  readonly onSent?: (bytes: Uint8Array) => unknown;
 }
 
 /** A handler's response with the headers that follow from the request. */
@@ -52,8 +52,22 @@ function absolute(location: string, exchange: Exchange): string {
 }
 
 /** A streamed body has no length beforehand: it is sent in chunks. */
-function lengthHeader(body: Uint8Array | AsyncIterable<Uint8Array>): string[] {
-  return body instanceof Uint8Array ? ["content-length", String(body.byteLength)] : [];
+function lengthHeader(body: Body): string[] {
+  return isStreamed(body) ? [] : ["content-length", String(lengthOf(body))];
+}
+
+export function isStreamed(body: Body): body is AsyncIterable<Bytes> {
+  return Symbol.asyncIterator in body;
+}
+
+export function partsOf(bytes: Bytes): readonly Uint8Array[] {
+  return bytes instanceof Uint8Array ? [bytes] : bytes;
+}
+
+export function lengthOf(bytes: Bytes): number {
+  let length = 0;
+  for (const part of partsOf(bytes)) length += part.byteLength;
+  return length;
 }
 
 function emptyBodyHeaders(status: number): string[] {

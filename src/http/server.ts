@@ -8,7 +8,8 @@ import type { Config } from "../config/config.ts";
 import { Metrics } from "../observability/metrics.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Service } from "../operations/service.ts";
-import type { Answer } from "./answer.ts";
+import type { Bytes } from "../api/response.ts";
+import { isStreamed, lengthOf, partsOf, type Answer } from "./answer.ts";
 import { BodyReader, ClientGone } from "./body.ts";
 import { BodyBudget, bodyLimitsOf, type BodyLimits } from "./body-limits.ts";
 import { connectionOf } from "./connection.ts";
@@ -181,17 +182,19 @@ class Listener {
   async #write(answer: Answer, response: ServerResponse, exchange: Exchange) {
     const { status, headers, body, onSent } = answer;
     response.writeHead(status, [...headers]);
-    if (body === undefined || body instanceof Uint8Array) {
+    if (body === undefined || !isStreamed(body)) {
       // A response that broke off may still be read by the socket: its memory is not used again.
-      if (body && onSent) response.once("close", () => response.writableFinished && onSent(body));
+      if (body && onSent) {
+        response.once("close", () => response.writableFinished && partsOf(body).forEach(onSent));
+      }
       end(response, body);
-      limitSending(response, body?.byteLength ?? 0);
+      limitSending(response, body === undefined ? 0 : lengthOf(body));
       return;
     }
     try {
-      for await (const part of body) {
-        await send(response, part);
-        onSent?.(part);
+      for await (const bytes of body) {
+        await send(response, bytes);
+        if (onSent) partsOf(bytes).forEach(onSent);
       }
       response.end();
     } catch (error) {
@@ -268,8 +271,13 @@ function localHostOf({ localAddress, localPort }: Socket): string {
 const SHORT_BODY_BYTES = 4096;
 
 /** A short text leaves in one piece with the head: 14.3 instead of 15.7 µs of CPU an answer. */
-function end(response: ServerResponse, body: Uint8Array | undefined): void {
-  if (body === undefined || body.byteLength > SHORT_BODY_BYTES) response.end(body);
+function end(response: ServerResponse, body: Bytes | undefined): void {
+  if (body === undefined) response.end();
+  else if (!(body instanceof Uint8Array)) {
+    response.cork();
+    for (const part of body) response.write(part);
+    response.end();
+  } else if (body.byteLength > SHORT_BODY_BYTES) response.end(body);
   else {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     response.end(bytes.toString("latin1"), "latin1");
@@ -282,21 +290,27 @@ function end(response: ServerResponse, body: Uint8Array | undefined): void {
  *
  * @throws ClientGone
  */
-function send(response: ServerResponse, part: Uint8Array): Promise<void> {
+function send(response: ServerResponse, bytes: Bytes): Promise<void> {
+  const parts = partsOf(bytes);
+  const last = parts.at(-1);
+  if (last === undefined) return Promise.resolve();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => response.destroy(), sendingLimitMs(part.byteLength));
+  const timer = setTimeout(() => response.destroy(), sendingLimitMs(lengthOf(bytes)));
   const onClose = () => {
     clearTimeout(timer);
     reject(new ClientGone());
   };
   if (response.destroyed) onClose();
   response.once("close", onClose);
-  response.write(part, (error) => {
+  response.cork();
+  for (const part of parts.slice(0, -1)) response.write(part);
+  response.write(last, (error) => {
     response.off("close", onClose);
     clearTimeout(timer);
     if (error) onClose();
     else resolve();
   });
+  response.uncork();
   return promise;
 }
 

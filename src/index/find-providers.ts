@@ -22,7 +22,7 @@ export interface FoundProviders {
 }
 
 /**
- * The providers that meet a filter, or all; or of those the one with a UUID. Pauses now and then: what goes on after others had their turn
+ * The providers that meet a filter, or all; or of those the one with a UUID or exactly this name. Pauses now and then: what goes on after others had their turn
  * needs the view of that time to be open.
  *
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
@@ -32,8 +32,13 @@ export function* searchProviders(
   time: number,
   {
     uuid,
+    name,
     filter,
-  }: { readonly uuid?: string | undefined; readonly filter?: ProviderFilter | undefined },
+  }: {
+    readonly uuid?: string | undefined;
+    readonly name?: string | undefined;
+    readonly filter?: ProviderFilter | undefined;
+  },
 ): Generator<void, FoundProviders> {
   const matching = filter ? conditionsOf(index, filter) : EVERYTHING;
   const only = uuid === undefined ? undefined : (index.findRow(uuid) ?? NONE);
@@ -48,7 +53,9 @@ export function* searchProviders(
     const first = index.trees.firstRow(tree);
     for (let row = first; row !== NONE;) {
       budget.left -= 1;
-      if ((only === undefined || only === row) && matching.isMetBy(row)) found.add(row);
+      const isOne =
+        (only === undefined || only === row) && (name === undefined || index.nameOf(row) === name);
+      if (isOne && matching.isMetBy(row)) found.add(row);
       if (budget.left <= 0) {
         yield;
         budget.left = STEPS;
@@ -58,18 +65,6 @@ export function* searchProviders(
     }
   }
   return yield* found.inOrder();
-}
-
-/**
- * Whether the provider of a row meets a filter but for the tree.
- *
- * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
- */
-export function providerMatcher(
-  index: IndexReader,
-  filter: ProviderFilter,
-): (row: number) => boolean {
-  return conditionsOf(index, filter).isMetBy;
 }
 
 /** What a provider must have, and the trees in which one may be that has it. */

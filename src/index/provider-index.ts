@@ -7,6 +7,7 @@ import { NameRegistry } from "./name-registry.ts";
 import { PagedIntegers } from "./paged-array.ts";
 import type { IndexReader, IndexView } from "./reader.ts";
 import { RetiredTrees } from "./retired-trees.ts";
+import { type IdPage, RowsById } from "./rows-by-id.ts";
 import { RowsByUuid } from "./rows-by-uuid.ts";
 import type { SetPool } from "./set-pool.ts";
 import { TreeSets } from "./tree-sets.ts";
@@ -43,7 +44,7 @@ export class ProviderIndex implements IndexReader {
   /** Each change of a tree or of a provider in it. */
   readonly journal = new ChangeJournal();
 
-  readonly #rowOfId = new Map<number, number>();
+  readonly #rowOfId = new RowsById();
   readonly #rowOfUuid = new RowsByUuid();
   readonly #freeRows: number[] = [];
   #rows = 0;
@@ -77,6 +78,11 @@ export class ProviderIndex implements IndexReader {
   readonly #oddlyAggregated = new Set<number>();
   /** Numbers of aggregates that no provider is in any more. */
   readonly #freeAggregates: number[] = [];
+
+  readonly #newest = new WeakMap<
+    IdPage,
+    { readonly changedAt: number; readonly seconds: number | undefined }
+  >();
 
   /** The row that was looked at last by `nextToCheck`. */
   #checked = -1;
@@ -120,16 +126,16 @@ export class ProviderIndex implements IndexReader {
       this.trees.link(tree, row, this.idOf);
     }
     this.#setContents(row, record, previousTree);
-    this.#countChange(row);
+    this.#noteChange(row);
   }
 
   /** Removes a provider; does nothing when there is none with the id. */
   remove(id: number): void {
     const row = this.#writableRow(id);
     if (row === undefined) return;
-    this.#rowOfId.delete(id);
     this.#forgetUuid(row);
     this.#freeRow(row);
+    this.#rowOfId.delete(id, this.journal.position);
   }
 
   /**
@@ -152,7 +158,7 @@ export class ProviderIndex implements IndexReader {
     for (const [resourceClassId, used] of usedByResourceClassId) {
       this.#columns.get(resourceClassId)?.writeUsed(row, used);
     }
-    this.#countChange(row);
+    this.#noteChange(row);
   }
 
   /** @param uuid in any spelling */
@@ -193,7 +199,7 @@ export class ProviderIndex implements IndexReader {
 
   /** Removes all providers. Resource classes and traits stay. */
   clear(): void {
-    for (const id of this.#rowOfId.keys()) this.remove(id);
+    for (const row of this.#rowOfId.rows()) this.remove(this.#id.get(row));
   }
 
   /** Keeps the trees as they are now readable until the view is closed. */
@@ -224,13 +230,39 @@ export class ProviderIndex implements IndexReader {
     return this.#rowOfId.get(id);
   }
 
+  /** All providers, in the order of their ids. */
+  get pages(): readonly IdPage[] {
+    return this.#rowOfId.pages;
+  }
+
+  /** When the newest provider of a page was made or changed; undefined where one does not know. */
+  modifiedAtOfPage(page: IdPage): number | undefined {
+    const known = this.#newest.get(page);
+    if (known?.changedAt === page.changedAt) return known.seconds;
+    let newest = 0;
+    let areAllKnown = true;
+    for (const row of page.rows) {
+      if (row === NONE) continue;
+      const seconds = this.modifiedAt(row);
+      if (seconds === undefined) areAllKnown = false;
+      else newest = Math.max(newest, seconds);
+    }
+    const seconds = areAllKnown ? newest : undefined;
+    this.#newest.set(page, { changedAt: page.changedAt, seconds });
+    return seconds;
+  }
+
+  pageOf(id: number): IdPage | undefined {
+    return this.#rowOfId.pageOf(id);
+  }
+
   findRow(uuid: string): number | undefined {
     return this.#rowOfUuid.get(uuid);
   }
 
   /** Where all providers lie. */
   *places(): Iterable<ProviderPlace> {
-    for (const row of this.#rowOfId.values()) yield this.#placeOfRow(row);
+    for (const row of this.#rowOfId.rows()) yield this.#placeOfRow(row);
   }
 
   placeOf(id: number): ProviderPlace | undefined {
@@ -408,6 +440,12 @@ export class ProviderIndex implements IndexReader {
   /** Leaves the UUID to another row that has taken it over: deleted and created anew elsewhere. */
   #forgetUuid(row: number): void {
     this.#rowOfUuid.delete(this.#uuid[row]!, row);
+  }
+
+  /** Of the provider; a row also changes when it is copied or given back. */
+  #noteChange(row: number): void {
+    this.#countChange(row);
+    this.#rowOfId.noteChange(this.#id.get(row), this.journal.position);
   }
 
   #countChange(row: number): void {

@@ -3,6 +3,7 @@ import type { Bitset } from "./bitset.ts";
 import type { ChangeJournal } from "./change-journal.ts";
 import type { InventoryColumn } from "./inventory-column.ts";
 import type { NameRegistry } from "./name-registry.ts";
+import type { IdPage } from "./rows-by-id.ts";
 import type { SetPool } from "./set-pool.ts";
 import type { TreeTable } from "./tree-table.ts";
 
@@ -69,11 +70,20 @@ export interface IndexReader {
   /** One more than the highest row in use. */
   readonly endOfRows: number;
 
+  /** All providers of the present, in the order of their ids. */
+  readonly pages: readonly IdPage[];
+  /** How many providers of the present there are. */
+  readonly size: number;
+
   /** Keeps the trees as they are now readable until the view is closed. */
   openView(): IndexView;
 
   /** @param uuid in any spelling */
   findRow(uuid: string): number | undefined;
+  /** Where an id would be in `pages`; undefined when none of its neighbours is in use. */
+  pageOf(id: number): IdPage | undefined;
+  /** When the newest provider of a page was made or changed; undefined where one does not know. */
+  modifiedAtOfPage(page: IdPage): number | undefined;
   idOf(row: number): number;
   uuidOf(row: number): string;
   nameOf(row: number): string;

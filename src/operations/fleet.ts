@@ -4,11 +4,10 @@ import { listAllocationsAfter } from "../db/allocations.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import { CandidatesOutdated } from "../domain/errors.ts";
 import type { InventoryAmounts } from "../domain/inventory.ts";
-import type { ProviderFilter } from "../domain/provider-filter.ts";
-import { providerMatcher } from "../index/find-providers.ts";
 import type { IndexReader, IndexView } from "../index/reader.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
+import { type ProviderConditions, ProviderListing } from "./provider-listing.ts";
 import type { Service } from "./service.ts";
 
 /** A provider with all that the read model has of it. */
@@ -43,51 +42,61 @@ export interface FleetAllocation {
 /** So many allocations are read at once: some milliseconds of work. */
 const PAGE_ROWS = 1000;
 
-/** Which providers are asked for; all of them unless something is given. */
-export interface FleetChoice {
-  readonly name?: string;
-  /** Its `inTree` is the UUID of a provider in the only tree that is asked for. */
-  readonly filter?: ProviderFilter;
+/** All providers as they are when the read model has answered, to be counted. To be closed. */
+export async function viewFleet(service: Service, context: DatabaseContext): Promise<Fleet> {
+  return new Fleet(await service.freshIndex(context));
 }
 
 /**
- * All providers as they are when the read model has answered, or those asked for. To be closed.
+ * Providers with all that they have, in the order of their ids, as they are when the read model has answered.
  *
- * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
+ * @throws ResourceClassNotFound, TraitNotFound for names that do not exist, as it is looked for them
  */
-export async function viewFleet(
+export async function listFleet(
   service: Service,
   context: DatabaseContext,
-  choice: FleetChoice = {},
-): Promise<Fleet> {
-  return new Fleet(await service.freshIndex(context), choice);
+  conditions: ProviderConditions,
+): Promise<FleetListing> {
+  return new FleetListing(await service.freshIndex(context), conditions);
+}
+
+/** Providers with all that they have. */
+export class FleetListing extends ProviderListing {
+  /** Is another one when anything about any provider has changed, or may have. */
+  readonly tag: string;
+  /** Of the whole fleet. */
+  readonly size: number;
+  readonly #reader: ProviderReader;
+
+  constructor(index: ProviderIndex, conditions: ProviderConditions) {
+    super(index, conditions);
+    this.tag = tagOf(index);
+    this.size = index.size;
+    this.#reader = new ProviderReader(index);
+  }
+
+  /** All of a provider that is in the listing. */
+  read(row: number): FleetProvider {
+    return this.#reader.read(row);
+  }
 }
 
 /** All providers at one moment. */
-export class Fleet {
+class Fleet {
   /** Is another one when anything about any provider has changed, or may have. */
   readonly tag: string;
-  readonly size: number;
   readonly #index: ProviderIndex;
   readonly #endOfTrees: number;
   readonly #view: IndexView;
-  readonly #tree: number | undefined;
-  readonly #isChosen: (row: number) => boolean;
   readonly #reader: ProviderReader;
 
-  constructor(index: ProviderIndex, { name, filter }: FleetChoice) {
+  constructor(index: ProviderIndex) {
     this.#index = index;
     this.#reader = new ProviderReader(index);
-    const isMatch = filter ? providerMatcher(index, filter) : () => true;
-    this.#isChosen = (row) => (name === undefined || index.nameOf(row) === name) && isMatch(row);
-    const uuid = filter?.inTree;
     // At once: between this and the next step of the caller others may write.
     this.#view = index.openView();
-    const row = uuid === undefined ? undefined : index.findRow(uuid);
-    this.#tree = uuid === undefined ? undefined : row === undefined ? NONE : index.treeOf(row);
-    this.size = index.size;
     this.#endOfTrees = index.trees.end;
-    this.tag = [identityOf(index), index.journal.position, index.namings].join(".");
+    this.tag = tagOf(index);
   }
 
   /**
@@ -103,30 +112,18 @@ export class Fleet {
     this.#view.close();
   }
 
-  /** Tree by tree, the root first. Undefined for each that is not asked for, and for each number of a tree that is not in use. */
-  providers(): Generator<FleetProvider | undefined> {
-    return this.#each((row) => this.#reader.read(row));
-  }
-
-  /** The same with less of each. */
-  inventories(): Generator<FleetInventories | undefined> {
+  /** Tree by tree, the root first. Undefined for each number of a tree that is not in use. */
+  *inventories(): Generator<FleetInventories | undefined> {
     const [index, reader] = [this.#index, this.#reader];
-    return this.#each((row) => ({
-      name: index.nameOf(row),
-      generation: index.generationOf(row),
-      inventories: reader.readInventories(row),
-    }));
-  }
-
-  *#each<Read>(read: (row: number) => Read): Generator<Read | undefined> {
-    const [index, only] = [this.#index, this.#tree];
-    if (only === NONE) return;
-    const [first, end] = only === undefined ? [0, this.#endOfTrees] : [only, only + 1];
-    for (let tree = first; tree < end; tree += 1) {
+    for (let tree = 0; tree < this.#endOfTrees; tree += 1) {
       if (!index.trees.isVisible(tree, this.#view.time)) yield undefined;
       else {
         for (const row of index.trees.rows(tree)) {
-          yield this.#isChosen(row) ? read(row) : undefined;
+          yield {
+            name: index.nameOf(row),
+            generation: index.generationOf(row),
+            inventories: reader.readInventories(row),
+          };
         }
       }
     }
@@ -227,6 +224,10 @@ class ProviderReader {
 /** A provider as it is now. */
 export function readProvider(index: IndexReader, row: number): FleetProvider {
   return new ProviderReader(index).read(row);
+}
+
+function tagOf(index: ProviderIndex): string {
+  return [identityOf(index), index.journal.position, index.namings].join(".");
 }
 
 /** Each read model counts its changes from the beginning. */

@@ -10,6 +10,11 @@ export class HeldIndex {
     this.#index = index;
   }
 
+  /** The time of what is seen. */
+  protected get time(): number {
+    return this.#view?.time ?? this.#index.time;
+  }
+
   /** Before waiting for anything: keeps what is seen as it is, until it is closed. */
   hold(): void {
     this.#view ??= this.#index.openView();

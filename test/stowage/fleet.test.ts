@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
-import { viewFleet, type FleetProvider } from "../../src/operations/fleet.ts";
+import { listFleet, type FleetProvider } from "../../src/operations/fleet.ts";
 import { ADMIN } from "../http/support.ts";
 import { claimBody, consumerUuid, providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
@@ -238,12 +238,12 @@ describe("an answer about the fleet", () => {
   test("is of one moment, whatever is claimed and made while it is written", async () => {
     const { service, client } = stowage;
     const before = [...(await readAll())];
-    const fleet = await viewFleet(service, CONTEXT);
+    const fleet = await listFleet(service, CONTEXT, {});
+    fleet.hold();
     const seen: FleetProvider[] = [];
     let number = 500;
-    for (const provider of fleet.providers()) {
-      if (!provider) continue;
-      seen.push(provider);
+    for (const row of fleet.find(Infinity)!) {
+      seen.push(fleet.read(row));
       // What is told next is claimed now, and there is one provider more.
       const { inventories } = before[(seen.length + 1) % before.length]!;
       const uuid = before[(seen.length + 1) % before.length]!.uuid;
@@ -276,10 +276,8 @@ describe("an answer about the fleet", () => {
   });
 
   async function readAll(): Promise<FleetProvider[]> {
-    const fleet = await viewFleet(stowage.service, CONTEXT);
-    const providers = [...fleet.providers()].filter((it) => it !== undefined);
-    fleet.close();
-    return providers;
+    const fleet = await listFleet(stowage.service, CONTEXT, {});
+    return Array.from(fleet.find(Infinity)!, (row) => fleet.read(row));
   }
 });
 

@@ -1,5 +1,5 @@
 import type { ProviderRows } from "../../operations/allocation-candidates.ts";
-import { viewOf } from "./byte-writer.ts";
+import { viewOf } from "../byte-writer.ts";
 
 const ROOM_UNIT = 16;
 

@@ -1,5 +1,7 @@
 import { ALL_ROUTES } from "../../api/all-routes.ts";
 import { NO_CREDENTIALS, type Credentials } from "../../auth/credentials.ts";
+import type { Bytes } from "../../api/response.ts";
+import { isStreamed, partsOf, type Answer } from "../../http/answer.ts";
 import { Exchange } from "../../http/exchange.ts";
 import { Pipeline } from "../../http/pipeline.ts";
 import { Router } from "../../http/router.ts";
@@ -73,12 +75,16 @@ const NEVER = new AbortController().signal;
 
 type Body = ConstructorParameters<typeof Response>[0];
 
-function toBody(body: Uint8Array | AsyncIterable<Uint8Array> | undefined): Body {
+function toBody(body: Answer["body"]): Body {
   if (body === undefined) return null;
-  return body instanceof Uint8Array ? Buffer.from(body) : toStream(body);
+  return isStreamed(body) ? toStream(body) : Buffer.concat(partsOf(body));
 }
 
 /** What nobody reads to its end is told that it has one. */
-function toStream(body: AsyncIterable<Uint8Array>): Body {
-  return ReadableStream.from<Uint8Array>(body) as Body;
+function toStream(body: AsyncIterable<Bytes>): Body {
+  return ReadableStream.from<Uint8Array>(eachPart(body)) as Body;
+}
+
+async function* eachPart(body: AsyncIterable<Bytes>): AsyncGenerator<Uint8Array> {
+  for await (const bytes of body) yield* partsOf(bytes);
 }

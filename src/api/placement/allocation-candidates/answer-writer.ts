@@ -3,7 +3,7 @@ import type {
   FoundCandidates,
 } from "../../../operations/allocation-candidates.ts";
 import { SLICE_MS } from "../../../scheduling/pace.ts";
-import { ByteWriter } from "../byte-writer.ts";
+import { ByteWriter } from "../../byte-writer.ts";
 import { RequestKeeper } from "./kept-requests.ts";
 import { NumberSet } from "./number-set.ts";
 import {

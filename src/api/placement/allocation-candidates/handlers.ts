@@ -8,7 +8,7 @@ import type { ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { validateQuery } from "../../validation/schema.ts";
 import { renderAnswer } from "./answer.ts";
-import { release } from "../byte-writer.ts";
+import { release } from "../../byte-writer.ts";
 import { readCandidateQuery } from "../../queries/candidate-query.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
 

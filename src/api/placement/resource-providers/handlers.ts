@@ -21,18 +21,20 @@ import {
   listProvidersNamed,
   type ProviderConditions,
 } from "../../../operations/provider-listing.ts";
+import { release } from "../../byte-writer.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, conflict, notFound } from "../../http-error.ts";
 import { lastModified, modifiedAt } from "../../last-modified.ts";
 import { supports } from "../../microversions.ts";
+import { PageTexts } from "../../page-texts.ts";
 import { pathUuid } from "../../parameters.ts";
+import { frameOfList, ProvidersWriter } from "../../providers-writer.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, json, type ApiResponse } from "../../response.ts";
 import { answerInSlices } from "../../sliced-answer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readJson, validateQuery } from "../../validation/schema.ts";
-import { release } from "../byte-writer.ts";
-import { ProviderListWriter } from "./list-writer.ts";
+import { formOfList, listedProvider } from "./list-form.ts";
 import { readListing } from "./query.ts";
 import { renderProvider } from "./rendering.ts";
 import { createSchema, listSchema, updateSchema } from "./schemas.ts";
@@ -60,7 +62,10 @@ async function answerList(
 ): Promise<ApiResponse> {
   const { service, context, signal } = request;
   const listing = await listProviders(service, context, conditions);
-  const writer = new ProviderListWriter(listing, request);
+  const { providers } = listing;
+  const texts = PageTexts.for(providers, formOfList(request));
+  const write = listedProvider(providers, request);
+  const writer = new ProvidersWriter(listing, texts, write, frameOfList('{"resource_providers":'));
   const terms = { client: context.userId ?? "", signal, mayWait: true };
   const body = await answerInSlices(writer, terms, listing);
   return { status: 200, body, onSent: release, ...modifiedAt(request, listing.modifiedAt) };

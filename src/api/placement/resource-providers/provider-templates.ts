@@ -14,7 +14,7 @@ const [SELF, PARENT, ROOT] = ["s", "p", "r"].map((letter) => letter.repeat(UUID_
 const LINKS = ',"links":';
 
 /** The text of a provider from its links on, with holes for UUIDs. */
-export interface ProviderTemplate {
+interface ProviderTemplate {
   readonly bytes: Buffer;
   /** Where its own UUID goes. */
   readonly self: readonly number[];

@@ -3,7 +3,7 @@ import { supports, type Feature } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
 
 /** What belongs to a provider, with the version that links to it. */
-const RELATIONS: readonly (readonly [relation: string, since: Feature])[] = [
+export const RELATIONS: readonly (readonly [relation: string, since: Feature])[] = [
   ["inventories", "initial"],
   ["usages", "initial"],
   ["aggregates", "aggregates"],

@@ -9,13 +9,19 @@ let expectedBytes = INITIAL_BYTES;
 
 /** Bytes that are written one after the other. */
 export class ByteWriter {
-  #buffer: Buffer = acquire(expectedBytes);
-  #view = viewOf(this.#buffer);
+  #buffer: Buffer;
+  #view: DataView;
   #length = 0;
 
   /** Copies of this lie ahead, up to `#aheadEnd`. */
   #ahead: Buffer | undefined;
   #aheadEnd = 0;
+
+  /** @param bytes how many there will be, about; as many as lately unless given */
+  constructor(bytes = expectedBytes) {
+    this.#buffer = acquire(bytes);
+    this.#view = viewOf(this.#buffer);
+  }
 
   get length(): number {
     return this.#length;
@@ -68,6 +74,11 @@ export class ByteWriter {
     target.setInt32(position + 32, source.getInt32(start + 32));
   }
 
+  /** Overwrites what was written before with a UUID that was written, too. */
+  repeatUuid(position: number, start: number): void {
+    this.overwriteUuid(position, this.#view, start);
+  }
+
   /** Overwrites what was written before with ASCII. */
   overwriteText(position: number, text: string): void {
     this.#buffer.write(text, position, "latin1");
@@ -78,6 +89,13 @@ export class ByteWriter {
     const copy = Buffer.allocUnsafeSlow(this.#length);
     this.#buffer.copy(copy, 0, 0, this.#length);
     return copy;
+  }
+
+  /** Forgets what was written, and is not to be written to again. */
+  discard(): void {
+    release(this.#buffer);
+    this.#replaceBuffer(EMPTY);
+    this.#length = 0;
   }
 
   /** What was written since the last call. */
