@@ -6,7 +6,7 @@ import type {
   Relaxation,
   UnknownName,
 } from "../domain/explanation.ts";
-import type { NamedConstraint } from "../domain/query-constraints.ts";
+import type { ToldConstraint } from "../domain/told-constraints.ts";
 import type { Explained } from "../operations/explaining.ts";
 import { formatMicroversion, type Microversion } from "./microversions.ts";
 
@@ -90,7 +90,7 @@ function renderConstraint(outcome: ConstraintOutcome): unknown {
   };
 }
 
-function factsOf(constraint: NamedConstraint): Readonly<Record<string, unknown>> {
+function factsOf(constraint: ToldConstraint): Readonly<Record<string, unknown>> {
   switch (constraint.kind) {
     case "in_tree":
       return { provider: constraint.provider };
@@ -112,6 +112,10 @@ function factsOf(constraint: NamedConstraint): Readonly<Record<string, unknown>>
       return { resource_class: constraint.resourceClass, requested: constraint.amount };
     case "same_subtree":
       return { groups: constraint.suffixes };
+    case "together": {
+      const { constraints, suffixes } = constraint;
+      return { constraints: constraints.length, ...(suffixes.length > 1 && { groups: suffixes }) };
+    }
     default:
       return {};
   }
@@ -125,9 +129,10 @@ function renderRelaxation({ drop, lower, hosts }: Relaxation): unknown {
   };
 }
 
-function renderFailure({ constraint, has, inventory }: Failure): unknown {
+function renderFailure({ constraint, failing, has, inventory }: Failure): unknown {
   return {
     constraint: constraint.id,
+    ...(failing && { failing }),
     ...(has && { has }),
     ...(inventory && {
       provider: renderProvider(inventory.provider),

@@ -291,13 +291,6 @@ export class HostNotFound extends PlacementError {
   }
 }
 
-/** A query that has more than can be explained one by one. */
-export class TooManyConstraints extends PlacementError {
-  constructor(count: number, most: number) {
-    super(`The query has ${count} constraints; at most ${most} can be explained.`);
-  }
-}
-
 /** A search for candidates has looked at as many providers as it may. */
 export class SearchEffortExceeded extends PlacementError {
   constructor(maxEffort: number) {

@@ -1,5 +1,6 @@
 import type { InventoryAmounts } from "./inventory.ts";
 import type { NamedConstraint } from "./query-constraints.ts";
+import type { ToldConstraint } from "./told-constraints.ts";
 
 /**
  * Why a candidate query finds what it finds. A host is a tree of providers with a root; it fits when it
@@ -17,7 +18,7 @@ export interface Explanation {
     /** Undefined when it was not to be found out. */
     readonly fitIfEmpty: number | undefined;
   };
-  /** In the order of `constraintsOf`. */
+  /** In the order of `toldConstraints`. */
   readonly constraints: readonly ConstraintOutcome[];
   /** The smallest sets of constraints without which something fits; empty when something does anyway. */
   readonly relaxations: readonly Relaxation[];
@@ -29,7 +30,7 @@ export interface Explanation {
 }
 
 export interface ConstraintOutcome {
-  readonly constraint: NamedConstraint;
+  readonly constraint: ToldConstraint;
   /** In order: how many hosts the constraints before it leave and it removes, and how many it leaves. */
   readonly eliminated: number;
   readonly left: number;
@@ -45,7 +46,7 @@ export interface ConstraintOutcome {
 export type ResourceCause = "noInventory" | "units" | "tooSmall" | "occupied";
 
 export interface Relaxation {
-  readonly drop: readonly NamedConstraint[];
+  readonly drop: readonly ToldConstraint[];
   /** Of a constraint that need not be left out: the largest amount with which something fits. */
   readonly lower?: { readonly constraint: NamedConstraint; readonly amount: number };
   /** How many hosts fit then. */
@@ -68,7 +69,9 @@ export interface ProviderFailures {
 }
 
 export interface Failure {
-  readonly constraint: NamedConstraint;
+  readonly constraint: ToldConstraint;
+  /** Of constraints taken together: some of those that fail, by their ids. */
+  readonly failing?: readonly string[];
   /** The traits or aggregates that are there instead. */
   readonly has?: readonly string[];
   /** Of a resource: the inventory that comes nearest; undefined where there is none. */

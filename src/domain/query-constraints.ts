@@ -5,9 +5,6 @@ import type { CandidateQuery, RequestGroup } from "./candidate-query.ts";
  * is the same search with a constraint less, so that it cannot disagree with the search.
  */
 
-/** So many are told apart: each is a bit of a number, of which the 32nd is the sign. */
-export const MAX_CONSTRAINTS = 30;
-
 /** One thing that a candidate query asks for, named for the query parameter that would be taken out. */
 export type NamedConstraint = { readonly id: string; readonly suffix: string } & (
   | { readonly kind: "in_tree"; readonly provider: string }
@@ -151,7 +148,10 @@ export function leaveOut(
 ): RelaxedQuery {
   const ids = new Set(constraints.map(({ id }) => id));
   const isKept = (constraint: NamedConstraint) => !ids.has(constraint.id);
-  const groups = query.groups.flatMap((group) => reduced(group, isKept) ?? []);
+  const touched = new Set(constraints.map(({ suffix }) => suffix));
+  const groups = query.groups.flatMap((group) =>
+    touched.has(group.suffix) ? (reduced(group, isKept) ?? []) : [group],
+  );
   const suffixes = new Set(groups.map(({ suffix }) => suffix));
   const kinds = new Set(constraints.map(({ kind }) => kind));
   const root = rootTraits(query).filter(isKept);

@@ -7,7 +7,7 @@ import { turns } from "./turns.ts";
 /**
  * Explains a query for allocation candidates, of all providers as they are now, in slices.
  *
- * @throws HostNotFound, TooManyConstraints, SearchEffortExceeded, TooManySearches
+ * @throws HostNotFound, SearchEffortExceeded, TooManySearches
  */
 export async function explain(
   service: Service,

@@ -3,7 +3,7 @@ import type { Explanation, UnknownName } from "../domain/explanation.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
-import { checkCanBeExplained, explainCandidates } from "../search/explain.ts";
+import { explainCandidates } from "../search/explain.ts";
 import { unknownNames } from "../search/unknown-names.ts";
 import { findTrees } from "./host-trees.ts";
 import { searchInSlices } from "./search-in-slices.ts";
@@ -30,7 +30,7 @@ export type Explained =
  *
  * @param client with whom others take turns
  * @param onSliceMs is told how long the processor was kept
- * @throws HostNotFound, TooManyConstraints, SearchEffortExceeded, TooManySearches, CandidatesOutdated
+ * @throws HostNotFound, SearchEffortExceeded, TooManySearches, CandidatesOutdated
  */
 export async function explainOn(
   index: ProviderIndex,
@@ -39,7 +39,6 @@ export async function explainOn(
   maxSearchEffort: number,
   onSliceMs: (tookMs: number) => void = () => {},
 ): Promise<Explained> {
-  checkCanBeExplained(question.query);
   const names = unknownNames(index, question.query);
   if (names.length > 0) return { unknownNames: names };
   const terms = { client, maxEffort: maxSearchEffort, signal: question.signal };

@@ -1,16 +1,16 @@
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import { TooManyConstraints } from "../domain/errors.ts";
-import type { ConstraintOutcome, Explanation, Relaxation } from "../domain/explanation.ts";
-import {
-  constraintsOf,
-  MAX_CONSTRAINTS,
-  type NamedConstraint,
-} from "../domain/query-constraints.ts";
+import type {
+  ConstraintOutcome,
+  Explanation,
+  ProviderFailures,
+  Relaxation,
+} from "../domain/explanation.ts";
+import { constraintsIn, type ToldConstraint, toldConstraints } from "../domain/told-constraints.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
 import { ConstraintMasks, lowestBit } from "./constraint-masks.ts";
-import { LoneHosts } from "./lone-hosts.ts";
-import { NearestHosts, providersOf } from "./nearest-hosts.ts";
+import { type LoneAmount, LoneHosts } from "./lone-hosts.ts";
+import { NearestHosts } from "./nearest-hosts.ts";
 import { type FoundRelaxation, Relaxations } from "./relaxations.ts";
 import { RelaxedPlans } from "./relaxed-plans.ts";
 import { ResourceTallies } from "./resource-tallies.ts";
@@ -24,6 +24,8 @@ interface ExplainOptions {
   readonly ifEmpty: boolean;
   /** The only tree to explain. */
   readonly tree?: number;
+  /** So many constraints are told apart; what an answer can hold unless given. */
+  readonly toldApart?: number;
 }
 
 /**
@@ -32,7 +34,6 @@ interface ExplainOptions {
  * Pauses each time the budget is used up, which whoever goes on fills up again; what goes on after others
  * had their turn needs the view of that time to be open.
  *
- * @param query one that `checkCanBeExplained`
  * @throws ResourceClassNotFound, TraitNotFound for names that do not exist
  */
 export function explainCandidates(
@@ -45,18 +46,15 @@ export function explainCandidates(
   return new Explaining(index, time, query, options, budget).run();
 }
 
-/** @throws TooManyConstraints */
-export function checkCanBeExplained(query: CandidateQuery): void {
-  const { length } = constraintsOf(query);
-  if (length > MAX_CONSTRAINTS) throw new TooManyConstraints(length, MAX_CONSTRAINTS);
-}
-
 class Explaining {
   readonly #index: IndexReader;
   readonly #time: number;
   readonly #options: ExplainOptions;
   readonly #budget: Budget;
-  readonly #constraints: readonly NamedConstraint[];
+  readonly #constraints: readonly ToldConstraint[];
+  /** The resource constraints that are told about one by one. */
+  readonly #amounts: readonly LoneAmount[];
+  readonly #amountBits: number;
   readonly #masks: ConstraintMasks;
   readonly #plans: RelaxedPlans;
   readonly #shapes: TreeShapes;
@@ -81,14 +79,18 @@ class Explaining {
     this.#time = time;
     this.#options = options;
     this.#budget = budget;
-    this.#constraints = constraintsOf(query);
+    this.#constraints = toldConstraints(query, options.toldApart);
     this.#masks = new ConstraintMasks(index, query, this.#constraints);
     this.#plans = new RelaxedPlans(index, time, query, this.#constraints);
     this.#shapes = new TreeShapes(index, query, this.#masks, this.#plans);
     this.#sharing = new SharingProviders(index, time, [{ fitsShared: () => true }]);
     this.#tallies = new ResourceTallies(this.#masks.resources);
-    this.#lone = new LoneHosts(this.#masks.resources.map(({ bit }) => bit));
-    this.#nearest = new NearestHosts(index, this.#masks, options.nearest);
+    this.#amounts = this.#masks.resources.flatMap(({ bit }, resource) =>
+      this.#constraints[lowestBit(bit)]!.kind === "resource" ? [{ bit, resource }] : [],
+    );
+    this.#amountBits = this.#amounts.reduce((bits, { bit }) => bits | bit, 0);
+    this.#lone = new LoneHosts(this.#amounts);
+    this.#nearest = new NearestHosts(index, query, this.#masks, options.nearest);
     this.#isPlain =
       this.#constraints.every(({ kind }) => kind !== "capacity" && kind !== "isolate") &&
       query.groups.every(
@@ -101,8 +103,9 @@ class Explaining {
     const budget = this.#budget;
     const { tree: only } = this.#options;
     const end = only === undefined ? this.#index.trees.end : only + 1;
+    const { stepsByRow } = this.#masks;
     for (let tree = only ?? 0; tree < end; tree++) {
-      budget.left -= 1;
+      budget.left -= stepsByRow;
       if (budget.left <= 0) yield;
       if (!this.#index.trees.isVisible(tree, this.#time)) continue;
       const root = this.#index.rootOf(tree);
@@ -128,7 +131,7 @@ class Explaining {
     this.#placed.row = root;
     this.#placed.root = root;
     const tallies = this.#tallies;
-    const others = masks.ofRoot(root) | masks.withoutAmounts(this.#placed);
+    const others = masks.ofRoot(root) | masks.ofRow.withoutAmounts(this.#placed);
     const mask = others | tallies.judge(root);
     const failures = this.#lone.add(mask, tallies.free);
     if (others === 0 && tallies.wouldFit) this.#fitIfEmpty += 1;
@@ -139,9 +142,20 @@ class Explaining {
     const budget = this.#budget;
     const { own, serving } = served;
     const shape = yield* this.#shapes.add(served, budget);
-    for (const row of own) this.#tallies.look(row);
+    for (const row of own) {
+      this.#tallies.look(row);
+      budget.left -= this.#masks.stepsByRow / 4;
+      if (budget.left <= 0) yield;
+    }
     const rows = serving.length === 0 ? own : [...own, ...serving];
-    this.#tallies.countFailures(shape.must, rows);
+    if ((shape.must & this.#amountBits) !== 0) {
+      const failed = this.#amounts.filter(({ bit }) => (shape.must & bit) !== 0);
+      yield* this.#tallies.countFailures(
+        failed.map(({ resource }) => resource),
+        rows,
+        budget,
+      );
+    }
     if (shape.fits) {
       this.#fitIfEmpty += 1;
       return;
@@ -150,7 +164,7 @@ class Explaining {
       this.#fitIfEmpty += 1;
     }
     const mask = shape.must | (1 << shape.eliminatedBy);
-    if (this.#nearest.isWanted(mask)) this.#nearest.offer(served, mask);
+    if (this.#nearest.isWanted(mask)) yield* this.#nearest.offer(served, mask, budget);
   }
 
   *#conclude(): Generator<void, Explanation> {
@@ -177,8 +191,8 @@ class Explaining {
         ...found.map(({ left, hosts }) => ({ drop: this.#constraintsIn(left), hosts })),
         ...lowered,
       ],
-      nearest: this.#nearest.list(),
-      providers: this.#providersOfTree(),
+      nearest: yield* this.#nearest.list(budget),
+      providers: yield* this.#providersOfTree(),
       isExact: this.#shapes.isExact && relaxations.isExact,
     };
   }
@@ -202,7 +216,7 @@ class Explaining {
       if (budget.left <= 0) yield;
     }
     let left = this.#total;
-    let resource = 0;
+    const resources = new Map(this.#amounts.map(({ bit, resource }) => [bit, resource]));
     return this.#constraints.map((constraint, bit) => {
       left -= eliminated[bit]!;
       const outcome = {
@@ -212,14 +226,14 @@ class Explaining {
         failed: failed[bit]!,
         only: gains[bit]!,
       };
-      if (constraint.kind !== "resource") return outcome;
+      const resource = resources.get(1 << bit);
+      if (resource === undefined) return outcome;
       const { causes, largest } = this.#tallies;
-      resource += 1;
-      return { ...outcome, causes: causes[resource - 1]!, largest: largest[resource - 1]! };
+      return { ...outcome, causes: causes[resource]!, largest: largest[resource]! };
     });
   }
 
-  #constraintsIn(mask: number): NamedConstraint[] {
+  #constraintsIn(mask: number): ToldConstraint[] {
     return this.#constraints.filter((_, bit) => (mask & (1 << bit)) !== 0);
   }
 
@@ -236,7 +250,7 @@ class Explaining {
         if (yield* this.#shapes.fitsWithout(shape, left, this.#budget)) isOnlyLone = false;
       }
       if (!isOnlyLone) continue;
-      for (const { bit } of this.#masks.resources) {
+      for (const { bit } of this.#amounts) {
         if ((left & bit) === 0) continue;
         const others = left & ~bit;
         const within = this.#plans.closure(others) | bit;
@@ -244,18 +258,19 @@ class Explaining {
         this.#budget.left -= this.#lone.size / 16 + 1;
         if (this.#budget.left <= 0) yield;
         if (amount === 0) continue;
-        const constraint = this.#constraints[lowestBit(bit)]!;
-        lowered.push({ drop: this.#constraintsIn(others), lower: { constraint, amount }, hosts });
+        const [constraint] = constraintsIn(this.#constraints[lowestBit(bit)]!);
+        const lower = { constraint: constraint!, amount };
+        lowered.push({ drop: this.#constraintsIn(others), lower, hosts });
       }
     }
     return lowered;
   }
 
-  #providersOfTree() {
+  *#providersOfTree(): Generator<void, ProviderFailures[]> {
     const { tree } = this.#options;
     const root = tree === undefined ? -1 : this.#index.rootOf(tree);
     if (tree === undefined || root < 0) return [];
-    return providersOf(this.#index, this.#masks, this.#served(tree, root));
+    return yield* this.#nearest.providersOf(this.#served(tree, root), this.#budget);
   }
 }
 

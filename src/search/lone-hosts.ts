@@ -1,11 +1,17 @@
 import { bitCount } from "./constraint-masks.ts";
 
+/** An amount with the number of its resource constraint. */
+export interface LoneAmount {
+  readonly bit: number;
+  readonly resource: number;
+}
+
 /** Hosts of one provider that fail the same, which is the whole truth about them. */
 interface LoneTally {
   readonly mask: number;
   readonly failures: number;
   hosts: number;
-  /** Per resource constraint that they fail: the most that one of them has, and how many have that much. */
+  /** Per amount that they fail, told by itself: the most that one of them has, and how many have that much. */
   readonly best: number[];
   readonly hostsWithBest: number[];
 }
@@ -13,13 +19,13 @@ interface LoneTally {
 /** Hosts of one provider, counted by the mask of what they fail (a histogram). */
 export class LoneHosts {
   readonly #tallies = new Map<number, LoneTally>();
-  /** Per resource constraint. */
-  readonly #bits: readonly number[];
+  readonly #amounts: readonly LoneAmount[];
   /** Most hosts fail what the one before has failed. */
   #last: LoneTally | undefined;
 
-  constructor(bits: readonly number[]) {
-    this.#bits = bits;
+  /** @param amounts those that are told about one by one */
+  constructor(amounts: readonly LoneAmount[]) {
+    this.#amounts = amounts;
   }
 
   /** How many different masks there are. */
@@ -41,9 +47,10 @@ export class LoneHosts {
     const tally = this.#last?.mask === mask ? this.#last : (this.#last = this.#tallyOf(mask));
     tally.hosts += 1;
     if (tally.failures === 0) return 0;
-    for (let number = 0; number < this.#bits.length; number++) {
-      if ((mask & this.#bits[number]!) === 0) continue;
-      const amount = free[number]!;
+    for (let number = 0; number < this.#amounts.length; number++) {
+      const { bit, resource } = this.#amounts[number]!;
+      if ((mask & bit) === 0) continue;
+      const amount = free[resource]!;
       if (amount > tally.best[number]!) {
         tally.best[number] = amount;
         tally.hostsWithBest[number] = 1;
@@ -57,7 +64,7 @@ export class LoneHosts {
    * and how many have that much.
    */
   bestOf(bit: number, within: number): { readonly amount: number; readonly hosts: number } {
-    const number = this.#bits.indexOf(bit);
+    const number = this.#amounts.findIndex((it) => it.bit === bit);
     let amount = 0;
     let hosts = 0;
     for (const { mask, best, hostsWithBest } of this.#tallies.values()) {
@@ -72,7 +79,7 @@ export class LoneHosts {
   #tallyOf(mask: number): LoneTally {
     let tally = this.#tallies.get(mask);
     if (tally === undefined) {
-      const best = this.#bits.map(() => 0);
+      const best = this.#amounts.map(() => 0);
       tally = { mask, failures: bitCount(mask), hosts: 0, best, hostsWithBest: [...best] };
       this.#tallies.set(mask, tally);
     }

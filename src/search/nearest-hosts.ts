@@ -5,9 +5,13 @@ import type {
   NearHost,
   ProviderFailures,
 } from "../domain/explanation.ts";
+import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { NamedConstraint } from "../domain/query-constraints.ts";
+import { constraintsIn, type ToldConstraint } from "../domain/told-constraints.ts";
 import type { IndexReader, Inventories } from "../index/reader.ts";
+import type { Budget } from "./budget.ts";
 import { bitCount, type ConstraintMasks } from "./constraint-masks.ts";
+import { FailingConstraints } from "./failing-constraints.ts";
 import { largestNow } from "./resource-tallies.ts";
 import type { ServedTree } from "./tree-shapes.ts";
 
@@ -33,13 +37,15 @@ export class NearestHosts {
   readonly #index: IndexReader;
   readonly #masks: ConstraintMasks;
   readonly #most: number;
+  readonly #failing: FailingConstraints;
   /** The nearest first. */
   readonly #near: Near[] = [];
 
-  constructor(index: IndexReader, masks: ConstraintMasks, most: number) {
+  constructor(index: IndexReader, query: CandidateQuery, masks: ConstraintMasks, most: number) {
     this.#index = index;
     this.#masks = masks;
     this.#most = most;
+    this.#failing = new FailingConstraints(index, query);
   }
 
   /** Whether a host that fails so much could still be among them. */
@@ -48,8 +54,9 @@ export class NearestHosts {
     return this.#near.length < this.#most || bitCount(mask) <= this.#near.at(-1)!.failures;
   }
 
-  offer(host: HostRows, mask: number): void {
-    this.#insert(bitCount(mask), this.#shortnessOf(host, mask), host.root, mask, host);
+  *offer(host: HostRows, mask: number, budget: Budget): Generator<void, void> {
+    const shortness = yield* this.#shortnessOf(host, mask, budget);
+    this.#insert(bitCount(mask), shortness, host.root, mask, host);
   }
 
   /** The same for a host of one provider. */
@@ -81,20 +88,83 @@ export class NearestHosts {
     if (this.#near.length > this.#most) this.#near.pop();
   }
 
-  list(): NearHost[] {
-    return this.#near.map(({ host, mask }) => ({
-      root: named(this.#index, host.root),
-      failures: failuresOf(this.#index, this.#masks, [...host.own, ...host.serving], mask),
-    }));
+  *list(budget: Budget): Generator<void, NearHost[]> {
+    const hosts: NearHost[] = [];
+    for (const { host, mask } of this.#near) {
+      const failures = yield* this.#failuresOf(host, mask, budget);
+      hosts.push({ root: named(this.#index, host.root), failures });
+    }
+    return hosts;
   }
 
-  #shortnessOf({ own, serving }: HostRows, mask: number): number {
+  /** What each provider of a host fails by itself. */
+  *providersOf(
+    { root, own, serving }: HostRows,
+    budget: Budget,
+  ): Generator<void, ProviderFailures[]> {
+    const masks = this.#masks;
+    const providers: ProviderFailures[] = [];
+    for (const row of [...own, ...serving].slice(0, MAX_PROVIDERS)) {
+      const isShared = providers.length >= own.length;
+      const onRoot = row === root ? masks.ofRoot(row) : 0;
+      const mask = onRoot | masks.of({ row, root, isShared });
+      const host = { root, own: isShared ? [] : [row], serving: isShared ? [row] : [] };
+      const failures = yield* this.#failuresOf(host, mask, budget);
+      providers.push({ provider: named(this.#index, row), failures });
+      budget.left -= masks.stepsByRow;
+      if (budget.left <= 0) yield;
+    }
+    return providers;
+  }
+
+  *#failuresOf(host: HostRows, mask: number, budget: Budget): Generator<void, Failure[]> {
+    const { constraints } = this.#masks;
+    const failures: Failure[] = [];
+    for (let bit = 0; bit < constraints.length; bit++) {
+      if ((mask & (1 << bit)) === 0) continue;
+      const constraint = constraints[bit]!;
+      const facts = yield* this.#factsOf(host, constraint, budget);
+      failures.push({ constraint, ...facts });
+    }
+    return failures;
+  }
+
+  *#factsOf(
+    host: HostRows,
+    constraint: ToldConstraint,
+    budget: Budget,
+  ): Generator<void, Omit<Failure, "constraint">> {
+    const index = this.#index;
+    const rows = [...host.own, ...host.serving];
+    if (constraint.kind !== "resource") {
+      const isTogether = constraint.kind === "together";
+      const failing = isTogether ? yield* this.#failing.of(host, constraint, budget) : [];
+      const there = yield* whatIsThere(index, rows, kindsIn(constraint), budget);
+      return { ...(failing.length > 0 && { failing }), ...there };
+    }
+    const column = this.#columnOf(constraint);
+    const inventory = yield* nearestInventory(index, column, rows, constraint.amount, budget);
+    return inventory === undefined ? {} : { inventory };
+  }
+
+  #columnOf(constraint: NamedConstraint): Inventories | undefined {
+    const { bits, resources } = this.#masks;
+    const { bit } = bits.find((it) => it.constraint === constraint)!;
+    return resources.find((it) => it.bit === bit)!.column;
+  }
+
+  *#shortnessOf({ own, serving }: HostRows, mask: number, budget: Budget): Generator<void, number> {
     let shortness = 0;
     for (const { bit, column, amount } of this.#masks.resources) {
       if ((mask & bit) === 0) continue;
       let free = 0;
-      for (const row of own) free = Math.max(free, largestNow(column, row));
-      for (const row of serving) free = Math.max(free, largestNow(column, row));
+      for (const rows of [own, serving]) {
+        for (const row of rows) {
+          free = Math.max(free, largestNow(column, row));
+          budget.left -= 1 / 8;
+          if (budget.left <= 0) yield;
+        }
+      }
       shortness = Math.max(shortness, (amount - free) / amount);
     }
     return shortness;
@@ -107,48 +177,22 @@ function isNearer(one: Near, other: Near): boolean {
   return one.name < other.name;
 }
 
-/** What each provider of a host fails by itself. */
-export function providersOf(
-  index: IndexReader,
-  masks: ConstraintMasks,
-  { root, own, serving }: HostRows,
-): ProviderFailures[] {
-  const of = (row: number, isShared: boolean): ProviderFailures => {
-    const onRoot = row === root ? masks.ofRoot(row) : 0;
-    const mask = onRoot | masks.withoutAmounts({ row, root, isShared }) | masks.amounts(row);
-    return { provider: named(index, row), failures: failuresOf(index, masks, [row], mask) };
-  };
-  return [...own.map((row) => of(row, false)), ...serving.map((row) => of(row, true))].slice(
-    0,
-    MAX_PROVIDERS,
-  );
+/** The kinds of what is told about as one thing. */
+function kindsIn(told: ToldConstraint): string[] {
+  return [...new Set(constraintsIn(told).map(({ kind }) => kind))];
 }
 
-function failuresOf(
-  index: IndexReader,
-  masks: ConstraintMasks,
-  rows: readonly number[],
-  mask: number,
-): Failure[] {
-  return masks.constraints.flatMap((constraint, bit): Failure[] => {
-    if ((mask & (1 << bit)) === 0) return [];
-    if (constraint.kind !== "resource")
-      return [{ constraint, ...whatIsThere(index, rows, constraint) }];
-    const { column } = masks.resources.find((it) => it.bit === 1 << bit)!;
-    const inventory = nearestInventory(index, column, rows, constraint.amount);
-    return [{ constraint, ...(inventory && { inventory }) }];
-  });
-}
-
-function whatIsThere(
+/** The traits or aggregates that are there, where something is about these alone. */
+function* whatIsThere(
   index: IndexReader,
   rows: readonly number[],
-  { kind }: NamedConstraint,
-): Pick<Failure, "has"> {
+  kinds: readonly string[],
+  budget: Budget,
+): Generator<void, Pick<Failure, "has">> {
+  const isAboutTraits = kinds.every((kind) => kind.includes("trait"));
+  if (!isAboutTraits && !kinds.every((kind) => /member_of|aggregate/.test(kind))) return {};
   const told = new Set<string>();
-  const isAboutTraits = /trait/.test(kind);
-  if (!isAboutTraits && !/member_of|aggregate/.test(kind)) return {};
-  for (const row of kind.startsWith("root_") ? rows.slice(0, 1) : rows) {
+  for (const row of kinds[0]!.startsWith("root_") ? rows.slice(0, 1) : rows) {
     if (isAboutTraits) {
       for (const id of index.traitSets.members(index.traitSetOf(row))) {
         const name = index.traits.nameOf(id);
@@ -156,22 +200,33 @@ function whatIsThere(
       }
     } else for (const uuid of index.read(row).aggregates) told.add(uuid);
     if (told.size >= MAX_TOLD) break;
+    budget.left -= 1;
+    if (budget.left <= 0) yield;
   }
   return { has: [...told].sort().slice(0, MAX_TOLD) };
 }
 
 /** Of the inventories of a class, the one with the most room; the largest of those without any. */
-function nearestInventory(
+function* nearestInventory(
   index: IndexReader,
   column: Inventories | undefined,
   rows: readonly number[],
   requested: number,
-): InventoryFacts | undefined {
-  const [best] = rows
-    .filter((row) => column?.has(row) === true)
-    .map((row) => ({ row, free: largestNow(column, row), capacity: column!.capacity(row) }))
-    .sort((a, b) => b.free - a.free || b.capacity - a.capacity);
-  if (best === undefined || column === undefined) return undefined;
+  budget: Budget,
+): Generator<void, InventoryFacts | undefined> {
+  if (column === undefined) return undefined;
+  let best: { row: number; free: number; capacity: number } | undefined;
+  for (const row of rows) {
+    budget.left -= 1 / 8;
+    if (budget.left <= 0) yield;
+    if (!column.has(row)) continue;
+    const free = largestNow(column, row);
+    const capacity = column.capacity(row);
+    const isBetter =
+      best === undefined || free > best.free || (free === best.free && capacity > best.capacity);
+    if (isBetter) best = { row, free, capacity };
+  }
+  if (best === undefined) return undefined;
   const { row, free, capacity } = best;
   const { used, reserved, minUnit, maxUnit, stepSize } = column.read(row);
   return {

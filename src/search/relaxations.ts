@@ -1,5 +1,5 @@
 import type { Budget } from "./budget.ts";
-import { bitCount } from "./constraint-masks.ts";
+import { bitCount, lowestBit } from "./constraint-masks.ts";
 import type { LoneHosts } from "./lone-hosts.ts";
 import type { RelaxedPlans } from "./relaxed-plans.ts";
 import type { TreeShapes } from "./tree-shapes.ts";
@@ -104,12 +104,13 @@ function setsOfSize(count: number, size: number): number {
   return sets;
 }
 
-function* masksOfSize(count: number, size: number, from = 0): Iterable<number> {
-  if (size === 0) {
-    yield 0;
-    return;
-  }
-  for (let bit = from; bit <= count - size; bit++) {
-    for (const rest of masksOfSize(count, size - 1, bit + 1)) yield rest | (1 << bit);
+/** All of so many bits, in the order of their numbers (Gosper's hack). */
+function* masksOfSize(count: number, size: number): Iterable<number> {
+  let mask = 2 ** size - 1;
+  while (mask < 2 ** count) {
+    yield mask;
+    const lowest = mask & -mask;
+    const carried = mask + lowest;
+    mask = carried + ((mask ^ carried) >>> (2 + lowestBit(mask)));
   }
 }

@@ -1,7 +1,8 @@
 import type { ResourceCause } from "../domain/explanation.ts";
 import type { AmountLimits } from "../index/inventory-column.ts";
 import type { Inventories } from "../index/reader.ts";
-import type { ResourceBit } from "./constraint-masks.ts";
+import type { Budget } from "./budget.ts";
+import type { ResourceBit } from "./row-masks.ts";
 
 /** Of causes in several providers of a tree, the one that is the least far from fitting counts. */
 const CAUSES: readonly ResourceCause[] = ["noInventory", "units", "tooSmall", "occupied"];
@@ -69,14 +70,18 @@ export class ResourceTallies {
     return mask;
   }
 
-  /** Counts a host in which some amounts fit no provider. */
-  countFailures(bits: number, rows: readonly number[]): void {
-    if (bits === 0) return;
-    for (let number = 0; number < this.#resources.length; number++) {
-      const { bit, column, amount } = this.#resources[number]!;
-      if ((bits & bit) === 0) continue;
+  /** Counts a host in which some amounts fit no provider, which are those of these numbers. */
+  *countFailures(
+    numbers: readonly number[],
+    rows: readonly number[],
+    budget: Budget,
+  ): Generator<void, void> {
+    for (const number of numbers) {
+      const { column, amount } = this.#resources[number]!;
       let best = 0;
       for (const row of rows) {
+        budget.left -= 1 / 8;
+        if (budget.left <= 0) yield;
         if (column?.readLimits(row, this.#limits) !== true) continue;
         best = Math.max(best, CAUSES.indexOf(causeOf(this.#limits, amount)));
       }

@@ -42,8 +42,6 @@ export class SearchPlan {
   readonly time: number;
   readonly query: CandidateQuery;
   readonly choices: readonly ProviderChoice[];
-  /** Per choice, the first one that asks for the same. */
-  readonly alike: readonly number[];
   /** Required traits of the unsuffixed group, which its providers must have together. */
   readonly collectiveTraits: readonly ReadonlySet<number>[];
   readonly contestedClasses: readonly ContestedClass[];
@@ -61,6 +59,7 @@ export class SearchPlan {
   readonly #groups: readonly GroupConditions[];
   readonly #ownTrees = new Map<number, Bitset>();
   readonly #sharedCandidates = new Set<string>();
+  #alike: readonly number[] | undefined;
 
   /**
    * @throws ResourceClassNotFound, TraitNotFound
@@ -92,7 +91,6 @@ export class SearchPlan {
         ? group.needs.map((need) => new UnsuffixedChoice(index, group, need))
         : [new GranularChoice(index, group)],
     );
-    this.alike = alikeChoices(this.choices);
     this.collectiveTraits = unsuffixed?.requiredTraits ?? [];
     this.isIsolated =
       query.groupPolicy === "isolate" &&
@@ -107,6 +105,11 @@ export class SearchPlan {
       time,
       this.isHopeless ? [] : rooms === undefined ? this.choices : choicesIn(rooms, this.choices),
     );
+  }
+
+  /** Per choice, the first one that asks for the same. */
+  get alike(): readonly number[] {
+    return (this.#alike ??= alikeChoices(this.choices));
   }
 
   /** The trees that may anchor candidates, by what can be said without looking at providers. */

@@ -2,12 +2,16 @@ import type { CandidateQuery } from "../domain/candidate-query.ts";
 import type { IndexReader, Inventories } from "../index/reader.ts";
 import { parentsOf } from "./anchor-providers.ts";
 import type { Budget } from "./budget.ts";
-import { type ConstraintMasks, lowestBit } from "./constraint-masks.ts";
+import { bitCount, type ConstraintMasks, lowestBit } from "./constraint-masks.ts";
 import { EmptiedTrees } from "./emptied-trees.ts";
 import type { RelaxedPlans } from "./relaxed-plans.ts";
+import { RowFailures } from "./row-failures.ts";
+import type { PlacedRow } from "./row-masks.ts";
 
 /** Of what is larger, the description would take as long as the search. */
 const MAX_NUMBERS = 8192;
+/** So many characters all descriptions may have: of what is beyond that, each tree is asked by itself. */
+const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** What may be spent on asking again with constraints left out; beyond it not all is told. */
 const MAX_EFFORT = 2_000_000;
 const STEPS = 1024;
@@ -22,7 +26,7 @@ interface TreeShape {
   readonly must: number;
   /** The bit of the constraint that removes it, in order; -1 for one that fits. */
   readonly eliminatedBy: number;
-  /** What fits when it is left out, as far as it was asked. */
+  /** Whether it fits when some are left out: what does, and what was asked of single ones. */
   readonly answers: Map<number, boolean>;
 }
 
@@ -48,9 +52,11 @@ export class TreeShapes {
   readonly #shapes = new Map<string, TreeShape>();
   readonly #large: TreeShape[] = [];
   readonly #ifEmpty = new Map<string, boolean>();
+  readonly #failures: RowFailures;
   #lastServed: ServedTree | undefined;
-  #lastMasks: readonly number[] = [];
+  #lastNumbers: readonly number[] = [];
   #effort = MAX_EFFORT;
+  #characters = MAX_CHARACTERS;
   #isExact = true;
 
   constructor(
@@ -62,6 +68,7 @@ export class TreeShapes {
     this.#index = index;
     this.#masks = masks;
     this.#plans = plans;
+    this.#failures = new RowFailures(index, query, masks);
     this.#query = query;
     this.#emptied = new EmptiedTrees(index, query);
     this.#contested = contestedClasses(index, query);
@@ -79,61 +86,68 @@ export class TreeShapes {
 
   /** Counts a tree among those of its shape. */
   *add(served: ServedTree, budget: Budget): Generator<void, TreeShape> {
-    const rowMasks = this.#rowMasks(served, budget);
-    const key = this.#keyOf(served, rowMasks, false);
+    const numbers = yield* this.#numbersOf(served, budget);
+    const key = this.#keyOf(served, numbers, false);
     const known = key === undefined ? undefined : this.#shapes.get(key);
     if (known !== undefined) {
       known.count += 1;
       return known;
     }
-    const { tree } = served;
-    const rootMask = this.#masks.ofRoot(served.root);
-    const must = this.#mustOf(served, rowMasks);
+    const { tree, root } = served;
     const fits = yield* this.#ask(tree, 0, budget);
     const shape: TreeShape = {
       tree,
       count: 1,
       fits,
-      must,
-      eliminatedBy: fits ? -1 : yield* this.#eliminatedBy(tree, rootMask, rowMasks, budget),
+      must: this.#failures.mustOf(numbers) | this.#masks.ofRoot(root),
+      eliminatedBy: fits ? -1 : yield* this.#eliminatedBy(served, numbers, budget),
       answers: new Map([[0, fits]]),
     };
-    if (key === undefined) this.#large.push(shape);
-    else this.#shapes.set(key, shape);
+    if (key !== undefined && this.#mayKeep(key)) this.#shapes.set(key, shape);
+    else this.#large.push(shape);
     return shape;
   }
 
   /** Whether a tree would fit if nothing were claimed. */
   *fitsIfEmpty(served: ServedTree, budget: Budget): Generator<void, boolean> {
-    const { resourceBits } = this.#masks;
-    const rowMasks = this.#rowMasks(served, budget).map((mask, number) => {
-      const amounts = mask & resourceBits;
-      if (amounts === 0) return mask;
-      const row = served.own[number] ?? served.serving[number - served.own.length]!;
-      return (mask & ~amounts) | this.#masks.amountsIfEmpty(row, amounts);
-    });
-    if (this.#mustOf(served, rowMasks) !== 0) return false;
-    const key = this.#keyOf(served, rowMasks, true);
+    const present = yield* this.#numbersOf(served, budget);
+    const numbers: number[] = [];
+    const { width } = this.#failures;
+    for (let number = 0; number < served.own.length + served.serving.length; number++) {
+      const placed = this.#place(served, number);
+      this.#failures.addIfEmpty(placed, present, numbers.length, numbers);
+      budget.left -= width / 8;
+      if (budget.left <= 0) yield;
+    }
+    if ((this.#failures.mustOf(numbers) | this.#masks.ofRoot(served.root)) !== 0) return false;
+    const key = this.#keyOf(served, numbers, true);
     const known = key === undefined ? undefined : this.#ifEmpty.get(key);
     if (known !== undefined) return known;
     const fits = yield* this.#emptied.fits(served.tree, served.serving, budget);
-    if (key !== undefined) this.#ifEmpty.set(key, fits);
+    if (key !== undefined && this.#mayKeep(key)) this.#ifEmpty.set(key, fits);
     return fits;
   }
 
   /** Whether trees of a shape fit when constraints are left out; false, too, when too much was asked. */
   *fitsWithout(shape: TreeShape, left: number, budget: Budget): Generator<void, boolean> {
     if (shape.fits) return true;
-    if ((shape.must & ~this.#plans.closure(left)) !== 0) return false;
-    const known = shape.answers.get(left);
+    const closure = this.#plans.closure(left);
+    if ((shape.must & ~closure) !== 0) return false;
+    const known = shape.answers.get(closure);
     if (known !== undefined) return known;
     if (this.#effort <= 0) {
       this.#isExact = false;
       return false;
     }
     const answer = yield* this.#ask(shape.tree, left, budget, true);
-    shape.answers.set(left, answer);
+    if (answer || bitCount(left) === 1) shape.answers.set(closure, answer);
     return answer;
+  }
+
+  #mayKeep(key: string): boolean {
+    if (key.length > this.#characters) return false;
+    this.#characters -= key.length;
+    return true;
   }
 
   *#ask(tree: number, left: number, budget: Budget, isAgain = false): Generator<void, boolean> {
@@ -155,22 +169,14 @@ export class TreeShapes {
    * combinations of providers without which, and without those after it, something fits.
    */
   *#eliminatedBy(
-    tree: number,
-    rootMask: number,
-    rowMasks: readonly number[],
+    { tree, root }: ServedTree,
+    numbers: readonly number[],
     budget: Budget,
   ): Generator<void, number> {
-    const { choices, combinationBits, collectiveBits, constraints } = this.#masks;
-    let lowest = rootMask === 0 ? Infinity : lowestBit(rootMask);
-    const lacking = rowMasks.reduce((all, mask) => all & mask, collectiveBits);
-    if (lacking !== 0) lowest = Math.min(lowest, lowestBit(lacking));
-    for (const bits of choices) {
-      let latest = -1;
-      for (const mask of rowMasks) {
-        latest = Math.max(latest, (mask & bits) === 0 ? Infinity : lowestBit(mask & bits));
-      }
-      lowest = Math.min(lowest, latest);
-    }
+    const { combinationBits, collectiveBits, constraints } = this.#masks;
+    const rootMask = this.#masks.ofRoot(root);
+    const ofRoot = rootMask === 0 ? Infinity : lowestBit(rootMask);
+    const lowest = Math.min(ofRoot, this.#failures.eliminatedAt(numbers));
     if (lowest !== Infinity) return lowest;
     let after = combinationBits | collectiveBits;
     for (let bit = 0; bit < constraints.length; bit++) {
@@ -181,39 +187,42 @@ export class TreeShapes {
     return constraints.length - 1;
   }
 
-  /** Bits that every provider fails, or the root. */
-  #mustOf({ root }: ServedTree, rowMasks: readonly number[]): number {
-    const { combinationBits, constraints } = this.#masks;
-    let must = ~combinationBits;
-    for (const mask of rowMasks) must &= mask;
-    return (must | this.#masks.ofRoot(root)) & ((1 << constraints.length) - 1);
-  }
-
-  /** Per row, what it fails: the tree's own first. Of a tree that is asked about twice, worked out once. */
-  #rowMasks(served: ServedTree, budget: Budget): readonly number[] {
-    if (served === this.#lastServed) return this.#lastMasks;
+  /** What each row fails: the tree's own first. Of a tree that is asked about twice, worked out once. */
+  *#numbersOf(served: ServedTree, budget: Budget): Generator<void, readonly number[]> {
+    if (served === this.#lastServed) return this.#lastNumbers;
+    const numbers: number[] = [];
+    const steps = this.#masks.stepsByRow + (this.#failures.width - 1) / 8;
+    for (let number = 0; number < served.own.length + served.serving.length; number++) {
+      this.#failures.add(this.#place(served, number), numbers);
+      budget.left -= steps;
+      if (budget.left <= 0) yield;
+    }
     this.#lastServed = served;
-    this.#lastMasks = this.#workOutRowMasks(served, budget);
-    return this.#lastMasks;
+    this.#lastNumbers = numbers;
+    return numbers;
   }
 
-  #workOutRowMasks({ root, own, serving }: ServedTree, budget: Budget): number[] {
-    const masks = this.#masks;
-    budget.left -= own.length + serving.length;
-    const of = (row: number, isShared: boolean) =>
-      masks.withoutAmounts({ row, root, isShared }) | masks.amounts(row);
-    return [...own.map((row) => of(row, false)), ...serving.map((row) => of(row, true))];
+  readonly #placed = { row: 0, root: 0, isShared: false };
+
+  #place({ root, own, serving }: ServedTree, number: number): PlacedRow {
+    const placed = this.#placed;
+    placed.isShared = number >= own.length;
+    placed.row = placed.isShared ? serving[number - own.length]! : own[number]!;
+    placed.root = root;
+    return placed;
   }
 
   #keyOf(
     { tree, root, own, serving }: ServedTree,
-    rowMasks: readonly number[],
+    failures: readonly number[],
     isEmpty: boolean,
   ): string | undefined {
     const index = this.#index;
-    if (rowMasks.length * (3 + this.#contested.length) > MAX_NUMBERS) return undefined;
     const rows = serving.length === 0 ? own : [...own, ...serving];
-    const numbers = [own.length, this.#masks.ofRoot(root), ...rowMasks];
+    if (failures.length + rows.length * (2 + this.#contested.length) > MAX_NUMBERS) {
+      return undefined;
+    }
+    const numbers = [own.length, this.#masks.ofRoot(root), ...failures];
     for (const { column, total } of this.#contested) {
       for (const row of rows) {
         if (column?.has(row) !== true) numbers.push(-1);

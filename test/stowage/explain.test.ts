@@ -169,7 +169,6 @@ describe("what cannot be explained", () => {
   test.each([
     ["two hundred groups", groupsOf(200), "at most 128 request groups. Got: 200"],
     ["two thousand traits", `resources=VCPU:1&required=${traits(2000)}`, "at most 1024 traits"],
-    ["a thousand traits", `resources=VCPU:1&required=${traits(1000)}`, "at most 30"],
   ])("%s are refused, and it is told how many there may be", async (_what, query, detail) => {
     const body = { query };
     for (const reply of [
@@ -209,21 +208,82 @@ describe("what cannot be explained", () => {
     const reply = await stowage.client.post(PATH, { query });
     expect([reply.status, reply.text]).toEqual([400, expect.stringMatching(place)]);
   });
+});
 
-  test("more constraints than are told apart are refused", async () => {
-    const groups = Array.from({ length: 31 }, (_, number) => `resources${number}=VCPU:1`);
-    const reply = await stowage.client.post(PATH, {
-      query: `${groups.join("&")}&group_policy=none`,
+describe("of more constraints than are told apart", () => {
+  test("those of one parameter of a group are taken together, and some that fail are named", async () => {
+    const names = Array.from({ length: 40 }, (_, number) => `CUSTOM_T${number}`);
+    for (const name of names) {
+      expect((await stowage.client.put(`/traits/${name}`, undefined)).status).toBe(201);
+    }
+    const query = `resources=VCPU:1,DISK_GB:1000&required=CUSTOM_GOLD,${names.join(",")}`;
+    const answer = await explain(query);
+    expect(answer.constraints).toMatchObject([
+      { id: "required", kind: "together", group: "", constraints: 41, failed: 3, only: 0 },
+      { id: "resources:VCPU", failed: 0 },
+      { id: "resources:DISK_GB", failed: 3, largest: { now: 90 } },
+    ]);
+    expect(answer).toMatchObject({
+      verdict: "never",
+      summary: expect.stringContaining("Without required and resources:DISK_GB, 3 would do."),
+      relaxations: [
+        { drop: ["required", "resources:DISK_GB"], hosts: 3 },
+        { drop: ["resources:VCPU", "resources:DISK_GB"], hosts: 3 },
+        { drop: ["required"], lower: { "resources:DISK_GB": 90 }, hosts: 3 },
+      ],
+      nearest: [
+        {
+          failures: [
+            {
+              constraint: "required",
+              failing: ["CUSTOM_GOLD", ...names].slice(0, 10).map((name) => `required:${name}`),
+            },
+            { constraint: "resources:DISK_GB", short: 910 },
+          ],
+        },
+        {},
+        {},
+      ],
+      is_exact: true,
     });
-    expect([reply.status, reply.text]).toEqual([400, expect.stringContaining("at most 30")]);
-    expect(reply.text).toContain("stowage.too_large");
+    const [exitCode, output] = await ask(query);
+    expect(exitCode).toBe(3);
+    expect(output).toMatch(/^ +required +3 +0 +0 +41 constraints together$/m);
+    expect(output).toContain("not required:CUSTOM_GOLD, required:CUSTOM_T0");
+  });
+
+  test("groups are taken together, the last ones with each other", async () => {
+    const groups = Array.from({ length: 100 }, (_, number) => `resources_G${number}=VCPU:1`);
+    const answer = await explain(`${groups.join("&")}&group_policy=none`);
+    const { constraints } = answer;
+    expect(constraints).toHaveLength(30);
+    expect(constraints.slice(0, 2)).toMatchObject([
+      { id: "resources_G0:VCPU", kind: "resource", failed: 0 },
+      { id: "resources_G1:VCPU", kind: "resource" },
+    ]);
+    expect(constraints.slice(-2)).toMatchObject([
+      { id: "group:_G28.._G99", kind: "together", constraints: 72 },
+      { id: "capacity", kind: "capacity", eliminated: 3 },
+    ]);
+    expect(answer).toMatchObject({ verdict: "never", hosts: { total: 3, fit: 0 } });
+    const last = constraints.at(-2) as unknown as { readonly groups: readonly string[] };
+    expect(last.groups).toEqual(groups.slice(28).map((group) => group.slice(9, -7)));
+  });
+
+  test("a thousand traits and a hundred groups at once are explained", async () => {
+    const groups = Array.from(
+      { length: 100 },
+      (_, number) =>
+        `resources_G${number}=VCPU:1,DISK_GB:1&required_G${number}=!CUSTOM_GOLD,COMPUTE_NODE`,
+    );
+    const more = `resources=VCPU:1&required=${"CUSTOM_GOLD,".repeat(800)}COMPUTE_NODE`;
+    const answer = await explain(`${groups.join("&")}&${more}&group_policy=isolate`);
+    expect(answer.constraints).toHaveLength(30);
+    expect(answer.verdict).toBe("never");
   });
 });
 
 describe("stowage explain", () => {
-  const ask = (...args: string[]) =>
-    runCommandLine(["explain", "--url", stowage.client.url, ...args], { OS_TOKEN: "admin" });
-
   test("tells people what is asked, what would help and what comes nearest", async () => {
     const [exitCode, output] = await ask("resources=VCPU:10,DISK_GB:50");
     expect(exitCode, "nothing fits").toBe(3);
@@ -265,4 +325,8 @@ async function explain(query: string): Promise<Answer> {
   const reply = await stowage.client.get(`${PATH}?${query}`);
   expect(reply.status, reply.text).toBe(200);
   return reply.json<Answer>();
+}
+
+function ask(...args: string[]) {
+  return runCommandLine(["explain", "--url", stowage.client.url, ...args], { OS_TOKEN: "admin" });
 }

@@ -9,6 +9,7 @@ export interface ToldExplanation {
     readonly left: number;
     readonly requested?: number;
     readonly note?: string;
+    readonly constraints?: number;
     readonly largest?: { readonly now: number };
   }[];
   readonly relaxations?: readonly {
@@ -20,6 +21,7 @@ export interface ToldExplanation {
     readonly root: { readonly name: string };
     readonly failures: readonly {
       readonly constraint: string;
+      readonly failing?: readonly string[];
       readonly short?: number;
       readonly free?: number;
       readonly capacity?: number;
@@ -49,9 +51,9 @@ export function describeExplanation({
   if (nearest.length > 0) {
     lines.push("", "Nearest:");
     for (const { root, failures } of nearest) {
-      const reasons = failures.map(({ constraint, short, free, capacity }) =>
+      const reasons = failures.map(({ constraint, failing, short, free, capacity }) =>
         short === undefined
-          ? `not ${constraint}`
+          ? `not ${failing?.join(", ") ?? constraint}`
           : `${constraint} ${short} short (${free} free of ${capacity})`,
       );
       lines.push(`  ${root.name}: ${reasons.join("; ")}`);
@@ -63,13 +65,13 @@ export function describeExplanation({
 function describeConstraints(constraints: NonNullable<ToldExplanation["constraints"]>): string[] {
   const rows = [
     ["constraint", "asks", "fail", "alone", "left", ""],
-    ...constraints.map(({ id, requested, failed, only, left, largest, note }) => [
+    ...constraints.map(({ id, requested, failed, only, left, ...more }) => [
       id,
       requested === undefined ? "" : String(requested),
       String(failed),
       String(only),
       String(left),
-      largest === undefined ? (note ?? "") : `largest free ${largest.now}`,
+      describeMore(more),
     ]),
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -80,4 +82,13 @@ function describeConstraints(constraints: NonNullable<ToldExplanation["constrain
     });
     return `  ${cells.join("  ")}`.trimEnd();
   });
+}
+
+function describeMore({
+  largest,
+  note,
+  constraints,
+}: Pick<NonNullable<ToldExplanation["constraints"]>[number], "largest" | "note" | "constraints">) {
+  if (largest !== undefined) return `largest free ${largest.now}`;
+  return constraints === undefined ? (note ?? "") : `${constraints} constraints together`;
 }

@@ -1,7 +1,6 @@
-import { HostNotFound, TooManyConstraints } from "../../../domain/errors.ts";
+import { HostNotFound } from "../../../domain/errors.ts";
 import { explain as explainQuery } from "../../../operations/explain.ts";
 import { renderExplained } from "../../explained.ts";
-import { ERROR_CODES } from "../../error-codes.ts";
 import type { ExplainQuestion } from "../../../operations/explaining.ts";
 import { badRequest } from "../../http-error.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
@@ -43,10 +42,7 @@ async function answer(
   const { service, context, signal } = request;
   const explained = await translatingErrors(
     explainQuery(service, context, { query, signal, ...options }),
-    [
-      when(HostNotFound, (error) => badRequest(error.message)),
-      when(TooManyConstraints, (error) => badRequest(error.message, ERROR_CODES.tooLarge)),
-    ],
+    [when(HostNotFound, (error) => badRequest(error.message))],
   );
   return json(200, renderExplained(explained, microversion));
 }

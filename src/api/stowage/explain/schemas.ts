@@ -46,6 +46,11 @@ const PROVIDER = object({ uuid: TEXT, name: TEXT });
 const FAILURE = object(
   { constraint: TEXT },
   {
+    failing: {
+      type: "array",
+      items: TEXT,
+      description: "Of constraints taken together, the first ones that fail.",
+    },
     has: { type: "array", items: TEXT, description: "The traits or aggregates that are there." },
     provider: PROVIDER,
     requested: COUNT,
@@ -82,6 +87,7 @@ const CONSTRAINT = object(
     aggregates: { type: "array", items: TEXT },
     provider: TEXT,
     groups: { type: "array", items: TEXT },
+    constraints: { ...COUNT, description: "So many are taken together in this one." },
     causes: object({ no_inventory: COUNT, units: COUNT, too_small: COUNT, occupied: COUNT }),
     largest: object({ now: COUNT, if_empty: { type: "number", minimum: 0 } }),
     note: TEXT,

@@ -1,6 +1,6 @@
 import { bodySizesOf } from "../../body-sizes.ts";
 import { formatMicroversion, MAX_MICROVERSION, MIN_MICROVERSION } from "../../microversions.ts";
-import { MAX_CONSTRAINTS } from "../../../domain/query-constraints.ts";
+import { MAX_TOLD } from "../../../domain/told-constraints.ts";
 import { MAX_NEAREST } from "../explain/schemas.ts";
 import { MAX_LIMIT as MAX_HISTORY } from "../history/schemas.ts";
 import { MAX_REFUSALS } from "../refusals/schemas.ts";
@@ -43,7 +43,7 @@ export function describeService(
       streams: MAX_STREAMS,
       event_filters: MAX_EVENT_FILTERS,
       events: MAX_EVENTS,
-      explain: { constraints: MAX_CONSTRAINTS, nearest: MAX_NEAREST },
+      explain: { constraints: MAX_TOLD, nearest: MAX_NEAREST },
       refusals: MAX_REFUSALS,
       history: MAX_HISTORY,
       fit: FIT_LIMITS,
