@@ -166,7 +166,7 @@ export function insertHistory(tx: WriteTransaction, rows: readonly NewHistoryRow
 export type HistorySubject = { readonly consumerUuid: string } | { readonly providerUuid: string };
 
 /** A row with its place in the history. */
-interface KeptRow extends HistoryRow {
+export interface KeptRow extends HistoryRow {
   readonly id: number;
 }
 
@@ -182,6 +182,21 @@ export async function listHistory(
       : (["h.provider_uuid", subject.providerUuid] as const);
   const rows = await selectHistory(tx)
     .where(column, "=", uuid)
+    .where("h.id", "<", before)
+    .orderBy("h.id", "desc")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => toKeptRow(tx, row));
+}
+
+/** What was released for a reason, the newest first; so many rows at most. */
+export async function listReleased(
+  tx: ReadTransaction,
+  reason: string,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): Promise<KeptRow[]> {
+  const rows = await selectHistory(tx)
+    .where("h.reason", "=", digestOf(reason))
     .where("h.id", "<", before)
     .orderBy("h.id", "desc")
     .limit(limit)

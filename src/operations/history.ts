@@ -354,7 +354,7 @@ class Page {
 }
 
 /** The rows of one change of a consumer are parts of what it held and holds. */
-function mergeTold(rows: readonly HistoryRow[]): ToldChange | undefined {
+export function mergeTold(rows: readonly HistoryRow[]): ToldChange | undefined {
   const [first] = rows.map(({ kind, details }) => readDetails(kind, details));
   if (!first || first.details.of !== "consumer" || rows.length === 1) return first;
   const was: Record<string, Readonly<Record<string, number>>> = {};

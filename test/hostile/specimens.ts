@@ -253,6 +253,11 @@ export const SPECIMENS: readonly Specimen[] = [
     }),
   },
   {
+    route: "POST /stowage/v1/restorations",
+    version: "1.39",
+    body: async () => ({ reason: "a leak", dry_run: true }),
+  },
+  {
     route: "POST /stowage/v1/claims",
     version: "1.39",
     body: async () => ({

@@ -56,6 +56,10 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
     path: "/stowage/v1/releases",
     body: { releases: [{ consumer: consumerUuid(1), generation: 1 }], reason: "none" },
   },
+  "POST /stowage/v1/restorations": {
+    path: "/stowage/v1/restorations",
+    body: { reason: "none" },
+  },
   "GET /stowage/v1/fit": { path: "/stowage/v1/fit?resources=VCPU:1" },
   "POST /stowage/v1/fit": {
     path: "/stowage/v1/fit",

@@ -23,8 +23,15 @@ import {
   PROVIDER_HISTORY,
   PROVIDER_HISTORY_QUERY,
 } from "./history/schemas.ts";
-import { releaseConsumers, reportOrphans } from "./orphans/handlers.ts";
-import { ORPHANS, ORPHANS_BODY, RELEASES, RELEASES_BODY } from "./orphans/schemas.ts";
+import { releaseConsumers, reportOrphans, restoreConsumers } from "./orphans/handlers.ts";
+import {
+  ORPHANS,
+  ORPHANS_BODY,
+  RELEASES,
+  RELEASES_BODY,
+  RESTORATIONS,
+  RESTORATIONS_BODY,
+} from "./orphans/schemas.ts";
 import { showFleet } from "./providers/handlers.ts";
 import { FLEET, FLEET_LINE, FLEET_QUERY } from "./providers/schemas.ts";
 import { listRefusals } from "./refusals/handlers.ts";
@@ -217,6 +224,15 @@ export const STOWAGE_ROUTES: RouteTable = {
       handler: releaseConsumers,
     }),
   },
+  "/stowage/v1/restorations": {
+    POST: describedRoute({
+      summary: "Have consumers hold again what they were let go of for a reason.",
+      guard: "stowage:restorations",
+      body: RESTORATIONS_BODY,
+      answers: { 200: { "application/json": RESTORATIONS } },
+      handler: restoreConsumers,
+    }),
+  },
   "/metrics": {
     GET: describedRoute({
       summary: "What the service counts and measures, in Prometheus' terms.",
@@ -249,6 +265,9 @@ export const STOWAGE_ROUTES: RouteTable = {
   },
 };
 
+/** What takes one. */
+const OF_HISTORY = /\.history$|^restorations$/;
+
 /** What there is, by the paths that lead to it: `explain`, `providers`, `providers.history`. */
 function capabilities({ service }: ApiRequest): string[] {
   const { history } = service.config.stowage;
@@ -260,6 +279,6 @@ function capabilities({ service }: ApiRequest): string[] {
       .join("."),
   );
   return [...new Set(names)]
-    .filter((name) => name !== "" && (history || !name.endsWith(".history")))
+    .filter((name) => name !== "" && (history || !OF_HISTORY.test(name)))
     .toSorted();
 }

@@ -57,6 +57,12 @@ export const STOWAGE_RULES = [
   action("stowage:releases", "Let consumers go of what they hold.", ["POST /stowage/v1/releases"], {
     check: ADMIN,
   }),
+  action(
+    "stowage:restorations",
+    "Have consumers hold again what they were let go of.",
+    ["POST /stowage/v1/restorations"],
+    { check: ADMIN },
+  ),
   action("stowage:health", "See why the service is not ready; that it is not, everybody sees.", [
     "GET /readyz",
   ]),

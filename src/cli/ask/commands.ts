@@ -1,23 +1,19 @@
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 
-import type { LoadedConfig } from "../../config/config.ts";
 import { repeated } from "../repeated.ts";
-import type { Surroundings } from "../terminal.ts";
 import { wholeNumber } from "../whole-number.ts";
+import {
+  askCommand,
+  positive,
+  sourceCommand,
+  sourceOf,
+  type AskSurroundings,
+  type Run,
+} from "./ask-command.ts";
 import type { ClaimOptions } from "./claim.ts";
-import type { HistoryOptions } from "./history.ts";
+import { addPastCommands } from "./past-commands.ts";
 import type { SnapshotCommand } from "./snapshot.ts";
-import type { SourceOptions } from "./source.ts";
 import { addSupposeOptions } from "./suppose-options.ts";
-
-/** Makes the action of a command, whose exit code becomes that of the program. */
-type Run = (execute: (command: Command) => Promise<number>) => (this: Command) => Promise<void>;
-
-/** What the actions of these commands need. */
-interface AskSurroundings extends Surroundings {
-  /** Reads the configuration that a command names. */
-  readonly load: (command: Command) => LoadedConfig;
-}
 
 /** Adds the commands that are questions: to a running service, or beside one to its database. */
 export function addAskCommands(program: Command, run: Run, surroundings: AskSurroundings): void {
@@ -28,8 +24,7 @@ export function addAskCommands(program: Command, run: Run, surroundings: AskSurr
   addSnapshot(program, run, surroundings);
   addMetrics(program, run, surroundings);
   addWatch(program, run, surroundings);
-  addHistory(program, run, surroundings);
-  addLeaks(program, run, surroundings);
+  addPastCommands(program, run, surroundings);
 }
 
 function addExplain(program: Command, run: Run, surroundings: AskSurroundings): void {
@@ -161,76 +156,6 @@ function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings):
     );
 }
 
-function addHistory(program: Command, run: Run, surroundings: AskSurroundings): void {
-  const history = program
-    .command("history")
-    .description("tell what happened to a consumer or a resource provider, and who asked for it");
-  for (const [what, name] of [
-    ["consumer", "<uuid>"],
-    ["provider", "<provider>"],
-  ] as const) {
-    const command = askCommand(history, what)
-      .description(`of one ${what}; the newest last`)
-      .argument(name, what === "consumer" ? "its UUID" : "its UUID, or its name while it is there")
-      .option("--since <time>", "not before this time, such as 2026-11-27T19:00:00Z", time)
-      .option("--until <time>", "before this time", time)
-      .option("--at <time>", "what was held at this time, in the place of what happened", time)
-      .option("--limit <number>", "the newest of so many; 100 by default", positive);
-    if (what === "provider") command.option("--resource-class <name>", "only about this class");
-    command.action(
-      run(async (asked) => {
-        const { tellHistory } = await import("./history.ts");
-        const [subject = ""] = asked.args;
-        const { url, token } = sourceOf(asked, surroundings);
-        const options = asked.opts<HistoryOptions>();
-        return tellHistory({ ...options, what, subject, url, token }, surroundings);
-      }),
-    );
-  }
-}
-
-function addLeaks(program: Command, run: Run, surroundings: AskSurroundings): void {
-  askCommand(program, "leaks")
-    .description("tell which consumers hold something and belong to nobody")
-    .requiredOption(
-      "--alive <file>",
-      "the UUIDs of all that lives, one a line; - for standard input",
-    )
-    .option("--alive-as-of <time>", "when that list was begun, such as 2026-11-27T19:00:00Z", time)
-    .option("--tree <uuid>", "only who holds something in the tree of this provider")
-    .option("--min-age <seconds>", "who is younger is alive; an hour by default", seconds)
-    .option("--class <name...>", "only who holds something of one of these classes")
-    .option("--type <name...>", "only of these types; unknown for none")
-    .option("--release", "let those that belong to nobody go of what they hold")
-    .option("--reason <text>", "why, for those who read the change feed")
-    .option("--yes", "do not ask before that")
-    .action(
-      run(async (command) => {
-        const { findLeaks } = await import("./leaks.ts");
-        const { class: resourceClasses, type: types, ...options } = command.opts<LeaksOptions>();
-        const scope = { ...(resourceClasses && { resourceClasses }), ...(types && { types }) };
-        const source = sourceOf(command, surroundings);
-        return findLeaks(
-          { ...options, ...scope, ...source },
-          { ...surroundings, input: process.stdin },
-        );
-      }),
-    );
-}
-
-interface LeaksOptions {
-  readonly alive: string;
-  readonly aliveAsOf?: Date;
-  readonly tree?: string;
-  readonly minAge?: number;
-  readonly class?: readonly string[];
-  readonly type?: readonly string[];
-  readonly release?: true;
-  readonly reason?: string;
-  readonly yes?: true;
-  readonly json?: true;
-}
-
 function addMetrics(program: Command, run: Run, surroundings: AskSurroundings): void {
   sourceCommand(program, "metrics")
     .description("write what providers have, in the series of openstack-exporter")
@@ -336,55 +261,13 @@ interface WatchOptions extends Readonly<
   readonly json?: true;
 }
 
-/** A command that asks something of which the answer is a text; {@link sourceOf} reads where. */
-function askCommand(program: Command, name: string): Command {
-  return sourceCommand(program, name).option("--json", "print the answer as it came");
-}
-
-function sourceCommand(program: Command, name: string): Command {
-  return program
-    .command(name)
-    .option("--url <url>", "of the service; OS_PLACEMENT_ENDPOINT_OVERRIDE by default");
-}
-
 /** For what can be told of a file as well. */
 function snapshotOption(command: Command): Command {
   return command.option("--snapshot <file>", "ask a file that stowage snapshot has written");
 }
 
-/** What the command asks: the database that `--config-dir` names, a snapshot, or else a service. */
-function sourceOf(command: Command, { environment, load }: AskSurroundings): SourceOptions {
-  const { url, snapshot, configFile, configDir } = command.optsWithGlobals<{
-    readonly url?: string;
-    readonly snapshot?: string;
-    readonly configFile?: readonly string[];
-    readonly configDir?: readonly string[];
-  }>();
-  const isOffline = [snapshot, configFile, configDir].some((given) => given !== undefined);
-  return {
-    url: url ?? (isOffline ? undefined : environment["OS_PLACEMENT_ENDPOINT_OVERRIDE"]),
-    token: environment["OS_TOKEN"],
-    ...(snapshot !== undefined && { snapshot }),
-    ...((configFile ?? configDir) && { loadConfig: () => load(command) }),
-  };
-}
-
-function time(text: string): Date {
-  const date = new Date(text);
-  if (/^\d{4}-\d\d-\d\dT.*Z$/.test(text) && !Number.isNaN(date.getTime())) return date;
-  throw new InvalidArgumentError("It must be a time such as 2026-11-27T19:00:00Z.");
-}
-
-function seconds(text: string): number {
-  return wholeNumber(text, 0, 31_536_000);
-}
-
 function append(value: string, previous: readonly string[] = []): string[] {
   return [...previous, value];
-}
-
-function positive(text: string): number {
-  return wholeNumber(text, 1, 2_147_483_647);
 }
 
 function nearestCount(text: string): number {

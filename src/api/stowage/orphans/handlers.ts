@@ -3,9 +3,10 @@ import { causeOfRelease } from "../../../domain/history.ts";
 import type { UuidSet } from "../../../domain/uuid-set.ts";
 import { findOrphans, type OrphanScope } from "../../../operations/orphans.ts";
 import { release } from "../../../operations/releases.ts";
+import { restore } from "../../../operations/restorations.ts";
 import { bodySizesOf } from "../../body-sizes.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
-import { badRequest } from "../../http-error.ts";
+import { badRequest, notFound } from "../../http-error.ts";
 import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
@@ -14,7 +15,13 @@ import { defineSchema, readJson } from "../../validation/schema.ts";
 import { renderConsumer } from "../consumers/rendering.ts";
 import { readTime } from "../read-time.ts";
 import { setOfLines, setOfTexts } from "./living.ts";
-import { MOST_IN_DOCUMENT, ORPHANS_BODY, ORPHANS_HEAD, RELEASES_BODY } from "./schemas.ts";
+import {
+  MOST_IN_DOCUMENT,
+  ORPHANS_BODY,
+  ORPHANS_HEAD,
+  RELEASES_BODY,
+  RESTORATIONS_BODY,
+} from "./schemas.ts";
 
 interface Head {
   readonly alive_as_of: string;
@@ -36,9 +43,15 @@ interface ReleasesBody {
   readonly reason?: string;
 }
 
+interface RestorationsBody {
+  readonly reason: string;
+  readonly dry_run?: boolean;
+}
+
 const HEAD = defineSchema<Head>(ORPHANS_HEAD);
 const BODY = defineSchema<Head & { readonly alive: readonly string[] }>(ORPHANS_BODY);
 const RELEASES = defineSchema<ReleasesBody>(RELEASES_BODY);
+const RESTORATIONS = defineSchema<RestorationsBody>(RESTORATIONS_BODY);
 
 /** Nova sends no type; others do, and a type of somebody else's is not looked for among servers. */
 const DEFAULT_TYPES = [null, "INSTANCE", "MIGRATION"];
@@ -88,6 +101,27 @@ export async function releaseConsumers(request: ApiRequest): Promise<ApiResponse
       consumer: consumerUuid,
       detail,
     })),
+  });
+}
+
+/** The way back from a release, by its reason. */
+export async function restoreConsumers(request: ApiRequest): Promise<ApiResponse> {
+  const { reason, dry_run: isDryRun = true } = await readJson(request, RESTORATIONS);
+  if (!request.service.config.stowage.history) {
+    throw notFound("What was released is not known: [stowage] history is off.");
+  }
+  const cause = `POST /stowage/v1/restorations: ${reason}`;
+  const context = () => ({ ...contextOf(request), cause });
+  const report = await restore(request.service, context, reason, { isDryRun });
+  return json(200, {
+    restored: report.restored,
+    would_restore: report.wouldRestore,
+    changed_since: report.changedSince,
+    failed: report.failed.map(({ consumerUuid, reason: detail }) => ({
+      consumer: consumerUuid,
+      detail,
+    })),
+    is_more: report.isMore,
   });
 }
 

@@ -161,3 +161,37 @@ export const RELEASES: SchemaDocument = {
   },
   required: ["released", "would_release", "changed_since", "unknown", "failed"],
 };
+
+export const RESTORATIONS_BODY: SchemaDocument = {
+  type: "object",
+  properties: {
+    reason: { ...NON_EMPTY, description: "For which it was released." },
+    dry_run: { type: "boolean", description: "True unless given." },
+  },
+  required: ["reason"],
+  additionalProperties: false,
+};
+
+export const RESTORATIONS: SchemaDocument = {
+  type: "object",
+  properties: {
+    restored: COUNT,
+    would_restore: COUNT,
+    changed_since: {
+      type: "array",
+      items: TEXT,
+      description: "Something else has happened to them since the release, be it this.",
+    },
+    failed: {
+      type: "array",
+      items: { type: "object", properties: { consumer: TEXT, detail: TEXT } },
+      description: "Such as those for which there is no room any more.",
+    },
+    is_more: {
+      type: "boolean",
+      description:
+        "Whether more than 10,000 were released for the reason: the last of them are meant.",
+    },
+  },
+  required: ["restored", "would_restore", "changed_since", "failed", "is_more"],
+};
