@@ -1,4 +1,4 @@
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 
 import { repeated } from "../repeated.ts";
 import { wholeNumber } from "../whole-number.ts";
