@@ -84,7 +84,10 @@ export interface DatabaseAdapter {
    */
   readonly now: RawBuilder<DatabaseDate>;
   /** A precise date of a row, so many seconds later. */
-  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null>;
+  later(
+    date: Expression<DatabaseDate | null>,
+    seconds: Expression<number | null>,
+  ): RawBuilder<DatabaseDate | null>;
   /** By how much the clocks of its nodes may differ, where it may have several of them. */
   readonly clockSkewMs: number;
 }

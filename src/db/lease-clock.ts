@@ -68,22 +68,49 @@ export async function serveLeases(
   const sinceMs = before ? now.getTime() - before.getTime() : 0;
   // The clock of another node may be ahead a little.
   if (before && sinceMs < 0 && sinceMs >= -skewMs) return { servedUntil: before, outageMs: 0 };
-  const outageMs = before && sinceMs > longestMs ? sinceMs : 0;
-  if (before && outageMs > 0) {
-    const lastServed = adapter.encodePreciseDate(before);
-    await tx.query
-      .updateTable("stowage_grants")
-      .set((eb) => ({ expires_at: adapter.later(eb.ref("expires_at"), outageMs / 1000) }))
-      .where("expires_at", ">=", lastServed)
-      .where("renewed_at", "<=", lastServed)
-      .execute();
-  }
+  const outageMs = before && sinceMs > longestMs ? await makeUpFor(tx, before, now, longestMs) : 0;
   await tx.query
     .updateTable("stowage_state")
     .set({ value: adapter.encodePreciseDate(now) })
     .where("name", "=", SERVED_UNTIL)
     .execute();
   return { servedUntil: now, outageMs };
+}
+
+/**
+ * Makes leases longer by the time in which nobody served. Who was granted or renewed one was served, so that for
+ * a lease that began since the time of leases stood still, nobody served from then on.
+ *
+ * @returns how long that was for the one that it was longest for; 0 where it was no outage
+ */
+async function makeUpFor(
+  tx: WriteTransaction,
+  before: Date,
+  now: Date,
+  longestMs: number,
+): Promise<number> {
+  const { adapter } = tx;
+  const lastServed = adapter.encodePreciseDate(before);
+  const { first } = await tx.query
+    .selectFrom("stowage_grants as g")
+    .select((eb) => eb.fn.min("g.renewed_at").as("first"))
+    .where("g.expires_at", ">=", lastServed)
+    .executeTakeFirstOrThrow();
+  const began = adapter.decodeDate(first);
+  if (!began) return 0;
+  const outageMs = now.getTime() - Math.max(began.getTime(), before.getTime());
+  if (outageMs <= longestMs) return 0;
+  const gapSeconds = (now.getTime() - before.getTime()) / 1000;
+  const lasting = tx.query.updateTable("stowage_grants").where("expires_at", ">=", lastServed);
+  await lasting
+    .set((eb) => ({ expires_at: adapter.later(eb.ref("expires_at"), eb.val(gapSeconds)) }))
+    .where("renewed_at", "<=", lastServed)
+    .execute();
+  await lasting
+    .set((eb) => ({ expires_at: adapter.later(adapter.now, eb.ref("lease_seconds")) }))
+    .where("renewed_at", ">", lastServed)
+    .execute();
+  return outageMs;
 }
 
 /** Keeps others from doing the same until the transaction ends. */

@@ -27,24 +27,33 @@ export async function letPass({ service }: LocalStowage, seconds: number): Promi
     await tx.query
       .updateTable("stowage_grants")
       .set((eb) => ({
-        renewed_at: tx.adapter.later(eb.ref("renewed_at"), -seconds),
-        expires_at: tx.adapter.later(eb.ref("expires_at"), -seconds),
+        renewed_at: tx.adapter.later(eb.ref("renewed_at"), eb.val(-seconds)),
+        expires_at: tx.adapter.later(eb.ref("expires_at"), eb.val(-seconds)),
       }))
+      .where("expires_at", "is not", null)
       .execute();
     await serveLeases(tx, { longestMs: Infinity, skewMs: 0 });
   });
 }
 
-/** The same, in which nobody served. */
-export async function letPassUnserved(stowage: LocalStowage, seconds: number): Promise<void> {
+/**
+ * The same, in which nobody served.
+ *
+ * @param before for so long before nobody had to, as there was no lease
+ */
+export async function letPassUnserved(
+  stowage: LocalStowage,
+  seconds: number,
+  before = 0,
+): Promise<void> {
   await letPass(stowage, seconds);
   const { database } = stowage.service;
   await database.writer(TEST, async (tx) => {
     const { servedUntil } = await readLeaseTimes(tx);
-    const before = new Date(servedUntil!.getTime() - seconds * 1000);
+    const served = new Date(servedUntil!.getTime() - (seconds + before) * 1000);
     await tx.query
       .updateTable("stowage_state")
-      .set({ value: tx.adapter.encodePreciseDate(before) })
+      .set({ value: tx.adapter.encodePreciseDate(served) })
       .where("name", "=", "leases_served_until")
       .execute();
   });

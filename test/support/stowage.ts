@@ -128,12 +128,20 @@ export interface StowageProcess {
  * @param configDir holds a `placement.conf`
  *
  * @param port 0 lets the system choose one
+ * @param environment more than it is to know of otherwise
  */
-export async function startProcess(configDir: string, port = 0): Promise<StowageProcess> {
+export async function startProcess(
+  configDir: string,
+  port = 0,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<StowageProcess> {
   const child = spawn(
     join(ROOT, "bin", "stowage"),
     ["serve", "--config-dir", configDir, "--port", String(port)],
-    { stdio: ["ignore", "pipe", "pipe"], env: cleanEnvironment(configDir) },
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...cleanEnvironment(configDir), ...environment },
+    },
   );
   const errors: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => {

@@ -98,7 +98,10 @@ export class PostgresDatabaseAdapter implements DatabaseAdapter {
     return new TransactionPool(access === "write" ? writer : readers, PARTS, rules, observe);
   }
 
-  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null> {
+  later(
+    date: Expression<DatabaseDate | null>,
+    seconds: Expression<number | null>,
+  ): RawBuilder<DatabaseDate | null> {
     return sql`${date} + make_interval(secs => ${seconds})`;
   }
 

@@ -112,8 +112,11 @@ export class SqliteDatabaseAdapter implements DatabaseAdapter {
     return sql`${this.encodePreciseDate(now)}`;
   }
 
-  later(date: Expression<DatabaseDate | null>, seconds: number): RawBuilder<DatabaseDate | null> {
-    return sql`strftime('%Y-%m-%d %H:%M:%f', ${date}, ${`${seconds.toFixed(3)} seconds`}) || '000'`;
+  later(
+    date: Expression<DatabaseDate | null>,
+    seconds: Expression<number | null>,
+  ): RawBuilder<DatabaseDate | null> {
+    return sql`strftime('%Y-%m-%d %H:%M:%f', ${date}, (${seconds} || ' seconds')) || '000'`;
   }
 
   createPool(access: "read" | "write", observe?: (text: string) => void): TransactionPool {
