@@ -67,6 +67,12 @@ export class LocalSqliteSession implements Session {
     return runAtOnce(this, statements);
   }
 
+  /** A number that is another one whenever some other connection has committed since it was asked last. */
+  dataVersion(): number {
+    const { rows } = this.run("pragma data_version", []);
+    return (rows as { readonly data_version: number }[])[0]?.data_version ?? 0;
+  }
+
   iterate(text: string, parameters: readonly unknown[]): Iterable<unknown> {
     // Not a cached statement, as it stays in use while others run.
     return this.#database.prepare(text).iterate(...(parameters as SqliteValue[]));
@@ -87,3 +93,8 @@ export class LocalSqliteSession implements Session {
 }
 
 const NOTHING: SessionResult = { rows: [], affectedRows: 0, insertId: 0 };
+
+/** Whether what is asked for ends with a commit. */
+export function isCommit(statements: readonly Statement[] | "close"): boolean {
+  return statements !== "close" && statements.at(-1)?.text === "commit";
+}

@@ -18,6 +18,7 @@ export class SqliteThread implements Session {
   /** The thread answers in the order in which it was asked. */
   readonly #pending: ((response: SqliteResponse) => void)[] = [];
   #lastTookMs = 0;
+  #lastDataVersion: number | undefined;
 
   /** The database is opened with the first request, which fails when that fails. */
   constructor(options: SqliteOptions) {
@@ -32,6 +33,11 @@ export class SqliteThread implements Session {
     return this.#lastTookMs;
   }
 
+  /** What its connection knew of others right after the last commit that was answered. */
+  get lastDataVersion(): number | undefined {
+    return this.#lastDataVersion;
+  }
+
   async run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
     const { results, failure } = await this.runSeries([{ text, parameterSets: [parameters] }]);
     if (failure) throw failure.error;
@@ -42,8 +48,9 @@ export class SqliteThread implements Session {
 
   /** One message there and one back, however many statements: that is most of what a short one costs. */
   async runSeries(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    const { results, failure, tookMs } = await this.#ask(statements.map(sendable));
+    const { results, failure, tookMs, dataVersion } = await this.#ask(statements.map(sendable));
     this.#lastTookMs = tookMs;
+    this.#lastDataVersion = dataVersion ?? this.#lastDataVersion;
     if (!failure) return { results };
     return { results, failure: { error: failure.error && revive(failure.error) } };
   }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 
 import type { SeriesOutcome, Statement } from "./session.ts";
-import { LocalSqliteSession } from "./sqlite-session.ts";
+import { isCommit, LocalSqliteSession } from "./sqlite-session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
 
 // What runs in the thread of a `SqliteThread`.
@@ -13,6 +13,8 @@ export type SqliteResponse = Pick<SeriesOutcome, "results"> & {
   readonly failure?: { readonly error: PlainError | undefined };
   /** How long it took the database. */
   readonly tookMs: number;
+  /** Of this connection, after it was told to commit. */
+  readonly dataVersion: number | undefined;
 };
 
 export interface PlainError {
@@ -30,10 +32,12 @@ parentPort?.on("message", (request: SqliteRequest) => {
 function answer(request: SqliteRequest): SqliteResponse {
   const startedAtMs = performance.now();
   const { results, failure } = outcomeOf(request);
+  const tookMs = performance.now() - startedAtMs;
   return {
     results,
     ...(failure && { failure: { error: plain(failure.error) } }),
-    tookMs: performance.now() - startedAtMs,
+    tookMs,
+    dataVersion: isCommit(request) ? session?.dataVersion() : undefined,
   };
 }
 

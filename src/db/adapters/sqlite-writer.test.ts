@@ -93,6 +93,51 @@ describe("a short transaction", () => {
   });
 });
 
+describe("whether another process has written", () => {
+  const somebodyElse = (number: number) =>
+    outside.prepare("INSERT INTO things VALUES (?, ?)").run(`outside ${number}`, number);
+
+  test.each([
+    ["in the other thread", { quickOnesPerMs: 1000 }],
+    ["in this thread", { quickMs: Infinity, quickOnesPerMs: 0 }],
+    ["now here and now there", { quickMs: Infinity, quickOnesPerMs: 0, turn: 2 }],
+  ])("is told once, beside what is written %s", async (_, limits) => {
+    const session = open(limits);
+    for (let number = 0; number < 10; number += 1) {
+      await session.runSeries(transaction(insertion(number)));
+      expect(await session.wasOvertaken()).toBe(false);
+    }
+    somebodyElse(1);
+    expect(await session.wasOvertaken()).toBe(true);
+    expect(await session.wasOvertaken()).toBe(false);
+  });
+
+  test("is told where it was just before or just after a commit of the other thread", async () => {
+    const session = open({ quickOnesPerMs: 1000 });
+    await session.runSeries(transaction(insertion(0)));
+    expect(await session.wasOvertaken()).toBe(false);
+    somebodyElse(1);
+    await session.runSeries(transaction(insertion(1)));
+    expect(await session.wasOvertaken()).toBe(true);
+    await session.runSeries(transaction(insertion(2)));
+    somebodyElse(2);
+    expect(await session.wasOvertaken()).toBe(true);
+  });
+
+  test("waits for what the other thread is at, which is not taken for another's", async () => {
+    const session = open({ quickOnesPerMs: 1000 });
+    await session.runSeries(transaction(insertion(0)));
+    expect(await session.wasOvertaken()).toBe(false);
+    for (let number = 1; number < 50; number += 1) {
+      const written = session.runSeries(transaction(insertion(number)));
+      const looks = [session.wasOvertaken(), session.wasOvertaken()];
+      expect(await Promise.all(looks)).toEqual([false, false]);
+      await written;
+    }
+    expect(await session.wasOvertaken()).toBe(false);
+  });
+});
+
 test("neither a long transaction nor a part of one is run in this thread", async () => {
   const session = open({ quickMs: Infinity, quickOnesPerMs: 0, runs: 4 });
   const [begin, one, two, commit] = transaction(insertion(1), insertion(2));

@@ -1,5 +1,5 @@
 import type { SeriesOutcome, Session, SessionResult, Statement } from "./session.ts";
-import { LocalSqliteSession } from "./sqlite-session.ts";
+import { isCommit, LocalSqliteSession } from "./sqlite-session.ts";
 import type { SqliteOptions } from "./sqlite-session.ts";
 import { SqliteThread } from "./sqlite-thread.ts";
 
@@ -36,8 +36,11 @@ export class SqliteWriter implements Session {
   #leftOfTurn: number;
 
   #commitsHere = 0;
-  #commitsOfThread = 0;
   #seen: Seen | undefined;
+  #isOvertaken = false;
+  /** So many series that end with a commit are with the other thread; this is the last of them. */
+  #commitsUnderWay = 0;
+  #lastCommit: Promise<unknown> | undefined;
 
   /** Throws what SQLite throws when the database cannot be opened. */
   constructor(options: SqliteOptions, limits = LIMITS) {
@@ -60,20 +63,15 @@ export class SqliteWriter implements Session {
   /**
    * Whether another process has written since this was asked last. A connection tells whether any other one
    * has, so the two here vouch for each other: what neither has done, somebody else has. One that writes at the
-   * same time as both of them is noticed when it writes again.
+   * same time as both of them is noticed when the other thread writes again.
    */
   async wasOvertaken(): Promise<boolean> {
-    const before = this.#seen;
-    const version = versionOf(this.#here.run(DATA_VERSION, []));
-    if (version === before?.here) return false;
-    const [byThread, byHere] = [this.#commitsOfThread, this.#commitsHere];
-    if (before && byThread === before.byThread) {
-      this.#seen = { ...before, here: version };
-      return true;
-    }
-    const thread = versionOf(await this.#thread.run(DATA_VERSION, []));
-    this.#seen = { here: versionOf(this.#here.run(DATA_VERSION, [])), thread, byThread, byHere };
-    return before !== undefined && byHere === before.byHere && thread !== before.thread;
+    while (this.#commitsUnderWay > 0 && this.#isElsewhere()) await this.#lastCommit;
+    if (this.#isElsewhere()) this.#isOvertaken = true;
+    this.#seen = { commitsHere: this.#commitsHere, ...this.#seen, here: this.#here.dataVersion() };
+    const wasOvertaken = this.#isOvertaken;
+    this.#isOvertaken = false;
+    return wasOvertaken;
   }
 
   run(text: string, parameters: readonly unknown[]): Promise<SessionResult> {
@@ -110,8 +108,27 @@ export class SqliteWriter implements Session {
   }
 
   #runInThread(statements: readonly Statement[]): Promise<SeriesOutcome> {
-    if (statements.at(-1)?.text === "commit") this.#commitsOfThread += 1;
-    return this.#thread.runSeries(statements);
+    if (!isCommit(statements)) return this.#thread.runSeries(statements);
+    const commit = this.#commitInThread(statements);
+    this.#lastCommit = commit;
+    return commit;
+  }
+
+  async #commitInThread(statements: readonly Statement[]): Promise<SeriesOutcome> {
+    this.#commitsUnderWay += 1;
+    const outcome = await this.#thread.runSeries(statements);
+    this.#commitsUnderWay -= 1;
+    const thread = this.#thread.lastDataVersion;
+    const before = this.#seen;
+    const isNews = before?.thread !== undefined && thread !== before.thread;
+    if (isNews && this.#commitsHere === before.commitsHere) this.#isOvertaken = true;
+    this.#seen = { here: this.#here.dataVersion(), thread, commitsHere: this.#commitsHere };
+    return outcome;
+  }
+
+  /** Whether somebody has written who is not in this thread. */
+  #isElsewhere(): boolean {
+    return this.#seen !== undefined && this.#here.dataVersion() !== this.#seen.here;
   }
 
   async #prove(statements: readonly Statement[]): Promise<SeriesOutcome> {
@@ -139,25 +156,16 @@ export class SqliteWriter implements Session {
   #isShortTransaction(statements: readonly Statement[]): boolean {
     const runs = statements.reduce((sum, { parameterSets }) => sum + parameterSets.length, 0);
     return (
-      runs <= this.#limits.runs &&
-      statements[0]?.text === "begin immediate" &&
-      statements.at(-1)?.text === "commit"
+      runs <= this.#limits.runs && statements[0]?.text === "begin immediate" && isCommit(statements)
     );
   }
 }
 
-const DATA_VERSION = "pragma data_version";
-
-/** What was so when it was asked last whether others write. */
+/** What the two connections knew of others. */
 interface Seen {
-  /** The versions that the two connections told. */
+  /** Of that in this thread, when it was looked at last. */
   readonly here: number;
-  readonly thread: number;
-  /** How often each had been told to commit. */
-  readonly byThread: number;
-  readonly byHere: number;
-}
-
-function versionOf({ rows }: SessionResult): number {
-  return (rows as { readonly data_version: number }[])[0]?.data_version ?? 0;
+  /** Of the other one when it committed last, and how often this one had until then. */
+  readonly thread?: number | undefined;
+  readonly commitsHere: number;
 }
