@@ -86,8 +86,9 @@ export class Pipeline {
       answer = this.#explain(error, exchange);
     }
     if (config.cors.allowedOrigin.length > 0) answer = withCors(answer, exchange, config.cors);
-    count(answer, exchange, metrics);
-    logAnswer(logger, exchange, answer, config.stowage.slowRequestTime);
+    const tookMs = performance.now() - exchange.startedAtMs;
+    count(answer, exchange, tookMs, metrics);
+    logAnswer(logger, exchange, answer, { tookMs, slowSeconds: config.stowage.slowRequestTime });
     return answer;
   }
 
@@ -298,12 +299,11 @@ const NO_ROUTE = "none";
 const METHODS_KNOWN: ReadonlySet<string> = new Set(METHODS);
 const OTHER = "other";
 
-function count({ status }: Answer, exchange: Exchange, metrics: Metrics): void {
-  const { head, route = NO_ROUTE, startedAtMs } = exchange;
-  const labels = { method: METHODS_KNOWN.has(head.method) ? head.method : OTHER, route };
-  const seconds = (performance.now() - startedAtMs) / 1000;
-  metrics.increment("stowage_http_requests_total", { ...labels, status: String(status) });
-  metrics.observe("stowage_http_request_duration_seconds", labels, seconds);
+function count({ status }: Answer, exchange: Exchange, tookMs: number, metrics: Metrics): void {
+  const { head, route = NO_ROUTE } = exchange;
+  const method = METHODS_KNOWN.has(head.method) ? head.method : OTHER;
+  metrics.increment("stowage_http_requests_total", { method, route, status: String(status) });
+  metrics.observe("stowage_http_request_duration_seconds", { method, route }, tookMs / 1000);
 }
 
 /** Method and path, without what the path names. */

@@ -7,15 +7,14 @@ import type { Exchange } from "./exchange.ts";
  * The line that upstream writes for every request, at level INFO. Where the database had to begin
  * something again, or undid it, that is told towards its end; at its end, how many seconds it took.
  *
- * @param slowSeconds a request that takes longer is worth a warning, with where the time went; never if 0
+ * @param times `tookMs` so far; what takes longer than `slowSeconds` is worth a warning, with where the time went: never if 0
  */
 export function logAnswer(
   logger: Logger,
   exchange: Exchange,
   answer: Answer,
-  slowSeconds: number,
+  { tookMs, slowSeconds }: { readonly tookMs: number; readonly slowSeconds: number },
 ): void {
-  const tookMs = performance.now() - exchange.startedAtMs;
   if (slowSeconds > 0 && tookMs > slowSeconds * 1000) logSlow(logger, exchange, tookMs);
   const { searchMs, lookedAt } = exchange.effort;
   if (searchMs > 0 && logger.isLevelEnabled("debug")) {

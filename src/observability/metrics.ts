@@ -71,6 +71,52 @@ class Child {
   }
 }
 
+/** The children by the value of one label after the other, which are texts that are there: none is made to find one. */
+type Branch = Map<string, Branch | Child>;
+
+/** All that is counted by one name. */
+class Family {
+  readonly #labelNames: readonly string[];
+  readonly #bounds: readonly number[];
+  readonly #branches: Branch = new Map();
+  /** What has no labels is there from the beginning. */
+  readonly #alone: Child | undefined;
+
+  constructor(series: Series) {
+    this.#labelNames = series.labels;
+    this.#bounds = series.type === "histogram" ? series.buckets : [];
+    this.#alone = series.labels.length === 0 ? new Child({}, this.#bounds) : undefined;
+  }
+
+  child(labels: Labels): Child {
+    if (this.#alone) return this.#alone;
+    const names = this.#labelNames;
+    const last = names.length - 1;
+    let branch = this.#branches;
+    for (let at = 0; at < last; at += 1) {
+      const value = labels[names[at]!] ?? "";
+      let next = branch.get(value) as Branch | undefined;
+      if (next === undefined) branch.set(value, (next = new Map()));
+      branch = next;
+    }
+    const value = labels[names[last]!] ?? "";
+    let child = branch.get(value) as Child | undefined;
+    if (child === undefined) branch.set(value, (child = new Child(labels, this.#bounds)));
+    return child;
+  }
+
+  children(): readonly Child[] {
+    return this.#alone ? [this.#alone] : [...childrenIn(this.#branches)];
+  }
+}
+
+function* childrenIn(branch: Branch): Generator<Child> {
+  for (const next of branch.values()) {
+    if (next instanceof Child) yield next;
+    else yield* childrenIn(next);
+  }
+}
+
 /** A gauge is read when somebody scrapes. */
 interface Watched {
   readonly labels: Labels;
@@ -90,14 +136,13 @@ export type ExpositionFormat = "prometheus" | "openmetrics";
 export class Metrics {
   readonly #registry = new Registry();
   readonly #watched = new Map<string, Watched[]>();
-  /** By the values of their labels. */
-  readonly #children = new Map<SeriesName, Map<string, Child>>();
+  readonly #families = new Map<SeriesName, Family>();
   #collectAll = () => this.collect();
 
   constructor() {
     for (const [name, series] of Object.entries(SERIES)) {
       if (series.type === "gauge") this.#registerGauge(name, series);
-      else this.#count(name as SeriesName, series);
+      else this.#families.set(name as SeriesName, new Family(series));
     }
   }
 
@@ -115,11 +160,11 @@ export class Metrics {
   }
 
   increment<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, by = 1): void {
-    this.#child(name, labels).add(by);
+    this.#families.get(name)!.child(labels).add(by);
   }
 
   observe<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>, value: number): void {
-    this.#child(name, labels).add(value);
+    this.#families.get(name)!.child(labels).add(value);
   }
 
   /**
@@ -149,7 +194,7 @@ export class Metrics {
 
   /** Of this process. */
   async collect(): Promise<CollectedMetrics> {
-    const counted = Array.from(this.#children, ([name, children]) => collected(name, children));
+    const counted = Array.from(this.#families, ([name, family]) => collected(name, family));
     return [...counted, ...(await this.#registry.getMetricsAsJSON())];
   }
 
@@ -166,23 +211,6 @@ export class Metrics {
   /** As Prometheus scrapes it. */
   async text(): Promise<string> {
     return writeMetrics(await this.collect(), "prometheus");
-  }
-
-  #child(name: SeriesName, labels: Labels): Child {
-    const children = this.#children.get(name)!;
-    const names = SERIES[name].labels;
-    let key = "";
-    for (let at = 0; at < names.length; at += 1) key += `\0${labels[names[at]!] ?? ""}`;
-    let child = children.get(key);
-    if (child === undefined) children.set(key, (child = new Child(labels, boundsOf(SERIES[name]))));
-    return child;
-  }
-
-  /** What has no labels is there from the beginning. */
-  #count(name: SeriesName, series: Series): void {
-    const children = new Map<string, Child>();
-    if (series.labels.length === 0) children.set("", new Child({}, boundsOf(series)));
-    this.#children.set(name, children);
   }
 
   #registerGauge(name: string, series: Extract<Series, { type: "gauge" }>): void {
@@ -207,15 +235,13 @@ export class Metrics {
   }
 }
 
-function boundsOf(series: Series): readonly number[] {
-  return series.type === "histogram" ? series.buckets : [];
-}
-
-function collected(name: SeriesName, children: ReadonlyMap<string, Child>): Collected {
+function collected(name: SeriesName, family: Family): Collected {
   const { type, help } = SERIES[name];
-  const values = [...children.values()].flatMap((child) =>
-    type === "histogram" ? child.histogram(name) : [{ labels: child.labels, value: child.sum }],
-  );
+  const values = family
+    .children()
+    .flatMap((child) =>
+      type === "histogram" ? child.histogram(name) : [{ labels: child.labels, value: child.sum }],
+    );
   return { name, help, type, values, aggregator: "sum" } as unknown as Collected;
 }
 
