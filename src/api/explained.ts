@@ -8,6 +8,7 @@ import type {
 } from "../domain/explanation.ts";
 import type { ToldConstraint } from "../domain/told-constraints.ts";
 import type { Explained } from "../operations/explaining.ts";
+import { Lazily } from "./json-pieces.ts";
 import { formatMicroversion, type Microversion } from "./microversions.ts";
 
 /** Traits that others set for reasons of their own, which are told with them. */
@@ -37,14 +38,14 @@ export function renderExplained(explained: Explained, microversion: Microversion
     hosts: { total: hosts.total, fit: hosts.fit, fit_if_empty: hosts.fitIfEmpty },
     constraints: constraints.map(renderConstraint),
     relaxations: relaxations.map(renderRelaxation),
-    nearest: nearest.map(({ root, failures }) => ({
+    nearest: Lazily.list(nearest, ({ root, failures }) => ({
       root: renderProvider(root),
-      failures: failures.map(renderFailure),
+      failures: Lazily.list(failures, renderFailure),
     })),
     ...(providers.length > 0 && {
-      providers: providers.map(({ provider, failures }) => ({
+      providers: Lazily.list(providers, ({ provider, failures }) => ({
         provider: renderProvider(provider),
-        failures: failures.map(renderFailure),
+        failures: Lazily.list(failures, renderFailure),
       })),
     }),
     is_exact: isExact,

@@ -1,8 +1,9 @@
 import { normalizeUuid } from "../domain/uuid.ts";
+import { ShardedMap } from "./sharded-map.ts";
 
 /** Rows by UUID, found under any spelling of it, whichever the database has. */
 export class RowsByUuid {
-  readonly #rows = new Map<string, number>();
+  readonly #rows = new ShardedMap<string, number>(hashOf);
   /** What the database has where that is not the canonical spelling, by the canonical one. */
   readonly #stored = new Map<string, string>();
 
@@ -32,4 +33,10 @@ export class RowsByUuid {
   move(uuid: string, from: number, to: number): void {
     if (this.#rows.get(uuid) === from) this.#rows.set(uuid, to);
   }
+}
+
+/** By its last digits, which differ also where UUIDs were made one after the other. */
+function hashOf(uuid: string): number {
+  const { length } = uuid;
+  return uuid.charCodeAt(length - 1) + 7 * uuid.charCodeAt(length - 2);
 }

@@ -1,4 +1,5 @@
 import { inPage, PagedIntegers, PagedNumbers } from "./paged-array.ts";
+import { ShardedMap } from "./sharded-map.ts";
 
 /** No row, no tree. */
 export const NONE = -1;
@@ -10,7 +11,7 @@ export const NONE = -1;
  * Trees are numbered densely, and numbers are used again.
  */
 export class TreeTable {
-  readonly #treeOfRootId = new Map<number, number>();
+  readonly #treeOfRootId = new ShardedMap<number, number>((rootId) => rootId);
   readonly #free: number[] = [];
   #count = 0;
   readonly #rootId = new PagedIntegers();

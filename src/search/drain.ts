@@ -1,6 +1,7 @@
 import { unsuffixedQuery, type CandidateQuery } from "../domain/candidate-query.ts";
 import type { Drained, HeldResources, Move, Supposition } from "../domain/fit.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
+import { sorted } from "../scheduling/pace.ts";
 import type { Budget } from "./budget.ts";
 import { allocationsOf } from "./candidate.ts";
 import { Demand } from "./demand.ts";
@@ -8,6 +9,12 @@ import { SearchNotes } from "./failed-shapes.ts";
 import type { FleetPart } from "./fleet-part.ts";
 import { Rooms } from "./rooms.ts";
 import { SearchPlan } from "./search-plan.ts";
+
+/** What it costs of a budget to make a search ready. */
+const STEPS_OF_SEARCH = 32;
+
+/** What it costs to sort as many as are sorted between two pauses. */
+const STEPS_OF_SORTING = 128;
 
 type Drain = Extract<Supposition, { kind: "drain" }>;
 
@@ -37,7 +44,7 @@ export class Draining {
   ): Generator<void, Drained> {
     const moves: Move[] = [];
     const notPlaced: HeldResources[] = [];
-    for (const held of largestFirst(consumers)) {
+    for (const held of yield* largestFirst(consumers, budget)) {
       const move = yield* this.#place(drain, held, budget);
       if (move === undefined) notPlaced.push(held);
       else moves.push(move);
@@ -46,7 +53,7 @@ export class Draining {
   }
 
   *#place(drain: Drain, held: HeldResources, budget: Budget): Generator<void, Move | undefined> {
-    for (const search of this.#searchesFor(drain, held)) {
+    for (const search of this.#searchesFor(drain, held, budget)) {
       const move = yield* search.place(held, budget);
       if (move !== undefined) return move;
     }
@@ -54,7 +61,8 @@ export class Draining {
   }
 
   /** Where there is no room for a request there is none later: those who hold the same share a search. */
-  #searchesFor(drain: Drain, { resources }: HeldResources): PlaceSearch[] {
+  #searchesFor(drain: Drain, { resources }: HeldResources, budget: Budget): PlaceSearch[] {
+    budget.left -= 1;
     const query = unsuffixedQuery(resources, drain);
     const [group] = query.groups;
     const key = JSON.stringify([
@@ -64,6 +72,7 @@ export class Draining {
     ]);
     let searches = this.#searches.get(key);
     if (searches === undefined) {
+      budget.left -= STEPS_OF_SEARCH * this.#places.length;
       searches = this.#places.map(({ part, rooms }) => new PlaceSearch(part, rooms, query));
       this.#searches.set(key, searches);
     }
@@ -128,20 +137,32 @@ class PlaceSearch {
 }
 
 /** By the largest share that somebody has of all that is held of a class. */
-function largestFirst(consumers: readonly HeldResources[]): HeldResources[] {
+function* largestFirst(
+  consumers: readonly HeldResources[],
+  budget: Budget,
+): Generator<void, HeldResources[]> {
   const sums = new Map<string, number>();
   for (const { resources } of consumers) {
     for (const [name, amount] of resources) sums.set(name, (sums.get(name) ?? 0) + amount);
+    budget.left -= resources.size / 4;
+    if (budget.left <= 0) yield;
   }
-  const shares = new Map(
-    consumers.map((it) => [
-      it,
-      Math.max(...Array.from(it.resources, ([name, amount]) => amount / sums.get(name)!)),
-    ]),
+  const shares: { readonly held: HeldResources; readonly share: number }[] = [];
+  for (const held of consumers) {
+    let share = 0;
+    for (const [name, amount] of held.resources) share = Math.max(share, amount / sums.get(name)!);
+    shares.push({ held, share });
+    budget.left -= held.resources.size / 4;
+    if (budget.left <= 0) yield;
+  }
+  const sorting = sorted(
+    shares,
+    (a, b) => b.share - a.share || (a.held.consumerUuid < b.held.consumerUuid ? -1 : 1),
   );
-  return consumers.toSorted(
-    (a, b) =>
-      shares.get(b)! - shares.get(a)! ||
-      (a.consumerUuid < b.consumerUuid ? -1 : a.consumerUuid > b.consumerUuid ? 1 : 0),
-  );
+  for (;;) {
+    const step = sorting.next();
+    if (step.done) return step.value.map(({ held }) => held);
+    budget.left -= STEPS_OF_SORTING;
+    if (budget.left <= 0) yield;
+  }
 }

@@ -13,6 +13,8 @@ export const MAX_ADDED = 100_000;
 
 /** What a copy of a provider costs of a budget. */
 const STEPS_OF_COPY = 8;
+/** To take a provider out, all of its tree are looked through: so many cost as much as a step. */
+const ROWS_BY_STEP = 32;
 
 /** An inventory of which only some amounts are said, as the API has it. */
 const DEFAULTS: Omit<InventoryAmounts, "total"> = {
@@ -103,9 +105,10 @@ export class SupposedFleet {
     const copies = this.#copies;
     const tree = copies.treeOf(this.#rowOf(id, number));
     // The root last, so that the others have one.
-    for (const row of copies.trees.rows(tree).reverse()) {
+    const rows = copies.trees.rows(tree).reverse();
+    for (const row of rows) {
       copies.remove(copies.idOf(row));
-      budget.left -= STEPS_OF_COPY;
+      budget.left -= STEPS_OF_COPY + rows.length / ROWS_BY_STEP;
       if (budget.left <= 0) yield;
     }
   }
@@ -119,7 +122,7 @@ export class SupposedFleet {
     for (const part of parts) {
       const taken = takenFrom(part);
       if (taken === undefined) continue;
-      if (part.index === this.#copies) this.#claim(taken);
+      if (part.index === this.#copies) yield* this.#claim(taken, budget);
       else {
         const trees = taken.all().map(([, row]) => this.#index.treeOf(row));
         yield* this.copy(new Set(trees), budget, taken);
@@ -127,9 +130,11 @@ export class SupposedFleet {
     }
   }
 
-  #claim(taken: Rooms): void {
+  *#claim(taken: Rooms, budget: Budget): Generator<void, void> {
     const copies = this.#copies;
     for (const [{ resourceClassId }, row, amount] of taken.all()) {
+      budget.left -= STEPS_OF_COPY;
+      if (budget.left <= 0) yield;
       const used = copies.column(resourceClassId)!.used(row) + amount;
       copies.applyUsage(copies.idOf(row), 0, new Map([[resourceClassId, used]]));
     }
@@ -158,8 +163,9 @@ export class SupposedFleet {
       return;
     }
     const isEmptied = supposition.kind === "empty";
+    const ofTree = this.#copies.trees.rows(this.#copies.treeOf(row)).length;
     for (const below of this.#below(row)) {
-      budget.left -= STEPS_OF_COPY;
+      budget.left -= STEPS_OF_COPY + (isEmptied ? 0 : ofTree / ROWS_BY_STEP);
       if (budget.left <= 0) yield;
       const record = this.#copies.getById(below)!;
       if (isEmptied) this.#copies.put(emptied(record));

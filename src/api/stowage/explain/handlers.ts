@@ -3,11 +3,13 @@ import { explain as explainQuery } from "../../../operations/explain.ts";
 import { renderExplained } from "../../explained.ts";
 import type { ExplainQuestion } from "../../../operations/explaining.ts";
 import { badRequest } from "../../http-error.ts";
+import { jsonPieces } from "../../json-pieces.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
 import { readCandidateQuery } from "../../queries/candidate-query.ts";
 import { parseQuery } from "../../queries/query-string.ts";
 import type { ApiRequest, VersionedQuery } from "../../request.ts";
-import { type ApiResponse, json } from "../../response.ts";
+import type { ApiResponse } from "../../response.ts";
+import { answerText } from "../../text-writer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
 import { checkCandidatesMicroversion, readMicroversion } from "../query-microversion.ts";
@@ -44,5 +46,5 @@ async function answer(
     explainQuery(service, context, { query, signal, ...options }),
     [when(HostNotFound, (error) => badRequest(error.message))],
   );
-  return json(200, renderExplained(explained, microversion));
+  return answerText(request, jsonPieces(renderExplained(explained, microversion)));
 }

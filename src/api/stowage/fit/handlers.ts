@@ -7,15 +7,18 @@ import {
 import type { FitTerms } from "../../../domain/fit.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import { fit } from "../../../operations/fit.ts";
+import { Pace } from "../../../scheduling/pace.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { describeUnknown } from "../../explained.ts";
 import { badRequest } from "../../http-error.ts";
+import { jsonPieces } from "../../json-pieces.ts";
 import type { Microversion } from "../../microversions.ts";
 import { readCandidateQuery } from "../../queries/candidate-query.ts";
 import { querySchema } from "../../queries/candidate-query-schema.ts";
 import { parseQuery } from "../../queries/query-string.ts";
 import type { ApiRequest, VersionedQuery } from "../../request.ts";
-import { type ApiResponse, json } from "../../response.ts";
+import type { ApiResponse } from "../../response.ts";
+import { answerText } from "../../text-writer.ts";
 import { type ErrorRule, translatingErrors, when } from "../../translate-errors.ts";
 import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
 import { checkCandidatesMicroversion, readMicroversion } from "../query-microversion.ts";
@@ -41,13 +44,25 @@ export async function fitByBody(request: ApiRequest, position: string): Promise<
   if (body.flavors === undefined && !suppose.some(({ drain }) => drain !== undefined)) {
     throw badRequest("Say what is to fit, in 'flavors', or which host is to be drained.");
   }
-  const queries = new Map(
-    Object.entries(flavors).map(([name, text]) => [
+  const queries = await readFlavors(flavors, microversion);
+  return answer(request, position, { queries, body });
+}
+
+/** As many as there may be take some milliseconds to read. */
+async function readFlavors(
+  flavors: Readonly<Record<string, string>>,
+  microversion: Microversion,
+): Promise<Map<string, CandidateQuery>> {
+  const pace = new Pace(Infinity);
+  const queries = new Map<string, CandidateQuery>();
+  for (const [name, text] of Object.entries(flavors)) {
+    queries.set(
       name,
       at(`flavors.${name}`, () => readQueryText(text, microversion)),
-    ]),
-  );
-  return answer(request, position, { queries, body });
+    );
+    await pace.rest();
+  }
+  return queries;
 }
 
 function checkCount(what: "flavors" | "suppositions", count: number): void {
@@ -70,7 +85,7 @@ async function answer(
     fit(service, context, { flavors, terms, suppositions, signal }),
     rulesFor(body),
   );
-  return json(200, renderFits(answered, position));
+  return answerText(request, jsonPieces(renderFits(answered, position)));
 }
 
 function rulesFor({ by_aggregate: told = [] }: FitBody): ErrorRule[] {

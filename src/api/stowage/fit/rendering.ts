@@ -1,4 +1,5 @@
 import { type Drained, type Fit, PER_HOST } from "../../../domain/fit.ts";
+import { Lazily } from "../../json-pieces.ts";
 
 /** Where a request has one query and no name for it. */
 export const UNNAMED = "request";
@@ -14,8 +15,8 @@ export function renderFits(
   position: string,
 ): unknown {
   return {
-    flavors: render(fits, renderFit),
-    ...(drained.size > 0 && { drained: render(drained, renderDrained) }),
+    flavors: Lazily.object(fits, renderFit),
+    ...(drained.size > 0 && { drained: Lazily.object(drained, renderDrained) }),
     position,
   };
 }
@@ -39,23 +40,21 @@ function renderDrained({ consumers, moves, notPlaced }: Drained): unknown {
   return {
     consumers,
     placed: moves.length,
-    not_placed: notPlaced.map(({ consumerUuid, resources }) => ({
+    not_placed: Lazily.list(notPlaced, ({ consumerUuid, resources }) => ({
       consumer_uuid: consumerUuid,
       resources: Object.fromEntries(resources),
     })),
-    moves: moves.map(({ consumerUuid, to, allocations }) => ({
+    moves: Lazily.list(moves, ({ consumerUuid, to, allocations }) => ({
       consumer_uuid: consumerUuid,
       to,
-      allocations: render(allocations, (amounts) => ({ resources: Object.fromEntries(amounts) })),
+      allocations: Object.fromEntries(
+        Array.from(allocations, ([uuid, amounts]) => [
+          uuid,
+          { resources: Object.fromEntries(amounts) },
+        ]),
+      ),
     })),
     // Nobody knows which traits a consumer was asked for with.
     is_exact: false,
   };
-}
-
-function render<Value>(
-  values: ReadonlyMap<string, Value>,
-  renderOne: (value: Value) => unknown,
-): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Array.from(values, ([key, value]) => [key, renderOne(value)]));
 }
