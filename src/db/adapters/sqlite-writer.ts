@@ -66,9 +66,13 @@ export class SqliteWriter implements Session {
    * same time as both of them is noticed when the other thread writes again.
    */
   async wasOvertaken(): Promise<boolean> {
-    while (this.#commitsUnderWay > 0 && this.#isElsewhere()) await this.#lastCommit;
-    if (this.#isElsewhere()) this.#isOvertaken = true;
-    this.#seen = { commitsHere: this.#commitsHere, ...this.#seen, here: this.#here.dataVersion() };
+    let here = this.#here.dataVersion();
+    while (this.#commitsUnderWay > 0 && here !== this.#seen?.here) {
+      await this.#lastCommit;
+      here = this.#here.dataVersion();
+    }
+    if (this.#seen && here !== this.#seen.here) this.#isOvertaken = true;
+    this.#seen = { commitsHere: this.#commitsHere, ...this.#seen, here };
     const wasOvertaken = this.#isOvertaken;
     this.#isOvertaken = false;
     return wasOvertaken;
@@ -124,11 +128,6 @@ export class SqliteWriter implements Session {
     if (isNews && this.#commitsHere === before.commitsHere) this.#isOvertaken = true;
     this.#seen = { here: this.#here.dataVersion(), thread, commitsHere: this.#commitsHere };
     return outcome;
-  }
-
-  /** Whether somebody has written who is not in this thread. */
-  #isElsewhere(): boolean {
-    return this.#seen !== undefined && this.#here.dataVersion() !== this.#seen.here;
   }
 
   async #prove(statements: readonly Statement[]): Promise<SeriesOutcome> {
