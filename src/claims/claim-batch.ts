@@ -75,6 +75,22 @@ export class ClaimBatch {
   }
 
   /**
+   * A batch for which nothing has to be read, as most are: its consumers are presumed to be new.
+   *
+   * @returns undefined where some of their names are not known
+   */
+  static async ofKnown(
+    claims: readonly Claim[],
+    known: KnownNames,
+  ): Promise<ClaimBatch | undefined> {
+    const pace = new Pace(sizeOf(claims));
+    const consumers = claims.flatMap((claim) => claim.consumers);
+    const { projects, users, types } = await pace.run(unknownNames(consumers, known));
+    if (projects.length > 0 || users.length > 0 || types.length > 0) return undefined;
+    return new ClaimBatch(claims, true, known, pace, NOTHING_READ);
+  }
+
+  /**
    * Reads what claims are about. It may have changed by the time they are written: then a guard
    * misses. So it is read before the transaction that writes, which is kept short.
    *
@@ -128,6 +144,11 @@ export class ClaimBatch {
 }
 
 const NOTHING: readonly PlannedAllocation[] = [];
+const NOTHING_READ: ClaimedState = {
+  consumers: new Map(),
+  allocations: new Map(),
+  names: { projects: new Map(), users: new Map(), types: new Map() },
+};
 
 function sizeOf(claims: readonly Claim[]): number {
   return claims.reduce((sum, claim) => sum + sizeOfClaim(claim), 0);

@@ -232,9 +232,12 @@ export class ClaimQueue {
       const { serversMet } = this.#database;
       await this.#keeper.fresh(context);
       const build = this.#forgetLostNames();
-      const batch = await this.#database.reader(context, (tx) =>
-        ClaimBatch.load(tx, claims, this.#known, arePresumed),
-      );
+      const ofKnown = arePresumed ? await ClaimBatch.ofKnown(claims, this.#known) : undefined;
+      const read = () =>
+        this.#database.reader(context, (tx) =>
+          ClaimBatch.load(tx, claims, this.#known, arePresumed),
+        );
+      const batch = ofKnown ?? (await read());
       const write = async (tx: WriteTransaction) => {
         // What was read may not be on the server that has the transaction, or of another database.
         const isLost = this.#database.serversMet > serversMet || this.#keeper.builds > build;

@@ -25,6 +25,16 @@ test("what is used stays longer", () => {
   expect(keysOf(map)).toBe("ac");
 });
 
+test("what is used again and again stays, however many others come and go", () => {
+  const map = new BoundedMap<string, number>({ entries: 4 });
+  map.set("a", 0);
+  for (let number = 1; number < 50; number += 1) {
+    expect(map.use("a")).toBe(0);
+    map.set(`other ${number}`, number);
+  }
+  expect(map.has("a")).toBe(true);
+});
+
 test("beyond its weight, as many go as have to, even the newest", () => {
   const map = new BoundedMap<string, number>({ weight: 10, weightOf: (value) => value });
   map.set("a", 4);

@@ -36,10 +36,10 @@ export class BoundedMap<Key, Value> {
     return this.#entries.get(key);
   }
 
-  /** Like `get`; what is used goes last. */
+  /** Like `get`; what is used goes last, as soon as the map is half full: until then nothing is near its end. */
   use(key: Key): Value | undefined {
     const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+    if (value === undefined || !this.#isHalfFull) return value;
     this.#entries.delete(key);
     this.#entries.set(key, value);
     return value;
@@ -77,6 +77,10 @@ export class BoundedMap<Key, Value> {
 
   get #isFull(): boolean {
     return this.#entries.size > this.#maxEntries || this.#weight > this.#maxWeight;
+  }
+
+  get #isHalfFull(): boolean {
+    return this.#entries.size * 2 > this.#maxEntries || this.#weight * 2 > this.#maxWeight;
   }
 }
 

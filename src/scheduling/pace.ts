@@ -78,6 +78,7 @@ export function* sorted<Item>(
   items: readonly Item[],
   compare: (left: Item, right: Item) => number,
 ): Generator<void, Item[]> {
+  if (items.length <= RUN) return items.toSorted(compare);
   let runs: Item[][] = [];
   for (const run of portionsOf(items, RUN)) {
     runs.push(run.toSorted(compare));
