@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   outOfCapacity: "stowage.out_of_capacity",
   consumerExists: "stowage.consumer_exists",
   idempotencyKeyReused: "stowage.idempotency_key_reused",
+  gangExists: "stowage.gang_exists",
   leaseLost: "stowage.lease_lost",
   idempotencyKeyInProgress: "stowage.idempotency_key_in_progress",
 } as const;

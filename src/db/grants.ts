@@ -175,15 +175,27 @@ export async function endForgottenGrants(
     .limit(limit)
     .execute();
   const gone = rows.filter(({ generation }) => generation === null).map(({ id }) => id);
-  if (gone.length > 0) {
-    const now = tx.adapter.encodePreciseDate(tx.now);
-    await tx.query
-      .updateTable("stowage_grants")
-      .set({ ended_at: now, expires_at: null, gang: null })
-      .where("id", "in", gone)
-      .execute();
-  }
+  await endRows(tx, gone);
   return { lastId: rows.at(-1)?.id ?? after, isDone: rows.length < limit };
+}
+
+/** Notes that those of a gang are gone whose consumers are. */
+export async function endForgottenGang(tx: WriteTransaction, gang: string): Promise<void> {
+  const gone = (await findGang(tx, gang)).filter(({ generation }) => generation === undefined);
+  await endRows(
+    tx,
+    gone.map(({ id }) => id),
+  );
+}
+
+async function endRows(tx: WriteTransaction, ids: readonly number[]): Promise<void> {
+  if (ids.length === 0) return;
+  const now = tx.adapter.encodePreciseDate(tx.now);
+  await tx.query
+    .updateTable("stowage_grants")
+    .set({ ended_at: now, expires_at: null, gang: null })
+    .where("id", "in", ids)
+    .execute();
 }
 
 /** Deletes rows of consumers that were released before a time, at most `limit`; returns how many. */
@@ -244,6 +256,16 @@ export function findWholeGrants(
     const rows = await selectGrants(tx).where("g.grant_uuid", "in", uuids).execute();
     return rows.map((row) => toGrant(tx, row));
   });
+}
+
+/** Those of a gang that are not noted to be released, in the order of its members. */
+export async function findGang(tx: ReadTransaction, gang: string): Promise<StoredGrant[]> {
+  const rows = await selectGrants(tx)
+    .where("g.gang", "=", gang)
+    .where("g.ended_at", "is", null)
+    .orderBy("g.place")
+    .execute();
+  return rows.map((row) => toGrant(tx, row));
 }
 
 /** Consumers whose leases have ended before a time and who are still there, with all who share them. */

@@ -88,6 +88,24 @@ export class Demand {
     }
   }
 
+  /** How much a candidate asks for, all classes taken for the same. */
+  get amount(): number {
+    return this.#classes.reduce((sum, { total }) => sum + total, 0);
+  }
+
+  /** The mean share of the inventories that a candidate takes from which would be in use with it. */
+  shareInUse(rows: readonly number[], rooms: Rooms): number {
+    let [sum, count] = [0, 0];
+    for (const { column, takes } of this.#classes) {
+      for (const [row, amount] of amountsByRow(takes, rows)) {
+        const capacity = column.capacity(row);
+        sum += (capacity - rooms.free(column, row) + amount) / capacity;
+        count += 1;
+      }
+    }
+    return count === 0 ? 0 : sum / count;
+  }
+
   /**
    * What the providers of a tree that can be chosen have free allows: each choice needs its amounts from
    * one of them, and all together need the total.

@@ -4,6 +4,8 @@ import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/
 const HOST = providerUuid(1);
 const OTHER_HOST = providerUuid(2);
 const CONSUMER = consumerUuid(1);
+/** Has a lease. */
+const LEASED = consumerUuid(2);
 const AGGREGATE = "b0000000-0000-4000-8000-000000000001";
 const CLASS = "CUSTOM_SPECIMEN";
 const TRAIT = "CUSTOM_SPECIMEN";
@@ -16,6 +18,8 @@ const EXISTING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "/traits/{name}": { name: TRAIT },
   "/allocations/{consumer_uuid}": { consumer_uuid: CONSUMER },
   "/stowage/v1/consumers/{uuid}": { uuid: CONSUMER },
+  "/stowage/v1/consumers/{uuid}/lease": { uuid: LEASED },
+  "/stowage/v1/claims/{gang}": { gang: "train-18" },
 };
 
 /** The parameters of a path of which all exist; a route that is not known here is about the host. */
@@ -65,6 +69,19 @@ export class World {
     await client.expectSuccess("PUT", `/allocations/${CONSUMER}`, {
       body: claimBody({ [HOST]: { VCPU: 2 } }, { generation: await this.consumerGeneration() }),
     });
+    await client.expectSuccess("POST", "/stowage/v1/claims", {
+      body: {
+        query: `resources=VCPU:1&in_tree=${OTHER_HOST}`,
+        consumer: {
+          uuid: LEASED,
+          project_id: "lab",
+          user_id: "ann",
+          type: "INSTANCE",
+          generation: await this.consumerGeneration(LEASED),
+        },
+        lease: { seconds: 2_592_000 },
+      },
+    });
   }
 
   /** A name that nobody has. */
@@ -78,8 +95,8 @@ export class World {
   }
 
   /** `null` while there is no such consumer. */
-  async consumerGeneration(): Promise<number | null> {
-    const reply = await this.client.expectSuccess("GET", `/allocations/${CONSUMER}`);
+  async consumerGeneration(consumer = CONSUMER): Promise<number | null> {
+    const reply = await this.client.expectSuccess("GET", `/allocations/${consumer}`);
     return reply.json<{ consumer_generation?: number }>().consumer_generation ?? null;
   }
 }
@@ -274,6 +291,20 @@ export const SPECIMENS: readonly Specimen[] = [
       not_on: [HOST],
       attempts: 2,
       lease: { seconds: 60 },
+      dry_run: true,
+    }),
+  },
+  {
+    route: "POST /stowage/v1/claims",
+    version: "1.39",
+    body: async () => ({
+      gang: "train-17",
+      members: [
+        { name: "ps", query: "resources=VCPU:1" },
+        { name: "worker", count: 2, query: "resources=VCPU:1", uuids: null },
+      ],
+      rules: [{ max_per_host: 4 }, { max_per_host: 3, members: ["worker"] }],
+      consumer: { project_id: "lab", user_id: "ann", type: "INSTANCE" },
       dry_run: true,
     }),
   },

@@ -22,6 +22,7 @@ const EXAMPLES: Readonly<Record<string, { readonly path: string; readonly body?:
       consumer: { project_id: "lab", user_id: "ci", type: "JOB" },
     },
   },
+  "DELETE /stowage/v1/claims/{gang}": { path: "/stowage/v1/claims/train-17" },
   "POST /stowage/v1/explain": {
     path: "/stowage/v1/explain",
     body: { query: "resources=VCPU:1&required=HW_CPU_X86_VMX", nearest: 1 },
@@ -82,6 +83,13 @@ beforeAll(async () => {
       query: "resources=VCPU:1",
       consumer: { uuid: LEASED, project_id: "lab", user_id: "ci", type: "JOB" },
       lease: { seconds: 600 },
+    },
+  });
+  await stowage.client.expectSuccess("POST", "/stowage/v1/claims", {
+    body: {
+      gang: "train-17",
+      members: [{ name: "worker", query: "resources=VCPU:1" }],
+      consumer: { project_id: "lab", user_id: "ci", type: "JOB" },
     },
   });
 });

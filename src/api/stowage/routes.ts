@@ -6,7 +6,7 @@ import { CONSUMERS, CONSUMERS_QUERY, GRANTED_CONSUMER } from "./consumers/schema
 import { describedRoute } from "./described-route.ts";
 import { tellEvents } from "./events/handlers.ts";
 import { EVENT_STREAM, EVENTS, EVENTS_QUERY } from "./events/schemas.ts";
-import { createClaim } from "./claims/handlers.ts";
+import { createClaim, deleteGang } from "./claims/handlers.ts";
 import { BODY as BODY_OF_CLAIM, CLAIMED, LEASE, LEASE_BODY } from "./claims/schemas.ts";
 import { explainByBody, explainByQuery } from "./explain/handlers.ts";
 import { CANDIDATE_QUERY } from "./candidate-query.ts";
@@ -108,11 +108,19 @@ export const STOWAGE_ROUTES: RouteTable = {
   },
   "/stowage/v1/claims": {
     POST: describedRoute({
-      summary: "Claims the best of the candidates of a query that can still be had.",
+      summary: "Claims the best of the candidates of a query that can still be had, or a gang.",
       guard: "stowage:claims:create",
       body: BODY_OF_CLAIM,
       answers: { 200: { "application/json": CLAIMED }, 201: { "application/json": CLAIMED } },
       handler: createClaim,
+    }),
+  },
+  "/stowage/v1/claims/{gang}": {
+    DELETE: describedRoute({
+      summary: "Releases all members of a gang.",
+      guard: "stowage:claims:delete",
+      answers: { 204: {} },
+      handler: deleteGang,
     }),
   },
   "/healthz": {

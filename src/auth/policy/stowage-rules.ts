@@ -20,6 +20,9 @@ export const STOWAGE_RULES = [
   action("stowage:claims:create", "Claim the best of the candidates of a query in one call.", [
     "POST /stowage/v1/claims",
   ]),
+  action("stowage:claims:delete", "Release all members of a gang.", [
+    "DELETE /stowage/v1/claims/{gang}",
+  ]),
   action("stowage:leases:update", "Renew the lease of a consumer, or have it keep what it holds.", [
     "PUT /stowage/v1/consumers/{uuid}/lease",
     "DELETE /stowage/v1/consumers/{uuid}/lease",

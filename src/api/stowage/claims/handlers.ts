@@ -1,4 +1,5 @@
 import {
+  GangExists,
   IdempotencyKeyInProgress,
   IdempotencyKeyReused,
   NoCandidates,
@@ -12,23 +13,24 @@ import {
   ResourceClassNotFound,
   TraitNotFound,
 } from "../../../domain/errors.ts";
-import type { CandidateQuery } from "../../../domain/candidate-query.ts";
+import { AggregateNotFound } from "../../../domain/fit-errors.ts";
+import { GangNotFound, NoPlaceForGang } from "../../../domain/gang.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import { claimCandidate, type ClaimRequest } from "../../../operations/claims.ts";
 import { explain } from "../../../operations/explain.ts";
+import { claimGang, releaseGang } from "../../../operations/gangs.ts";
+import type { OnceAnswered } from "../../../operations/idempotency.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { renderShortly } from "../../explained.ts";
-import { badRequest, conflict, HttpError } from "../../http-error.ts";
-import { supports } from "../../microversions.ts";
-import { querySchema } from "../../queries/candidate-query-schema.ts";
-import { readCandidateQuery } from "../../queries/candidate-query.ts";
-import { parseQuery } from "../../queries/query-string.ts";
+import { badRequest, conflict, HttpError, notFound } from "../../http-error.ts";
 import { noteIfRefused } from "../../refusals.ts";
 import type { ApiRequest } from "../../request.ts";
-import type { ApiResponse } from "../../response.ts";
+import { empty, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when, type ErrorRule } from "../../translate-errors.ts";
-import { defineSchema, readJson, validateQuery } from "../../validation/schema.ts";
+import { defineSchema, readJson } from "../../validation/schema.ts";
+import { readGangRequest } from "./gang-request.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
+import { readQuery } from "./read-query.ts";
 import { renderClaimed } from "./rendering.ts";
 import { BODY, CLAIM_DEFAULTS, type ClaimBody } from "./schemas.ts";
 
@@ -36,22 +38,68 @@ const bodySchema = defineSchema<ClaimBody>(BODY);
 
 export async function createClaim(request: ApiRequest): Promise<ApiResponse> {
   const body = await readJson(request, bodySchema);
+  const isOfGang = [body.gang, body.members, body.rules].some((part) => part !== undefined);
+  return isOfGang ? createGang(request, body) : createOne(request, body);
+}
+
+export async function deleteGang(request: ApiRequest): Promise<ApiResponse> {
+  const { service, context, parameters } = request;
+  await translatingErrors(releaseGang(service, context, parameters["gang"] ?? ""), [
+    when(GangNotFound, ({ message }) => notFound(message)),
+    when(ConcurrentUpdateDetected, ({ message }) =>
+      conflict(message, ERROR_CODES.concurrentUpdate),
+    ),
+  ]);
+  return empty(204);
+}
+
+async function createOne(request: ApiRequest, body: ClaimBody): Promise<ApiResponse> {
   const wanted = readRequest(request, body);
   const { uuid, projectId } = wanted.consumer;
   noteIfRefused(
     request,
     uuid === undefined ? [] : [{ consumerUuid: uuid, allocations: [], projectId }],
   );
-  const { answer, consumerUuid, isReplayed } = await translatingErrors(
-    claim(request, wanted),
+  const answered = await translatingErrors(
+    counted(request, claim(request, wanted)),
     whenItIsRefused(wanted.consumer.generation),
   );
-  count(request, isReplayed ? "replayed" : wanted.isDryRun ? "rehearsed" : "granted");
+  return respond(request, answered, {
+    isDryRun: wanted.isDryRun,
+    location: `/allocations/${answered.consumerUuid}`,
+  });
+}
+
+async function createGang(request: ApiRequest, body: ClaimBody): Promise<ApiResponse> {
+  const wanted = readGangRequest(request, body);
+  const { projectId } = wanted.consumer;
+  const uuids = wanted.members.flatMap((member) => member.uuids ?? []);
+  noteIfRefused(
+    request,
+    uuids.map((consumerUuid) => ({ consumerUuid, allocations: [], projectId })),
+  );
+  const { service, context } = request;
+  const answered = await translatingErrors(
+    counted(request, claimGang(service, context, wanted, renderClaimed)),
+    whenItIsRefused(null),
+  );
+  return respond(request, answered, {
+    isDryRun: wanted.isDryRun,
+    location: `/stowage/v1/consumers?gang=${wanted.gang}`,
+  });
+}
+
+function respond(
+  request: ApiRequest,
+  { answer, isReplayed }: OnceAnswered,
+  { isDryRun, location }: { readonly isDryRun: boolean; readonly location: string },
+): ApiResponse {
+  count(request, isReplayed ? "replayed" : isDryRun ? "rehearsed" : "granted");
   return {
-    status: isReplayed || wanted.isDryRun ? 200 : 201,
+    status: isReplayed || isDryRun ? 200 : 201,
     body: Buffer.from(answer),
     isReplayed,
-    ...(!wanted.isDryRun && { location: `/allocations/${consumerUuid}` }),
+    ...(!isDryRun && { location }),
   };
 }
 
@@ -59,6 +107,9 @@ function readRequest(request: ApiRequest, body: ClaimBody): ClaimRequest {
   const { consumer } = body;
   const { generation = null } = consumer;
   const uuid = consumer.uuid === undefined ? undefined : normalizeUuid(consumer.uuid);
+  if (body.query === undefined) {
+    throw badRequest("Say what to claim: in query, or in gang and members.");
+  }
   if (uuid === undefined && generation !== null) {
     throw badRequest("A consumer with a generation needs its uuid.");
   }
@@ -82,23 +133,23 @@ function readRequest(request: ApiRequest, body: ClaimBody): ClaimRequest {
   };
 }
 
-function readQuery({ microversion }: ApiRequest, text: string): CandidateQuery {
-  const asked = { query: parseQuery(text), microversion };
-  if (!supports(asked, "allocationCandidates")) {
-    throw badRequest("Allocation candidates can be asked for since microversion 1.10.");
-  }
-  validateQuery(querySchema(asked), asked.query);
-  return readCandidateQuery(asked);
-}
-
-async function claim(request: ApiRequest, wanted: ClaimRequest) {
+async function claim(request: ApiRequest, wanted: ClaimRequest): Promise<OnceAnswered> {
   try {
     return await claimCandidate(request.service, request.context, wanted, renderClaimed);
   } catch (error) {
-    if (error instanceof OutOfCapacity) count(request, "out_of_capacity");
     if (!(error instanceof NoCandidates)) throw error;
     count(request, "no_candidates");
     throw await withExplanation(request, wanted);
+  }
+}
+
+async function counted(request: ApiRequest, work: Promise<OnceAnswered>): Promise<OnceAnswered> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof OutOfCapacity) count(request, "out_of_capacity");
+    if (error instanceof NoPlaceForGang) count(request, "no_candidates");
+    throw error;
   }
 }
 
@@ -133,6 +184,9 @@ function whenItIsRefused(generation: number | null): readonly ErrorRule[] {
     ),
     when(TraitNotFound, ({ message }) => badRequest(message)),
     when(HostNotFound, ({ message }) => badRequest(message)),
+    when(AggregateNotFound, ({ message }) => badRequest(message)),
+    when(NoPlaceForGang, refuseGang),
+    when(GangExists, ({ message }) => conflict(message, ERROR_CODES.gangExists)),
     when(OutOfCapacity, ({ message }) => conflict(message, ERROR_CODES.outOfCapacity)),
     when(ConsumerGenerationConflict, ({ message }) =>
       conflict(
@@ -151,4 +205,13 @@ function whenItIsRefused(generation: number | null): readonly ErrorRule[] {
       conflict(message, ERROR_CODES.idempotencyKeyInProgress),
     ),
   ];
+}
+
+/** With how far it got. */
+function refuseGang({ message, shortfall }: NoPlaceForGang): HttpError {
+  const { members, aggregate, isExact } = shortfall;
+  return new HttpError(409, message, {
+    code: ERROR_CODES.noCandidates,
+    data: { members, domain: aggregate ?? null, is_exact: isExact },
+  });
 }

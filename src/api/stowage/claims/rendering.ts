@@ -1,38 +1,27 @@
 import type { Lease } from "../../../domain/lease.ts";
-import type { ClaimedCandidate } from "../../../operations/claims.ts";
+import type { Claimed } from "../../../operations/claim-attempts.ts";
 
 /** As JSON, which is also kept for when the request is repeated. */
-export function renderClaimed({
-  consumer,
-  allocations,
-  mappings,
-  lease,
-  attempts,
-  considered,
-}: ClaimedCandidate): string {
-  return JSON.stringify({
-    claims: [
-      {
-        consumer: {
-          uuid: consumer.uuid,
-          generation: consumer.generation,
-          project_id: consumer.projectId,
-          user_id: consumer.userId,
-          type: consumer.type,
-        },
-        allocations: Object.fromEntries(
-          allocations.map(({ providerUuid, generation, resources }) => [
-            providerUuid,
-            { generation, resources: Object.fromEntries(resources) },
-          ]),
-        ),
-        mappings: Object.fromEntries(mappings),
-        lease: lease ? renderLease(lease) : null,
-      },
-    ],
-    attempts,
-    considered,
-  });
+export function renderClaimed({ consumers, attempts, considered }: Claimed): string {
+  return JSON.stringify({ claims: consumers.map(renderConsumer), attempts, considered });
+}
+
+function renderConsumer(claimed: Claimed["consumers"][number]) {
+  const { name, uuid, generation, projectId, userId, type } = claimed;
+  const { allocations, mappings, lease } = claimed;
+  return {
+    // Only a member of a gang has one.
+    name,
+    consumer: { uuid, generation, project_id: projectId, user_id: userId, type },
+    allocations: Object.fromEntries(
+      allocations.map(({ providerUuid, generation: ofProvider, resources }) => [
+        providerUuid,
+        { generation: ofProvider, resources: Object.fromEntries(resources) },
+      ]),
+    ),
+    mappings: Object.fromEntries(mappings),
+    lease: lease ? renderLease(lease) : null,
+  };
 }
 
 export function renderLease({ seconds, expiresAt }: Lease) {

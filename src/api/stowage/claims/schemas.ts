@@ -15,6 +15,13 @@ export const CLAIM_LIMITS = {
   notOn: 1000,
   attempts: 100,
   idempotencyKey: 255,
+  /** Of a gang, of all kinds together. */
+  members: 1000,
+  /** Each of which asks for something else. */
+  kinds: 100,
+  rules: 20,
+  /** Of one rule; and so many choices among those of several that members are to be within one of. */
+  aggregates: 100,
   /** A shorter one would end while a busy service looks elsewhere; a longer one is none. */
   leaseSeconds: { least: 10, most: 30 * 24 * 60 * 60 },
 };
@@ -26,8 +33,12 @@ export const CLAIM_DEFAULTS = {
   attempts: 10,
 } as const satisfies Partial<ClaimBody>;
 
+/** Of one consumer, with a query; or of a gang. */
 export interface ClaimBody {
-  readonly query: string;
+  readonly query?: string;
+  readonly gang?: string;
+  readonly members?: readonly MemberBody[];
+  readonly rules?: readonly RuleBody[];
   readonly consumer: {
     readonly uuid?: string;
     readonly project_id: string;
@@ -41,6 +52,23 @@ export interface ClaimBody {
   readonly attempts?: number;
   readonly lease?: LeaseBody;
   readonly dry_run?: boolean;
+}
+
+export interface MemberBody {
+  readonly name: string;
+  readonly count?: number;
+  readonly query: string;
+  readonly uuids?: readonly string[] | null;
+}
+
+/** One of the three, for these members or all. */
+export interface RuleBody {
+  readonly max_per_host?: number;
+  readonly within_one_of?: readonly string[];
+  readonly at_least_domains?: number;
+  /** Of these aggregates, with the one before. */
+  readonly of?: readonly string[];
+  readonly members?: readonly string[];
 }
 
 export interface LeaseBody {
@@ -67,10 +95,65 @@ export const LEASE: SchemaDocument = object({
   expires_at: { ...TEXT, description: "By the clock of the database." },
 });
 
+/** In lower case, which no database takes for something else. */
+export const GANG_NAME = { type: "string", pattern: "^[a-z0-9][a-z0-9._-]{0,99}$" } as const;
+const MEMBER_NAME = { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" } as const;
+const ATTEMPTED = { type: "integer", minimum: 1 } as const;
+const AGGREGATES = {
+  type: "array",
+  minItems: 1,
+  maxItems: CLAIM_LIMITS.aggregates,
+  uniqueItems: true,
+  items: UUID,
+} as const;
+
+const MEMBER: SchemaDocument = {
+  type: "object",
+  properties: {
+    name: MEMBER_NAME,
+    count: { ...ATTEMPTED, maximum: CLAIM_LIMITS.members, default: 1 },
+    query: ONE_QUERY,
+    uuids: {
+      anyOf: [{ type: "array", items: UUID, maxItems: CLAIM_LIMITS.members }, { type: "null" }],
+      description: "Of its consumers; they are made if there are none.",
+    },
+  },
+  required: ["name", "query"],
+  additionalProperties: false,
+};
+
+const RULE: SchemaDocument = {
+  type: "object",
+  properties: {
+    max_per_host: { ...ATTEMPTED, description: "So many on one host at most." },
+    within_one_of: { ...AGGREGATES, description: "All on hosts of one of these aggregates." },
+    at_least_domains: {
+      ...ATTEMPTED,
+      maximum: CLAIM_LIMITS.aggregates,
+      description: "On hosts of so many of the aggregates in of, at least.",
+    },
+    of: AGGREGATES,
+    members: {
+      type: "array",
+      minItems: 1,
+      maxItems: CLAIM_LIMITS.kinds,
+      items: MEMBER_NAME,
+      description: "Holds for these together; for all unless given.",
+    },
+  },
+  additionalProperties: false,
+};
+
 export const BODY: SchemaDocument = {
   type: "object",
   properties: {
     query: ONE_QUERY,
+    gang: {
+      ...GANG_NAME,
+      description: "In the place of query: all members are claimed, or none.",
+    },
+    members: { type: "array", minItems: 1, maxItems: CLAIM_LIMITS.kinds, items: MEMBER },
+    rules: { type: "array", maxItems: CLAIM_LIMITS.rules, items: RULE },
     consumer: {
       type: "object",
       properties: {
@@ -116,7 +199,7 @@ export const BODY: SchemaDocument = {
     },
     dry_run: { type: "boolean", description: "Tell what would be granted, and write nothing." },
   },
-  required: ["query", "consumer"],
+  required: ["consumer"],
   additionalProperties: false,
 };
 
@@ -125,7 +208,7 @@ const AMOUNTS = { type: "object", additionalProperties: { type: "integer", minim
 export const CLAIMED: SchemaDocument = object({
   claims: {
     type: "array",
-    items: object({
+    items: withName({
       consumer: object({
         uuid: UUID,
         generation: COUNT,
@@ -149,3 +232,9 @@ export const CLAIMED: SchemaDocument = object({
   attempts: { ...COUNT, description: "How often candidates were searched." },
   considered: { ...COUNT, description: "Among so many candidates the choice was made." },
 });
+
+/** A member of a gang has one as well. */
+function withName(properties: Readonly<Record<string, unknown>>): SchemaDocument {
+  const { required } = object(properties);
+  return { ...object({ name: TEXT, ...properties }), required };
+}

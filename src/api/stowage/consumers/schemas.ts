@@ -1,9 +1,8 @@
-import { LEASE } from "../claims/schemas.ts";
+import { GANG_NAME, LEASE } from "../claims/schemas.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
 
 const TEXT = { type: "string" };
 const NON_EMPTY = { type: "string", minLength: 1, maxLength: 255 };
-const GANG_NAME = { type: "string", pattern: "^[a-z0-9][a-z0-9._-]{0,99}$" };
 const UUID = { type: "string", format: "uuid" };
 const COUNT = { type: "integer" };
 const OR_NULL = (schema: SchemaDocument): SchemaDocument => ({ anyOf: [schema, { type: "null" }] });
