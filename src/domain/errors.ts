@@ -291,6 +291,16 @@ export class HostNotFound extends PlacementError {
   }
 }
 
+/** Nobody has noted what requests did not get: the database was never served by Stowage. */
+export class RefusalsNotKept extends PlacementError {
+  constructor() {
+    super(
+      "This database has no table stowage_refusals: Stowage has not served it, and nobody else notes " +
+        "what requests did not get.",
+    );
+  }
+}
+
 /** A search for candidates has looked at as many providers as it may. */
 export class SearchEffortExceeded extends PlacementError {
   constructor(maxEffort: number) {

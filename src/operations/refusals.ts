@@ -1,5 +1,7 @@
 import type { DatabaseContext } from "../db/change.ts";
+import { tableNames } from "../db/migrations/schema-parts.ts";
 import { listRefusals as listWrittenRefusals } from "../db/refusals.ts";
+import { RefusalsNotKept } from "../domain/errors.ts";
 import type { NotedRefusal, RefusalFilter } from "../domain/noted-refusal.ts";
 import type { Service } from "./service.ts";
 
@@ -10,16 +12,18 @@ interface RefusalList {
   readonly dropped: number;
 }
 
-/** What requests did not get: of all processes what is written down, and what this one still has in memory. */
+/**
+ * What requests did not get: of all processes what is written down, and what this one still has in memory.
+ *
+ * @throws RefusalsNotKept there is no place where they are written down
+ */
 export async function listRefusals(
   service: Service,
   context: DatabaseContext,
   filter: RefusalFilter,
   limit: number,
 ): Promise<RefusalList> {
-  const written = await service.database.readOnce(context, (tx) =>
-    listWrittenRefusals(tx, filter, limit),
-  );
+  const written = await readWritten(service, context, filter, limit);
   // One request is refused once. What is in memory may know more by now.
   const byRequest = new Map(written.map((refusal) => [refusal.requestId, refusal]));
   for (const refusal of service.refusals.list(filter, limit)) {
@@ -29,4 +33,19 @@ export async function listRefusals(
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())
     .slice(0, limit);
   return { refusals, dropped: service.refusals.dropped };
+}
+
+/** A database that is only read may be one that nothing but Placement has served. */
+async function readWritten(
+  { database }: Service,
+  context: DatabaseContext,
+  filter: RefusalFilter,
+  limit: number,
+): Promise<NotedRefusal[]> {
+  try {
+    return await database.readOnce(context, (tx) => listWrittenRefusals(tx, filter, limit));
+  } catch (error) {
+    const tables = await database.readOnce(context, tableNames);
+    throw tables.has("stowage_refusals") ? error : new RefusalsNotKept();
+  }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { installDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../../src/config/config.ts";
@@ -20,6 +20,7 @@ import {
   providerUuid,
   usedAccordingTo as usedOf,
 } from "../support/fleet.ts";
+import { refusalsOf } from "../stowage/told-refusals.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
 import {
   findTreeProblems,
@@ -32,6 +33,8 @@ import { GaleraCluster } from "./cluster.ts";
 import { isUsable } from "./usable.ts";
 
 const PROVIDER = providerUuid(1);
+/** Longer than it takes until a refusal is written down, and another node has it. */
+const PATIENCE = { timeout: 30_000, interval: 200 };
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 
 describe.runIf(isUsable)("three replicas, each on another node of a Galera cluster", () => {
@@ -228,6 +231,36 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       await stranded.stop();
       await proxy.stop();
     }
+  });
+
+  test("tell each what was refused through the others", async () => {
+    await makeProvider(replica(0).client, PROVIDER, { VCPU: 8 });
+    const first = await claim(replica(0), 1);
+    const refused = await Promise.all([
+      replica(0).client.get("/allocation_candidates?resources=VCPU:9"),
+      replica(1).client.put(
+        `/allocations/${consumerUuid(2)}`,
+        claimBody({ [PROVIDER]: { VCPU: 8 } }),
+      ),
+      claim(replica(2), 1),
+    ]);
+    expect([first, ...refused].map(({ status }) => status)).toEqual([204, 200, 409, 409]);
+    const told = refused.map(({ headers }, at) =>
+      vi.waitFor(async () => {
+        const id = String(headers["x-openstack-request-id"]);
+        const { refusals } = await refusalsOf(replica(at + 1).client, `request_id=${id}`);
+        expect(refusals).toHaveLength(1);
+        return refusals[0];
+      }, PATIENCE),
+    );
+    expect(await Promise.all(told)).toMatchObject([
+      { kind: "no_candidates", explanation: { nearest: [{ failures: [{ requested: 9 }] }] } },
+      { reason: "out_of_capacity", facts: { requested: 8, used: 1, capacity: 8 } },
+      {
+        reason: "consumer_generation",
+        facts: { changed_by: { request_id: first.headers["x-openstack-request-id"] } },
+      },
+    ]);
   });
 
   test("keep the part of the feed short that they look at, though two of three ids are never used", async () => {

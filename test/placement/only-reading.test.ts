@@ -123,6 +123,12 @@ describe.skipIf(!isPlacementInstalled).for(SERVER_ENGINES)(
       expect(JSON.parse(again[1])).toEqual(JSON.parse(counted));
     });
 
+    test("what requests did not get is not noted anywhere", async () => {
+      const [code, output, problem] = await run("why", "req-1");
+      expect([code, output]).toEqual([1, ""]);
+      expect(problem).toContain("has no table stowage_refusals: Stowage has not served it");
+    });
+
     test("a query that Placement refuses is refused with the same text", async () => {
       const query = "resources=VCPU:none";
       const { errors } = (await placement.client.get(`/allocation_candidates?${query}`)).json<{

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { deleteOldRefusals } from "../../src/operations/housekeeping.ts";
 import { SERVER_ENGINES } from "../db/server-engines.ts";
+import { runCommandLine } from "../support/command-line.ts";
 import { SQLITE, type TestDatabase } from "../support/engines.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
-import { startHere, type LocalStowage } from "../support/stowage.ts";
+import { makeFolder, startHere, writeConfig, type LocalStowage } from "../support/stowage.ts";
 import { refusalsOf, rowsOf } from "./told-refusals.ts";
 
 const HOST = providerUuid(1);
@@ -99,6 +100,25 @@ describe.for([SQLITE, ...SERVER_ENGINES])("refusals in %s", (engine) => {
     expect(await stowage.metrics.total("stowage_refusals_dropped_total")).toBe(9980);
     note(10_000);
     await written(21);
+  });
+
+  test("are told by their database, also where no service is and nobody has noted any", async () => {
+    const folder = await makeFolder();
+    await writeConfig(folder.path, { placement_database: { connection: database.connection } });
+    const ask = () => runCommandLine(["why", "req-1", "--json", "--config-dir", folder.path]);
+    note(1);
+    note(2);
+    await stowage.stop();
+    const [exitCode, output, problems] = await ask();
+    expect([exitCode, problems]).toEqual([0, ""]);
+    expect(JSON.parse(output)).toEqual({ refusals: [{ request_id: "req-1" }], dropped: 0 });
+
+    stowage = await startHere({ placementDatabase: { connection: database.connection } });
+    await stowage.service.database.writer(CONTEXT, (tx) =>
+      tx.query.schema.dropTable("stowage_refusals").execute(),
+    );
+    expect(await ask()).toEqual([1, "", expect.stringContaining("no table stowage_refusals")]);
+    await folder.remove();
   });
 
   test("are deleted when they have passed their retention, and not before", async () => {

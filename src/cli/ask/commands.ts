@@ -198,7 +198,7 @@ interface ExplainOptions {
 
 function addWhy(program: Command, run: Run, surroundings: AskSurroundings): void {
   askCommand(program, "why")
-    .description("ask a service what a request did not get, and why")
+    .description("ask what a request did not get, and why")
     .argument(
       "<request-id>",
       "of the request, or the one under which Nova logs all that it asked for",
@@ -208,8 +208,8 @@ function addWhy(program: Command, run: Run, surroundings: AskSurroundings): void
         const { why } = await import("./why.ts");
         const { json } = command.opts<{ readonly json?: true }>();
         const [requestId = ""] = command.args;
-        const { url, token } = sourceOf(command, surroundings);
-        return why({ requestId, isJson: json === true, url, token }, surroundings);
+        const source = sourceOf(command, surroundings);
+        return why({ requestId, isJson: json === true, ...source }, surroundings);
       }),
     );
 }

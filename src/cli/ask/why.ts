@@ -1,10 +1,10 @@
 import type { Terminal } from "../terminal.ts";
 import { describeExplanation, type ToldExplanation } from "./describe-explanation.ts";
 import { printLines } from "./print-lines.ts";
-import { ServiceClient, type ServiceAddress } from "./service-client.ts";
+import { withSource, type SourceOptions } from "./source.ts";
 
 /** Command-line options of `stowage why`. */
-interface WhyCommand extends ServiceAddress {
+interface WhyCommand extends SourceOptions {
   readonly requestId: string;
   readonly isJson: boolean;
 }
@@ -44,25 +44,28 @@ interface Facts {
 }
 
 /**
- * Asks a service what a request did not get: its own id, or that of the larger operation that it was part of.
+ * Asks a service, or its database, what a request did not get: its own id, or that of the larger operation that it was
+ * part of.
  *
  * @throws CannotAsk, which ends the command with 1
  * @returns 0 when something was found, 3 when not
  */
-export async function why(command: WhyCommand, { output, problems }: Terminal): Promise<number> {
+export function why(command: WhyCommand, terminal: Terminal): Promise<number> {
   const { requestId, isJson } = command;
-  const service = new ServiceClient(command);
-  const query = { request_id: requestId };
-  const text = await service.ask("GET", "/stowage/v1/refusals", { query });
-  const answer = service.parse<Answer>(text, ({ refusals }) => Array.isArray(refusals));
-  const { refusals, dropped = 0 } = answer;
-  if (isJson) output.write(`${text}\n`);
-  // In the order in which it was asked: Nova may ask again for less.
-  else output.write(printLines(refusals.toReversed().flatMap(describe)));
-  if (refusals.length > 0) return 0;
-  const maybe = dropped > 0 ? `; ${dropped} others were too many to be written down` : "";
-  problems.write(printLines([`stowage: nothing is known to be refused to ${requestId}${maybe}`]));
-  return NOTHING;
+  const { output, problems } = terminal;
+  return withSource(command, terminal, async (client) => {
+    const query = { request_id: requestId };
+    const text = await client.ask("GET", "/stowage/v1/refusals", { query });
+    const answer = client.parse<Answer>(text, ({ refusals }) => Array.isArray(refusals));
+    const { refusals, dropped = 0 } = answer;
+    if (isJson) output.write(`${text}\n`);
+    // In the order in which it was asked: Nova may ask again for less.
+    else output.write(printLines(refusals.toReversed().flatMap(describe)));
+    if (refusals.length > 0) return 0;
+    const maybe = dropped > 0 ? `; ${dropped} others were too many to be written down` : "";
+    problems.write(printLines([`stowage: nothing is known to be refused to ${requestId}${maybe}`]));
+    return NOTHING;
+  });
 }
 
 function describe(refusal: Refusal): string[] {

@@ -1,10 +1,12 @@
+import { RefusalsNotKept } from "../../../domain/errors.ts";
 import type { RefusalFilter } from "../../../domain/noted-refusal.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import * as refusals from "../../../operations/refusals.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
-import { badRequest } from "../../http-error.ts";
+import { badRequest, notFound } from "../../http-error.ts";
 import type { ApiRequest, QueryParameters } from "../../request.ts";
 import type { ApiResponse } from "../../response.ts";
+import { translatingErrors, when } from "../../translate-errors.ts";
 import { readTime } from "../read-time.ts";
 import { DEFAULT_LIMIT, MAX_REFUSALS } from "./schemas.ts";
 
@@ -15,7 +17,10 @@ export async function listRefusals(request: ApiRequest): Promise<ApiResponse> {
     const detail = `At most ${MAX_REFUSALS} refusals are told at once, not ${limit}.`;
     throw badRequest(detail, ERROR_CODES.tooLarge);
   }
-  const found = await refusals.listRefusals(service, context, readFilter(query), limit);
+  const found = await translatingErrors(
+    refusals.listRefusals(service, context, readFilter(query), limit),
+    [when(RefusalsNotKept, ({ message }) => notFound(message))],
+  );
   // They are kept as they are told: a page of them is put together in less than a millisecond.
   const list = found.refusals.map(({ body }) => body).join(",");
   const body = Buffer.from(`{"refusals":[${list}],"dropped":${found.dropped}}`);
