@@ -43,6 +43,19 @@ test("what fits is counted again when providers have changed, and only then", as
   expect(await told("now")).toBe(6);
 });
 
+test("what fits of each flavor is told by the name that os-capacity has for it where that is asked for", async () => {
+  const { service, metrics, client } = stowage;
+  const flavors = new Map([["large", queryOf("resources=VCPU:8")]]);
+  await new FitGauges(service, flavors, metrics, () => {}).count(new AbortController().signal);
+  const name = "openstack_free_capacity_by_flavor_total";
+  const asked = await client.get("/metrics?names=os-capacity");
+  expect(asked.text).toContain(`# TYPE ${name} gauge\n`);
+  expect(asked.text).toContain(`${name}{flavor_name="large",public=""} 1\n`);
+  expect(asked.text).toContain('stowage_fit_total{flavor="large",state="now"} 1\n');
+  expect((await client.get("/metrics")).text).not.toContain(name);
+  expect((await client.get("/metrics?names=others")).status).toBe(400);
+});
+
 test("a flavor that names what is not there is complained about once, and has no number", async () => {
   const { service, metrics } = stowage;
   const problems: string[] = [];

@@ -245,6 +245,16 @@ export const STOWAGE_ROUTES: RouteTable = {
     GET: describedRoute({
       summary: "What the service counts and measures, in Prometheus' terms.",
       guard: "stowage:metrics",
+      query: {
+        type: "object",
+        properties: {
+          names: {
+            enum: ["os-capacity"],
+            description: "Tell how often flavors fit by the name that os-capacity has for it, too.",
+          },
+        },
+        additionalProperties: false,
+      },
       answers: { 200: { "text/plain": TEXT, "application/openmetrics-text": TEXT } },
       takesAnyAccept: true,
       hasPosition: false,

@@ -3,6 +3,7 @@ import {
   writeMetrics,
   type ExpositionFormat,
 } from "../../../observability/metrics.ts";
+import { withOsCapacityNames } from "../../../observability/os-capacity-names.ts";
 import { viewFleet } from "../../../operations/fleet.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
@@ -11,7 +12,9 @@ import { headOfAllocations, writeAllocation, writeProviderSeries } from "./provi
 
 export async function showMetrics(request: ApiRequest): Promise<ApiResponse> {
   const format = formatFor(request.accept);
-  const text = await writeMetrics(await request.service.database.metrics.collectAll(), format);
+  const metrics = await request.service.database.metrics.collectAll();
+  const isOfOsCapacity = request.query.get("names") === "os-capacity";
+  const text = await writeMetrics(isOfOsCapacity ? withOsCapacityNames(metrics) : metrics, format);
   return { status: 200, body: Buffer.from(text), contentType: EXPOSITION_TYPES[format] };
 }
 
