@@ -28,6 +28,9 @@ const someMinor = fc.oneof(fc.constantFrom(...MINORS), fc.constant(36), fc.const
 
 const AT_ONCE = 4;
 
+/** What upstream says may depend on the order of a set, which may be another one in its other process. */
+const ASKED_AT_MOST = 5;
+
 describe.skipIf(!isPlacementInstalled)("OpenStack Placement on the same database", () => {
   const fleets = fc.sample(someFleet, { numRuns: FLEETS, seed: SEED });
   let database: TestDatabase | undefined;
@@ -67,24 +70,23 @@ describe.skipIf(!isPlacementInstalled)("OpenStack Placement on the same database
         const { query, minor, fleet } = next;
         const path = `/allocation_candidates?${queryString(query, fleet, minor)}`;
         const version = { version: `1.${minor}` };
-        const [theirs, ours] = await Promise.all([
+        const [first, ours] = await Promise.all([
           placement.client.get(path, version).catch((error: Error) => error),
           stowage.client.get(path, version),
         ]);
-        if (theirs instanceof Error || theirs.status === 500) {
+        const accidents = accidentsOf(query, fleets[fleet]!, minor);
+        let theirs = first;
+        let difference = differenceOf(theirs, ours, accidents);
+        for (let asked = 1; difference && asked < ASKED_AT_MOST; asked += 1) {
+          theirs = await placement.client.get(path, version).catch((error: Error) => error);
+          difference = differenceOf(theirs, ours, accidents);
+          if (!difference) failures.push(`it says now this, now that to ${path}`);
+        }
+        if (isFailure(theirs)) {
           // A KeyError, now and then, where sharing providers are among the candidates.
           failures.push(theirs instanceof Error ? String(theirs) : theirs.text);
           continue;
         }
-        const accidents = accidentsOf(query, fleets[fleet]!, minor);
-        const difference =
-          theirs.status === 200 && ours.status === 200
-            ? compare(
-                readAnswer(theirs.json(), accidents),
-                readAnswer(ours.json(), accidents),
-                accidents,
-              )
-            : theirs.status !== ours.status && `${theirs.text} ${ours.text}`;
         if (theirs.status !== 200) outcomes.refused += 1;
         else if (theirs.json<Answer>().allocation_requests.length > 0) outcomes.withCandidates += 1;
         if (difference) differences.push({ seed: SEED, minor, path, difference });
@@ -100,6 +102,23 @@ describe.skipIf(!isPlacementInstalled)("OpenStack Placement on the same database
     expect(outcomes.refused).toBeLessThan((FLEETS * QUERIES_PER_FLEET) / 2);
   }, 300_000);
 });
+
+type Told = Awaited<ReturnType<RealPlacement["client"]["get"]>>;
+
+function isFailure(theirs: Told | Error): theirs is Error | (Told & { readonly status: 500 }) {
+  return theirs instanceof Error || theirs.status === 500;
+}
+
+function differenceOf(theirs: Told | Error, ours: Told, accidents: Accidents): unknown {
+  if (isFailure(theirs)) return undefined;
+  if (theirs.status !== ours.status) return `${theirs.text} ${ours.text}`;
+  if (theirs.status !== 200) return undefined;
+  return compare(
+    readAnswer(theirs.json(), accidents),
+    readAnswer(ours.json(), accidents),
+    accidents,
+  );
+}
 
 /** Where upstream's answer is known to be an accident: see docs/reference/compatibility.md. */
 interface Accidents {
