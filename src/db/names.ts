@@ -50,6 +50,19 @@ export async function findName(
   return row && toNamedRecord(tx, row);
 }
 
+/** Rows by their names, which are the same where the engine says so, or by their ids. */
+export async function findNames(
+  tx: ReadTransaction,
+  table: NamedTableName,
+  column: "name" | "id",
+  values: readonly (string | number)[],
+): Promise<NamedRecord[]> {
+  const rows = await inChunks(values, (chunk) =>
+    tx.query.selectFrom(table).selectAll().where(column, "in", chunk).execute(),
+  );
+  return rows.map((row) => toNamedRecord(tx, row));
+}
+
 export function toNamedRecord(
   { adapter }: Pick<ReadTransaction, "adapter">,
   row: Selectable<Schema[NamedTableName]>,

@@ -5,6 +5,8 @@ export class NameRegistry {
   readonly #byId = new Map<number, NamedRecord>();
   readonly #idByName = new Map<string, number>();
   #sorted: readonly NamedRecord[] | undefined;
+  /** What comes behind those, in the order of their ids. */
+  #appended: NamedRecord[] = [];
   #renames = 0;
   #changes = 0;
 
@@ -30,18 +32,27 @@ export class NameRegistry {
     }
     const isSorted = records.every(({ id }, at) => at === 0 || records[at - 1]!.id < id);
     this.#sorted = isSorted ? records : undefined;
+    this.#appended = [];
   }
 
   /** Inserts a record, or replaces the one with the same id. */
   put(record: NamedRecord): void {
-    this.remove(record.id);
+    const known = this.#byId.get(record.id);
+    if (known) {
+      if (known.name !== record.name) this.#renames += 1;
+      this.remove(record.id);
+    }
+    this.#changes += 1;
     this.#byId.set(record.id, record);
     this.#idByName.set(record.name, record.id);
+    const last = this.#appended.at(-1) ?? this.#sorted?.at(-1);
+    if (last && last.id < record.id) this.#appended.push(record);
+    else this.#forgetOrder();
   }
 
   remove(id: number): void {
     this.#changes += 1;
-    this.#sorted = undefined;
+    this.#forgetOrder();
     const record = this.#byId.get(id);
     if (record === undefined) return;
     this.#byId.delete(id);
@@ -76,9 +87,18 @@ export class NameRegistry {
     return id === undefined ? undefined : this.#byId.get(id);
   }
 
-  /** In ascending order of id. */
+  /** In ascending order of id. What was listed before stays as it is. */
   list(): readonly NamedRecord[] {
     this.#sorted ??= [...this.#byId.values()].sort((a, b) => a.id - b.id);
+    if (this.#appended.length > 0) {
+      this.#sorted = this.#sorted.concat(this.#appended);
+      this.#appended = [];
+    }
     return this.#sorted;
+  }
+
+  #forgetOrder(): void {
+    this.#sorted = undefined;
+    this.#appended = [];
   }
 }

@@ -150,8 +150,9 @@ export function setProviderTraits(
     const provider = await getProviderAt(tx, providerUuid, generation);
     const missing = names.filter((name) => index.traits.idOf(name) === undefined);
     if (missing.length > 0) throw new TraitNotFound([...new Set(missing)].join(", "));
-    const wanted = new Set(names);
-    const traits = index.traits.list().filter((trait) => wanted.has(trait.name));
+    const traits = [...new Set(names)]
+      .flatMap((name) => index.traits.get(name) ?? [])
+      .sort((left, right) => left.id - right.id);
     const changed = await replaceTraits(tx, provider.id, traits);
     if (!changed) {
       await checkGeneration(tx, provider);
