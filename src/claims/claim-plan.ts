@@ -169,9 +169,10 @@ export class ClaimPlan {
     });
     const consumers: PlannedChanges["consumers"][number][] = [];
     for (const change of changes) {
-      const was = { ...change.consumer };
-      applyToConsumer(change);
-      consumers.push({ was, now: { ...change.consumer } });
+      const was = this.consumers.get(change.consumer.uuid) ?? change.consumer;
+      const now = afterChange(was, change);
+      this.consumers.set(now.uuid, now);
+      consumers.push({ was, now });
       if (this.#steps.mayPause()) yield;
     }
     return { providers: changed, consumers, inventories };
@@ -245,18 +246,20 @@ interface ConsumerChange {
   readonly demands: readonly Demand[];
 }
 
-function applyToConsumer({ claim, consumer, demands }: ConsumerChange): void {
-  consumer.isClaimed = true;
-  consumer.allocations = demands;
-  if (demands.length === 0) {
-    consumer.wasRemoved = true;
-    consumer.generation = undefined;
-    consumer.consumerType = undefined;
-    return;
-  }
-  // A new consumer starts at 0 and is raised by its first claim.
-  consumer.generation = (consumer.generation ?? 0) + 1;
-  consumer.projectId = claim.projectId;
-  consumer.userId = claim.userId;
-  consumer.consumerType = claim.consumerType ?? consumer.consumerType;
+/** What a claim makes of a consumer. */
+function afterChange(was: PlannedConsumer, { claim, demands }: ConsumerChange): PlannedConsumer {
+  const isRemoved = demands.length === 0;
+  return {
+    uuid: was.uuid,
+    stored: was.stored,
+    hasStoredAllocations: was.hasStoredAllocations,
+    isClaimed: true,
+    wasRemoved: was.wasRemoved || isRemoved,
+    // A new consumer starts at 0 and is raised by its first claim.
+    generation: isRemoved ? undefined : (was.generation ?? 0) + 1,
+    projectId: isRemoved ? was.projectId : claim.projectId,
+    userId: isRemoved ? was.userId : claim.userId,
+    consumerType: isRemoved ? undefined : (claim.consumerType ?? was.consumerType),
+    allocations: demands,
+  };
 }

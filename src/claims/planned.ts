@@ -47,15 +47,15 @@ export interface PlannedConsumer {
   /** Whether the database has allocations of it. */
   readonly hasStoredAllocations: boolean;
   /** Whether an accepted claim names it. */
-  isClaimed: boolean;
+  readonly isClaimed: boolean;
   /** Whether a claim removed it; if it exists, it is a new one. */
-  wasRemoved: boolean;
+  readonly wasRemoved: boolean;
   /** `undefined` while it does not exist. */
-  generation: number | undefined;
-  projectId: string | undefined;
-  userId: string | undefined;
-  consumerType: string | undefined;
-  allocations: readonly PlannedAllocation[];
+  readonly generation: number | undefined;
+  readonly projectId: string | undefined;
+  readonly userId: string | undefined;
+  readonly consumerType: string | undefined;
+  readonly allocations: readonly PlannedAllocation[];
 }
 
 /** What became of a claim. */
@@ -79,8 +79,8 @@ export interface Judgement {
 export interface PlannedChanges {
   readonly providers: ReadonlySet<PlannedProvider>;
   readonly consumers: readonly {
-    readonly was: Readonly<PlannedConsumer>;
-    readonly now: Readonly<PlannedConsumer>;
+    readonly was: PlannedConsumer;
+    readonly now: PlannedConsumer;
   }[];
   /** Of a reshape: the providers as they are now, with the inventories that they had. */
   readonly inventories: readonly {

@@ -22,12 +22,14 @@ export function* toldChanges(
   const reshapes = new Map(inventories.map((reshape) => [reshape.provider.record.id, reshape]));
   for (const { record } of providers) {
     const reshape = reshapes.get(record.id);
-    const details = reshape && reshapeDetails(plan, reshape, roundRatio);
-    yield { kind: "provider", providerId: record.id, subject: record.uuid, details };
+    const change = { kind: "provider", providerId: record.id, subject: record.uuid } as const;
+    yield reshape
+      ? { ...change, makeDetails: () => reshapeDetails(plan, reshape, roundRatio) }
+      : change;
   }
   for (const { was, now } of consumers) {
     const kind = now.generation === undefined ? "consumer_deleted" : "consumer";
-    yield { kind, subject: now.uuid, details: consumerDetails(plan, was, now) };
+    yield { kind, subject: now.uuid, makeDetails: () => consumerDetails(plan, was, now) };
   }
 }
 

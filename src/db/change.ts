@@ -37,6 +37,11 @@ export interface Change {
    * changed the usage, and nothing else: what the consumers of the same request are told of says that.
    */
   readonly details?: ChangeDetails | undefined;
+  /**
+   * Makes them, when they are written: of 20,000 consumers they take as much memory as all the rest of a claim.
+   * In place of `details`.
+   */
+  readonly makeDetails?: () => ChangeDetails;
 }
 
 /** A change with the request that made it. */

@@ -5,7 +5,7 @@ import type { DatabaseAdapter } from "./adapter.ts";
 import { textOf } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
 import { deferInsertion } from "./row-statements.ts";
-import { Pace, portionsOf } from "../scheduling/pace.ts";
+import { eachPausing, Pace, portionsOf } from "../scheduling/pace.ts";
 import type { DatabaseDate, NewChangeRow, Schema } from "./schema.ts";
 import type { CommitMark, RecordedChange } from "./change.ts";
 import type { WriteTransaction } from "./transaction.ts";
@@ -29,12 +29,16 @@ export async function insertChanges(
     request_id: by.requestId,
     user_id: by.userId ?? null,
     project_id: by.projectId ?? null,
-    details: writeDetails(change.details, by),
+    details: writeDetails(change.makeDetails?.() ?? change.details, by),
   });
   const pace = new Pace(changes.length);
   let mark: CommitMark | undefined;
   for (const portion of portionsOf(changes, PORTION)) {
-    const rows = portion.map(toRow);
+    // The rows of a reshape tell all inventories of a provider.
+    const rows =
+      portion.length < changes.length
+        ? await pace.run(eachPausing(portion, toRow))
+        : portion.map(toRow);
     if (tx.adapter.isShared && !mark) mark = { ...rows[0]!, id: await insertRows(tx, rows) };
     else deferInsertion(tx, "stowage_changes", rows);
     await tx.sendMuch();

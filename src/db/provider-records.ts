@@ -6,6 +6,9 @@ import { inChunks } from "./chunks.ts";
 import { modifiedAtOf } from "./modified-at.ts";
 import type { ReadTransaction } from "./transaction.ts";
 
+/** So many are read at once: what the rows of 1,000 hosts are made of takes 20 ms. */
+const PORTION = 250;
+
 /**
  * What the read model keeps of the given providers, or of all, in the order of tree and id; ids
  * that do not exist are left out.
@@ -14,27 +17,29 @@ export async function loadProviderRecords(
   tx: ReadTransaction,
   ids: readonly number[],
 ): Promise<ProviderRecord[]> {
-  return inChunks(ids, async (chunk) => {
-    // Asked at once: where statements can be sent without waiting for each other, they are.
-    const [providers, inventories, traits, aggregates] = await Promise.all([
-      loadProviders(tx, chunk),
-      loadInventoryRecords(tx, chunk),
-      loadTraitIds(tx, chunk),
-      loadAggregates(tx, chunk),
-    ]);
-    return providers.map((row) => ({
-      ...toAggregates(aggregates.get(row.id)),
-      id: row.id,
-      uuid: row.uuid,
-      name: row.name ?? "",
-      generation: row.generation ?? 0,
-      parentId: row.parent_provider_id,
-      rootId: row.root_provider_id ?? row.id,
-      inventories: inventories.get(row.id) ?? [],
-      traitIds: traits.get(row.id) ?? [],
-      modifiedAt: modifiedAtOf(tx.adapter, row),
-    }));
-  });
+  return inChunks(ids, (chunk) => loadPortion(tx, chunk), PORTION);
+}
+
+async function loadPortion(tx: ReadTransaction, ids: readonly number[]): Promise<ProviderRecord[]> {
+  // Asked at once: where statements can be sent without waiting for each other, they are.
+  const [providers, inventories, traits, aggregates] = await Promise.all([
+    loadProviders(tx, ids),
+    loadInventoryRecords(tx, ids),
+    loadTraitIds(tx, ids),
+    loadAggregates(tx, ids),
+  ]);
+  return providers.map((row) => ({
+    ...toAggregates(aggregates.get(row.id)),
+    id: row.id,
+    uuid: row.uuid,
+    name: row.name ?? "",
+    generation: row.generation ?? 0,
+    parentId: row.parent_provider_id,
+    rootId: row.root_provider_id ?? row.id,
+    inventories: inventories.get(row.id) ?? [],
+    traitIds: traits.get(row.id) ?? [],
+    modifiedAt: modifiedAtOf(tx.adapter, row),
+  }));
 }
 
 /** The ids of all providers, ascending: with `loadProviderRecords`, the whole of the read model. */

@@ -133,6 +133,8 @@ export class BodyReader {
     message.on("end", () => {
       clearInterval(watch);
       if (collected) resolve(collected.whole());
+      // The connection would keep it until the request is answered.
+      collected = undefined;
     });
     message.on("close", () => {
       if (!message.complete) this.#fail?.(new ClientGone());

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import { expect, test } from "vitest";
 
-import { Pace, portionsOf, SLICE_MS, sorted } from "./pace.ts";
+import { eachPausing, Pace, portionsOf, SLICE_MS, sorted } from "./pace.ts";
 
 /** Work of which each step is a slice of its own. */
 function* slowWork(steps: number): Generator<void, string> {
@@ -48,6 +48,15 @@ test("a sort that pauses sorts as that of an array does", () => {
     expect(step.value).toEqual(numbers.toSorted((left, right) => left - right));
     expect(pauses).toBeGreaterThanOrEqual(Math.floor(length / 256));
   }
+});
+
+test("something is made of each item, with pauses", () => {
+  const making = eachPausing([...Array(100).keys()], (item) => 2 * item);
+  let pauses = 0;
+  let step = making.next();
+  for (; !step.done; step = making.next()) pauses += 1;
+  expect(step.value).toEqual(Array.from({ length: 100 }, (_, item) => 2 * item));
+  expect(pauses).toBeGreaterThan(5);
 });
 
 test("portions hold everything, in order", () => {

@@ -62,6 +62,22 @@ export class Steps {
   }
 }
 
+/** So many items are made in some 100 µs where each is a text. */
+const ITEMS = 16;
+
+/** What is made of each item, in work that may pause in between. */
+export function* eachPausing<From, To>(
+  items: readonly From[],
+  make: (item: From) => To,
+): Generator<void, To[]> {
+  const made: To[] = [];
+  for (const item of items) {
+    made.push(make(item));
+    if (made.length % ITEMS === 0) yield;
+  }
+  return made;
+}
+
 /** The items so many at a time, in their order. */
 export function* portionsOf<Item>(
   items: readonly Item[],

@@ -6,6 +6,7 @@ import {
   NoAllocationsForConsumer,
   NotFound,
 } from "../../../domain/errors.ts";
+import type { ConsumerClaim } from "../../../domain/claim.ts";
 import { normalizeUuid } from "../../../domain/uuid.ts";
 import * as operations from "../../../operations/allocations.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
@@ -78,13 +79,7 @@ export async function setAllocationsOfConsumer(request: ApiRequest): Promise<Api
 
 export async function setAllocations(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:allocations:manage");
-  const schema = manySchema(request);
-  const body = await readMuch(request);
-  const consumers =
-    body instanceof JsonCursor
-      ? await readConsumerClaims(body, (member) => schema.validate(member))
-      : toConsumerClaims(schema.validate(body));
-  if (body instanceof JsonCursor) body.end();
+  const consumers = await readManyClaims(request);
   noteIfRefused(request, consumers);
   await translatingErrors(
     operations.claim(request.service, { context: request.context, consumers }),
@@ -105,6 +100,16 @@ export async function deleteAllocations(request: ApiRequest): Promise<ApiRespons
   noteIfRefused(request, [{ consumerUuid, allocations: [], projectId: "" }]);
   await operations.deleteAllocations(request.service, request.context, consumerUuid);
   return empty(204);
+}
+
+/** By itself, so that nothing keeps the body while the claims wait to be written. */
+async function readManyClaims(request: ApiRequest): Promise<ConsumerClaim[]> {
+  const schema = manySchema(request);
+  const body = await readMuch(request);
+  if (!(body instanceof JsonCursor)) return toConsumerClaims(schema.validate(body));
+  const consumers = await readConsumerClaims(body, (member) => schema.validate(member));
+  body.end();
+  return consumers;
 }
 
 /** What a claim says about consumers and providers that the present state contradicts. */

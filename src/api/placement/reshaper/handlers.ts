@@ -105,13 +105,17 @@ async function readChanges(cursor: JsonCursor, schema: Schema<ReshaperBody>): Pr
   return { inventories: [...inventories.values()], consumers };
 }
 
+/** By itself, so that nothing keeps the body while the changes wait to be written. */
+async function readBody(request: ApiRequest): Promise<Changes> {
+  const schema = schemaOf(request);
+  const body = await readMuch(request);
+  return body instanceof JsonCursor ? readChanges(body, schema) : toChanges(schema.validate(body));
+}
+
 /** Moves inventories between providers together with the allocations on them, all at once. */
 export async function reshape(request: ApiRequest): Promise<ApiResponse> {
   request.authorize("placement:reshaper:reshape");
-  const schema = schemaOf(request);
-  const body = await readMuch(request);
-  const { inventories, consumers } =
-    body instanceof JsonCursor ? await readChanges(body, schema) : toChanges(schema.validate(body));
+  const { inventories, consumers } = await readBody(request);
   noteIfRefused(request, consumers);
   await translatingErrors(
     claim(request.service, { context: request.context, consumers, inventories }),
