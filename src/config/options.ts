@@ -1047,7 +1047,7 @@ export const OPTIONS = {
       default: 134217728,
       min: 1,
       takesEffect: "reload",
-      help: "How many bytes of bodies a process holds at most, those of all its requests together. More are answered with 503 and `Retry-After`. The bodies that are large leave a quarter of it to the others.",
+      help: "How much memory in bytes the bodies of all requests of a process may take together. Beyond it they are answered with 503 and `Retry-After`, except where there is one alone. A byte of a body larger than `max_small_body_size` counts for six, as what is claimed in it takes as much. The bodies that are large leave a quarter of it to the others.",
     },
     request_timeout: {
       type: "integer",

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { badRequest, HttpError } from "../api/http-error.ts";
-import type { BodyBudget, BodyLimits } from "./body-limits.ts";
+import { type BodyBudget, type BodyLimits, WEIGHT_OF_LARGE } from "./body-limits.ts";
 import { hasForeignCoding, MessageFlaw, UNKNOWN_CODING } from "./message-flaw.ts";
 
 const NO_BODY = new Uint8Array(0);
@@ -144,8 +144,9 @@ export class BodyReader {
 
   #take(bytes: number): boolean {
     const isLarge = this.#held + bytes > this.#limits.small;
-    if (!this.#budget.take(bytes, this.#held, isLarge)) return false;
-    this.#held += bytes;
+    const weight = isLarge ? bytes * WEIGHT_OF_LARGE : bytes;
+    if (!this.#budget.take(weight, this.#held, isLarge)) return false;
+    this.#held += weight;
     return true;
   }
 }

@@ -36,8 +36,8 @@ const FREED_AT_ONCE = 4;
  * takes time or memory in one piece that grows with the number of providers: everybody would wait.
  */
 export class ProviderIndex implements IndexReader {
-  readonly resourceClasses = new NameRegistry();
-  readonly traits = new NameRegistry();
+  readonly resourceClasses: NameRegistry;
+  readonly traits: NameRegistry;
   readonly trees = new TreeTable();
   readonly traitSets: SetPool;
   readonly aggregateSets: SetPool;
@@ -89,8 +89,24 @@ export class ProviderIndex implements IndexReader {
   #time = 0;
   readonly #retired: RetiredTrees;
 
+  /**
+   * An empty one in which names mean what they mean in another. They are the same and no copy, which takes long
+   * where there are very many, for each tree that is looked at by itself.
+   */
+  static withNamesOf({ resourceClasses, traits }: IndexReader): ProviderIndex {
+    return new ProviderIndex(undefined, {
+      resourceClasses: resourceClasses as NameRegistry,
+      traits: traits as NameRegistry,
+    });
+  }
+
   /** @param maxRetiredBytes how much may be kept for views; a limit of its own without */
-  constructor(maxRetiredBytes?: number) {
+  constructor(
+    maxRetiredBytes?: number,
+    names = { resourceClasses: new NameRegistry(), traits: new NameRegistry() },
+  ) {
+    this.resourceClasses = names.resourceClasses;
+    this.traits = names.traits;
     this.#retired = new RetiredTrees(this.trees, maxRetiredBytes);
     this.traitSets = this.#traits.pool;
     this.aggregateSets = this.#aggregates.pool;

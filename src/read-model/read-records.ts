@@ -39,7 +39,7 @@ export async function readEffects(
 /** More names than these are no more than all of them. */
 const MAX_NAMES = 1000;
 
-/** Of the names those that have changed: to read 50,000 for each new one would take 100 ms. */
+/** Of the names those that have changed: to read 50,000 for each new one took 230 ms. */
 async function readChangedNames(
   tx: ReadTransaction,
   changes: readonly NamedChange[],

@@ -36,14 +36,7 @@ export class EmptiedTrees {
   constructor(index: IndexReader, query: CandidateQuery) {
     this.#index = index;
     this.#query = queryOfCopy(index, query);
-    this.#scratch = this.#makeScratch();
-  }
-
-  #makeScratch(): ProviderIndex {
-    const scratch = new ProviderIndex();
-    scratch.resourceClasses.replaceAll(this.#index.resourceClasses.list());
-    scratch.traits.replaceAll(this.#index.traits.list());
-    return scratch;
+    this.#scratch = ProviderIndex.withNamesOf(index);
   }
 
   /** @param serving rows of the sharing providers of other trees that serve it */
@@ -69,7 +62,7 @@ export class EmptiedTrees {
       const copy = scratch.trees.find(index.trees.rootId(tree));
       return copy !== undefined && (yield* anchors(plan, copy, new SearchNotes(), budget));
     } finally {
-      if (copied > MAX_CLEARED) this.#scratch = this.#makeScratch();
+      if (copied > MAX_CLEARED) this.#scratch = ProviderIndex.withNamesOf(index);
       else scratch.clear();
     }
   }

@@ -36,7 +36,7 @@ export class SupposedFleet {
   readonly #index: IndexReader;
   readonly #time: number;
   readonly #whole: FleetPart;
-  readonly #copies = new ProviderIndex();
+  readonly #copies: ProviderIndex;
   readonly #copied = new Set<number>();
   /** No database has given out so many. */
   #nextId = MAX_INT - MAX_ADDED;
@@ -45,8 +45,7 @@ export class SupposedFleet {
     this.#index = index;
     this.#time = time;
     this.#whole = new FleetPart(index, time);
-    this.#copies.resourceClasses.replaceAll(index.resourceClasses.list());
-    this.#copies.traits.replaceAll(index.traits.list());
+    this.#copies = ProviderIndex.withNamesOf(index);
   }
 
   /** Finds out who shares what. Pauses each time the budget is used up. */

@@ -144,6 +144,31 @@ describe("A body", () => {
     expect(third?.status).toBe(200);
   });
 
+  test("counts for what it takes where it is large", async () => {
+    const limits = { maxBodySize: 100_000, maxSmallBodySize: 10_000, maxBodiesSize: 400_000 };
+    const handler: RouteTable[string][string]["handler"] = async (request) => {
+      await request.readBody();
+      return empty(204);
+    };
+    const routes = { "/much": { PUT: { handler, takesMuch: true } } };
+    const { port } = await serve({ stowage: limits }, routes);
+    const first = openSocket(port);
+    const answerOfFirst = receive(first);
+    first.write(upload(50_000, "x".repeat(49_999), "/much"));
+    await vi.waitFor(
+      async () => {
+        const [second] = await exchangeRaw(port, upload(50_000, "x".repeat(50_000), "/much"));
+        expect(second?.status).toBe(503);
+      },
+      { timeout: 10_000 },
+    );
+    const [small] = await exchangeRaw(port, upload(5000, "x".repeat(5000), "/much"));
+    expect(small?.status).toBe(204);
+    first.write("x");
+    await closed(first);
+    expect(answerOfFirst()).toMatch(/^HTTP\/1\.1 204 /);
+  });
+
   test("has a small limit, but for routes that take much", async () => {
     const handler: RouteTable[string][string]["handler"] = async (request) => {
       await request.readBody();
