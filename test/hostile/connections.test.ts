@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { ALL_ROUTES } from "../../src/api/all-routes.ts";
 import { empty } from "../../src/api/response.ts";
