@@ -77,7 +77,7 @@ describe.skipIf(!isPlacementInstalled)("OpenStack Placement on the same database
         const accidents = accidentsOf(query, fleets[fleet]!, minor);
         let theirs = first;
         let difference = differenceOf(theirs, ours, accidents);
-        for (let asked = 1; difference && asked < ASKED_AT_MOST; asked += 1) {
+        for (let time = 1; difference && time < ASKED_AT_MOST; time += 1) {
           theirs = await placement.client.get(path, version).catch((error: Error) => error);
           difference = differenceOf(theirs, ours, accidents);
           if (!difference) failures.push(`it says now this, now that to ${path}`);
