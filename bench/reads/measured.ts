@@ -29,7 +29,11 @@ export class ObservedProcess implements Measured {
 
   /** The longest hold of the event loop since the last question. */
   async longestHoldMs(): Promise<number> {
-    return (await this.#ask<LoopDelay>("loop delay?")).maxMs;
+    return (await this.hold()).maxMs;
+  }
+
+  hold(): Promise<LoopDelay> {
+    return this.#ask<LoopDelay>("loop delay?");
   }
 
   async #ask<Answer>(question: string): Promise<Answer> {

@@ -9,7 +9,7 @@ import type { SlicedWriter } from "./sliced-answer.ts";
 const SLICE_BYTES = 1024 * 1024;
 /** So that an answer of usual size is one slice. */
 const FIRST_SLICE_MS = 4;
-/** The clock is looked at after so many runs of providers, or providers that are written alone. */
+/** The clock is looked at after so many providers that are written alone. */
 const STEPS_BY_CLOCK = 16;
 /** What is kept is sent from where it is; to copy less than this costs less than one part more. */
 const MIN_PART_BYTES = 16 * 1024;
@@ -114,7 +114,9 @@ export class ProvidersWriter implements SlicedWriter<Bytes> {
       const text = page && this.#textOf(page, rows.areMost);
       if (page && text) this.#addRun(text, ...rows.takeRun(page, text));
       else this.#addAlone(rows.take());
-      if (steps % STEPS_BY_CLOCK === 0 && performance.now() > slice.endsAtMs) return rows.isDone;
+      // To make the text of a page takes as long as many providers do.
+      const isTimeToLook = text !== undefined || steps % STEPS_BY_CLOCK === 0;
+      if (isTimeToLook && performance.now() > slice.endsAtMs) return rows.isDone;
     }
     return true;
   }

@@ -66,18 +66,11 @@ export class FleetListing extends ProviderListing {
   readonly tag: string;
   /** Of the whole fleet. */
   readonly size: number;
-  readonly #reader: ProviderReader;
 
   constructor(index: ProviderIndex, conditions: ProviderConditions) {
     super(index, conditions);
     this.tag = tagOf(index);
     this.size = index.size;
-    this.#reader = new ProviderReader(index);
-  }
-
-  /** All of a provider that is in the listing. */
-  read(row: number): FleetProvider {
-    return this.#reader.read(row);
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
-import { listFleet, type FleetProvider } from "../../src/operations/fleet.ts";
+import { listFleet, readProvider, type FleetProvider } from "../../src/operations/fleet.ts";
 import { ADMIN } from "../http/support.ts";
 import { claimBody, consumerUuid, providerUuid } from "../support/fleet.ts";
 import { startHere, type LocalStowage } from "../support/stowage.ts";
@@ -243,7 +243,7 @@ describe("an answer about the fleet", () => {
     const seen: FleetProvider[] = [];
     let number = 500;
     for (const row of fleet.find(Infinity)!) {
-      seen.push(fleet.read(row));
+      seen.push(readProvider(fleet.providers, row));
       // What is told next is claimed now, and there is one provider more.
       const { inventories } = before[(seen.length + 1) % before.length]!;
       const uuid = before[(seen.length + 1) % before.length]!.uuid;
@@ -277,7 +277,7 @@ describe("an answer about the fleet", () => {
 
   async function readAll(): Promise<FleetProvider[]> {
     const fleet = await listFleet(stowage.service, CONTEXT, {});
-    return Array.from(fleet.find(Infinity)!, (row) => fleet.read(row));
+    return Array.from(fleet.find(Infinity)!, (row) => readProvider(fleet.providers, row));
   }
 });
 

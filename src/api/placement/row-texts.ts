@@ -1,15 +1,10 @@
 import type { ProviderRows } from "../../operations/allocation-candidates.ts";
 import { viewOf } from "../byte-writer.ts";
+import { isPlainUuid } from "../plain-uuid.ts";
 
 const ROOM_UNIT = 16;
 
 export const UUID_LENGTH = 36;
-const PLAIN_UUID = /^[0-9A-Za-z-]{36}$/;
-
-/** Whether it is of 36 characters that mean themselves in JSON; very old databases may have others. */
-export function isPlainUuid(text: string): boolean {
-  return PLAIN_UUID.test(text);
-}
 
 /**
  * A cache of texts about providers, each made when it is first needed and again after the provider has

@@ -1,8 +1,8 @@
 import type { ProviderRows } from "../../../operations/provider-listing.ts";
 import { supports } from "../../microversions.ts";
 import type { WriteProvider } from "../../page-texts.ts";
+import { isPlainUuid } from "../../plain-uuid.ts";
 import type { ApiRequest } from "../../request.ts";
-import { isPlainUuid } from "../row-texts.ts";
 import { ProviderTemplates } from "./provider-templates.ts";
 import { RELATIONS, renderProvider } from "./rendering.ts";
 
@@ -24,7 +24,11 @@ export function listedProvider(providers: ProviderRows, request: Asked): WritePr
     const uuid = providers.uuidOf(row);
     const parentUuid = providers.isRoot(row) ? undefined : providers.parentUuidOf(row);
     const rootUuid = providers.isRoot(row) ? uuid : providers.rootUuidOf(row);
-    if (!isPlainUuid(uuid) || !isPlainUuid(rootUuid) || !isPlainUuid(parentUuid ?? uuid)) {
+    const areOfOthers = rootUuid !== uuid || parentUuid !== undefined;
+    if (
+      !isPlainUuid(uuid) ||
+      (areOfOthers && !(isPlainUuid(rootUuid) && isPlainUuid(parentUuid ?? uuid)))
+    ) {
       out.text(spell(providers, row, request));
       return;
     }

@@ -14,7 +14,7 @@ import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
 import { answerInSlices } from "../../sliced-answer.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
-import { FIELDS, renderProvider, type Fields } from "./rendering.ts";
+import { FIELDS, ProviderRendering, type Fields } from "./rendering.ts";
 
 const NDJSON = "application/x-ndjson";
 
@@ -27,8 +27,9 @@ export async function showFleet(request: ApiRequest, position: string): Promise<
   if (request.ifNoneMatch.includes(etag)) return empty(304, { etag });
   const isLines = request.accept.toLowerCase().includes(NDJSON);
   const texts = PageTexts.for(listing.providers, `fleet ${isLines} ${[...fields].join()}`);
+  const rendering = new ProviderRendering(listing.providers, fields);
   const write: WriteProvider = (out, row) =>
-    out.text((isLines ? "\n" : ",") + renderProvider(listing.read(row), fields));
+    out.text((isLines ? "\n" : ",") + rendering.textOf(row));
   const frame = isLines ? linesAfter(position, listing.size) : listAfter(position);
   const body = await translatingErrors(
     answerInSlices(
