@@ -69,6 +69,7 @@ const { child, url } = await startService(
   database,
   {},
 );
+process.on("exit", () => child.kill("SIGKILL"));
 const process_ = new ObservedProcess(child, url);
 let claims = 0;
 const rows = [];
@@ -112,7 +113,7 @@ async function measure(
 async function claim(count: number): Promise<void> {
   for (let left = count; left > 0; left -= 1) {
     claims += 1;
-    const host = providerUuid(claims * 37);
+    const host = providerUuid(1 + ((claims * 37) % Number(options.providers)));
     await ask(
       "PUT",
       `/allocations/${consumerUuid(claims)}`,

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import {
   AggregatorRegistry,
   collectDefaultMetrics,
@@ -8,6 +9,7 @@ import {
   type RegistryContentType,
 } from "prom-client";
 
+import { portionsOf } from "../scheduling/pace.ts";
 import { EventLoopDelay } from "./event-loop-delay.ts";
 import {
   SERIES,
@@ -245,10 +247,24 @@ function collected(name: SeriesName, family: Family): Collected {
   return { name, help, type, values, aggregator: "sum" } as unknown as Collected;
 }
 
-/** As it is scraped. */
-export function writeMetrics(metrics: CollectedMetrics, format: ExpositionFormat): Promise<string> {
-  const named = format === "openmetrics" ? withoutTotal(metrics) : metrics;
-  return merge([named], EXPOSITION_TYPES[format]).metrics();
+/** So many are written between two pauses: all of them take 5 ms. */
+const WRITTEN_AT_ONCE = 8;
+/** What the library ends a text with, in the format that has an end. */
+const END = "# EOF\n";
+
+/** As it is scraped. Others are served in between. */
+export async function writeMetrics(
+  metrics: CollectedMetrics,
+  format: ExpositionFormat,
+): Promise<string> {
+  const isOpen = format === "openmetrics";
+  const texts: string[] = [];
+  for (const some of portionsOf(isOpen ? withoutTotal(metrics) : metrics, WRITTEN_AT_ONCE)) {
+    const text = await merge([some], EXPOSITION_TYPES[format]).metrics();
+    texts.push(isOpen ? text.slice(0, -END.length) : text);
+    await setImmediate();
+  }
+  return isOpen ? texts.join("") + END : texts.join("\n");
 }
 
 /** The media types of the formats, with their versions. */
