@@ -70,7 +70,7 @@ const { child, url } = await startService(
   {},
 );
 process.on("exit", () => child.kill("SIGKILL"));
-const process_ = new ObservedProcess(child, url);
+const observed = new ObservedProcess(child, url);
 let claims = 0;
 const rows = [];
 for (const [path, headers = {}] of ASKED.filter(([it]) => it.includes(options.only))) {
@@ -91,10 +91,10 @@ async function measure(
 ) {
   const holds = [];
   for (let round = 0; round < Number(options.rounds); round += 1) {
-    await process_.hold();
+    await observed.hold();
     const answer = path === undefined ? sleep(500) : ask("GET", path, headers);
     await Promise.all([answer, claim(claimed)]);
-    holds.push(await process_.hold());
+    holds.push(await observed.hold());
   }
   const [first] = holds;
   const rest = holds.slice(1);
