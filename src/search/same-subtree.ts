@@ -4,6 +4,8 @@ import type { Constraint } from "./constraint.ts";
 
 /** What it takes to look at how one provider lies, as a part of a step. */
 const EFFORT = 1 / 8;
+/** What it takes to compare it with that of the tree before. */
+const COMPARING = 1 / 64;
 
 /**
  * `same_subtree`: one of the providers of these groups is an ancestor of all others, or the same.
@@ -131,7 +133,12 @@ class SubtreeShape {
   ): OnBudget<SubtreeShape> {
     const { parents } = providers;
     const last = SubtreeShape.#last.get(choices);
-    if (last !== undefined && last.#fits(providers, parents)) return last;
+    if (last !== undefined) {
+      const fits = last.#fits(providers, parents);
+      const compared = providers.options.reduce((sum, { length }) => sum + length, parents.length);
+      if (purse.spend(compared * COMPARING)) yield* purse.refill();
+      if (fits) return last;
+    }
     const shape = new SubtreeShape(providers, choices, parents);
     yield* shape.#workOut(purse);
     SubtreeShape.#last.set(choices, shape);
@@ -200,6 +207,7 @@ class SubtreeShape {
 }
 
 function areEqual(some: ArrayLike<number>, others: ArrayLike<number>): boolean {
+  if (some === others) return true;
   if (some.length !== others.length) return false;
   for (let number = 0; number < some.length; number++) {
     if (some[number] !== others[number]) return false;

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Budget } from "../../src/search/budget.ts";
+import { anchors } from "../../src/search/anchoring.ts";
+import { SearchNotes } from "../../src/search/failed-shapes.ts";
+import { SearchPlan } from "../../src/search/search-plan.ts";
 import { searchCandidates } from "../../src/search/search.ts";
 import type { CandidateQuery, RequestGroup } from "../../src/domain/candidate-query.ts";
 import type { InventoryRecord, ProviderRecord } from "../../src/domain/provider-record.ts";
@@ -55,6 +58,21 @@ describe("the effort of a search", () => {
     expect(overdrawn.length).toBeGreaterThan(20);
     // No more than what the providers of one tree take to look at.
     expect(Math.max(...overdrawn)).toBeLessThan(5 * 13);
+  });
+
+  test("has in it what it takes to see that a tree lies as the one before", () => {
+    const [groups, devices] = [20, 200];
+    const index = indexOf(wideTrees(3, devices, groups));
+    const query = onDevices(groups, 1, "none");
+    const sameSubtrees = query.groups.slice(1).map(({ suffix }) => new Set([suffix]));
+    const plan = new SearchPlan(index, index.time, { ...query, sameSubtrees });
+    const notes = new SearchNotes();
+    for (const tree of [0, 1, 2]) {
+      const budget = { left: 1e9 };
+      expect(anchors(plan, tree, notes, budget).next()).toEqual({ done: true, value: true });
+      // Each same_subtree has all providers of all groups before it.
+      expect(1e9 - budget.left).toBeGreaterThan((groups * groups * devices) / 64);
+    }
   });
 
   test.each([
