@@ -22,9 +22,11 @@ export interface ConsumerFilter {
   readonly userId?: string;
   /** `null` for those without one. */
   readonly type?: string | null;
-  /** That hold something on any of these. */
-  readonly providerIds?: readonly number[];
-  /** That hold something of this class, on any of these providers if there are some. */
+  /** That hold something of this provider. */
+  readonly providerId?: number;
+  /** That hold something in the tree of this root. */
+  readonly rootId?: number;
+  /** That hold something of this class, of this provider or in this tree if they are given. */
   readonly resourceClassId?: number;
   readonly createdBefore?: Date;
   readonly updatedBefore?: Date;
@@ -75,7 +77,9 @@ function selectMatching(tx: ReadTransaction, filter: ConsumerFilter) {
   if (filter.hasExpired || filter.gang !== undefined) {
     query = query.where("c.uuid", "in", granted(tx, filter));
   }
-  if (!filter.providerIds && filter.resourceClassId === undefined) return query;
+  const { providerId, rootId, resourceClassId } = filter;
+  const places = [providerId, rootId, resourceClassId];
+  if (places.every((place) => place === undefined)) return query;
   // Not "exists", by which all consumers would be looked at to find the few of one provider.
   return query.where("c.uuid", "in", holders(tx, filter));
 }
@@ -87,13 +91,22 @@ function granted(tx: ReadTransaction, { hasExpired, gang }: ConsumerFilter) {
   return query;
 }
 
-function holders(tx: ReadTransaction, { providerIds, resourceClassId }: ConsumerFilter) {
+function holders(tx: ReadTransaction, { providerId, rootId, resourceClassId }: ConsumerFilter) {
   let query = tx.query.selectFrom("allocations as a").select("a.consumer_id");
-  if (providerIds) query = query.where("a.resource_provider_id", "in", providerIds);
+  if (providerId !== undefined) query = query.where("a.resource_provider_id", "=", providerId);
+  if (rootId !== undefined) query = query.where("a.resource_provider_id", "in", tree(tx, rootId));
   if (resourceClassId !== undefined) {
     query = query.where("a.resource_class_id", "=", resourceClassId);
   }
   return query;
+}
+
+/** Not a list of them, of which there may be more than a statement has parameters. */
+function tree(tx: ReadTransaction, rootId: number) {
+  return tx.query
+    .selectFrom("resource_providers as rp")
+    .select("rp.id")
+    .where((eb) => eb.or([eb("rp.root_provider_id", "=", rootId), eb("rp.id", "=", rootId)]));
 }
 
 function selectConsumers(tx: ReadTransaction) {

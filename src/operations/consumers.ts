@@ -202,28 +202,13 @@ function isShared(index: ProviderIndex, row: number): boolean {
 
 function filterOf(service: Service, index: ProviderIndex, query: ConsumerQuery): ConsumerFilter {
   const { uuid, providerUuid, tree, resourceClass, heldOnTrees: _, ...rest } = query;
-  const providerIds = idsOf(index, providerUuid, tree);
   return {
     ...rest,
     ...(uuid !== undefined && { uuid: service.storedConsumer(normalizeUuid(uuid) ?? uuid) }),
-    ...(providerIds && { providerIds }),
+    ...(providerUuid !== undefined && { providerId: index.idOf(rowOf(index, providerUuid)) }),
+    ...(tree !== undefined && { rootId: index.trees.rootId(index.treeOf(rowOf(index, tree))) }),
     ...(resourceClass !== undefined && { resourceClassId: classIdOf(index, resourceClass) }),
   };
-}
-
-/** Those of the tree, and the provider, if both are given. */
-function idsOf(
-  index: ProviderIndex,
-  providerUuid: string | undefined,
-  tree: string | undefined,
-): number[] | undefined {
-  const provider = providerUuid === undefined ? undefined : rowOf(index, providerUuid);
-  if (tree === undefined) return provider === undefined ? undefined : [index.idOf(provider)];
-  const rows = [...index.trees.rows(index.treeOf(rowOf(index, tree)))];
-  return rows
-    .filter((row) => provider === undefined || row === provider)
-    .map((row) => index.idOf(row))
-    .concat(provider !== undefined && !rows.includes(provider) ? [NONE] : []);
 }
 
 function rowOf(index: ProviderIndex, uuid: string): number {
