@@ -67,7 +67,7 @@ function next(): { readonly consumer: string; readonly provider: string } {
   return { consumer: `c0000000-0000-4000-8000-${digits(consumers)}`, provider };
 }
 
-function providerUuid(number: number): string {
+export function providerUuid(number: number): string {
   return `a0000000-0000-4000-8000-${digits(number)}`;
 }
 

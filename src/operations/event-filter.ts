@@ -1,5 +1,5 @@
 import type { ProviderIndex } from "../index/provider-index.ts";
-import { NONE } from "../index/tree-table.ts";
+import { formerRoots, rootOf, subjectOf, touchedBy } from "../read-model/event-subjects.ts";
 import type { FeedEvent } from "../read-model/feed-event.ts";
 
 /** Which events somebody wants: each condition that is given has to hold, one of its values at least. */
@@ -33,27 +33,12 @@ export function isWanted(filter: EventFilter, event: FeedEvent, index: ProviderI
   );
 }
 
-/** The UUID or name that an event is about; undefined where only an id is known that is nobody's any more. */
-export function subjectOf({ row }: FeedEvent, index: ProviderIndex): string | undefined {
-  if (row.subject !== "" || row.providerId === null) return row.subject;
-  return index.getById(row.providerId)?.uuid;
-}
-
 function isOfProject({ isOfConsumer, told }: FeedEvent, projects: ReadonlySet<string>): boolean {
   if (!isOfConsumer) return false;
   const details = told?.details;
   if (details?.of !== "consumer" || details.projectId === undefined) return true;
   const before = details.formerly?.projectId;
   return projects.has(details.projectId) || (before !== undefined && projects.has(before));
-}
-
-/** The UUIDs of the providers that an event is about; undefined where that is not known. */
-function touchedBy(event: FeedEvent, index: ProviderIndex): readonly string[] | undefined {
-  if (event.isOfConsumer) return event.providersHeld;
-  if (!event.isOfProvider) return [];
-  if (event.uuid !== "") return [event.uuid];
-  const subject = subjectOf(event, index);
-  return subject === undefined ? undefined : [subject];
 }
 
 function touches(event: FeedEvent, index: ProviderIndex, providers: ReadonlySet<string>): boolean {
@@ -66,18 +51,7 @@ function isInTree(event: FeedEvent, index: ProviderIndex, trees: ReadonlySet<str
   if (!touched) return true;
   const wanted = new Set([...trees].map((uuid) => rootOf(index, uuid)));
   if (touched.some((uuid) => wanted.has(rootOf(index, uuid)))) return true;
-  // Of one that has left the tree, or is gone.
-  const details = event.told?.details;
-  const roots = details?.of === "provider" ? (details.root ?? []) : [];
-  return roots.some((root) => root !== null && wanted.has(root));
-}
-
-/** Of the tree that a provider is in; of one that is not there, itself. */
-function rootOf(index: ProviderIndex, uuid: string): string {
-  const row = index.findRow(uuid);
-  if (row === undefined) return uuid;
-  const root = index.rootOf(index.treeOf(row));
-  return root === NONE ? uuid : index.uuidOf(root);
+  return formerRoots(event).some((root) => wanted.has(root));
 }
 
 function isOfClass(event: FeedEvent, index: ProviderIndex, classes: ReadonlySet<string>): boolean {

@@ -3,6 +3,7 @@ import type { DatabaseContext } from "../db/change.ts";
 import { inTime } from "../db/in-time.ts";
 import { PositionGone } from "../domain/errors.ts";
 import { ReadingProgress } from "../read-model/reading-progress.ts";
+import { subjectOf } from "../read-model/event-subjects.ts";
 import { FeedEvent } from "../read-model/feed-event.ts";
 import type { Subscription } from "../read-model/subscription.ts";
 import {
@@ -12,7 +13,7 @@ import {
   writePosition,
   type Position,
 } from "../read-model/written-position.ts";
-import { isWanted, subjectOf, type EventFilter } from "./event-filter.ts";
+import { isWanted, type EventFilter } from "./event-filter.ts";
 import { readProvider, type FleetProvider } from "./fleet.ts";
 import type { Service } from "./service.ts";
 
@@ -130,7 +131,7 @@ export class EventReader {
   async #join(context: DatabaseContext): Promise<void> {
     const { deadlineMs = Infinity } = context;
     const wants = (event: FeedEvent) => !hasRead(this.#after, event.row.id) && this.#wants(event);
-    const joining = this.#service.tail.subscribe(wants);
+    const joining = this.#service.tail.subscribe({ ...this.#filter, wants });
     const subscription = await inTime(joining, deadlineMs).catch((error: unknown) => {
       // Nobody takes what it gets.
       joining.then((late) => late.close()).catch(() => {});

@@ -4,12 +4,14 @@ import type { FeedEntry } from "../db/change-feed.ts";
 import { findChangeRows, isToldOutside } from "../db/change-rows.ts";
 import { internalContext, type DatabaseContext } from "../db/change.ts";
 import type { Database } from "../db/database.ts";
+import type { ProviderIndex } from "../index/provider-index.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../domain/errors.ts";
 import { FeedReader } from "./feed-reader.ts";
 import { ReadingProgress } from "./reading-progress.ts";
 import { SharedQuestion } from "./shared-question.ts";
 import { FeedEvent } from "./feed-event.ts";
-import { Subscription } from "./subscription.ts";
+import { Listeners, type Audience } from "./listeners.ts";
+import { Subscription, type Interest } from "./subscription.ts";
 
 const TAIL = internalContext("events");
 
@@ -34,8 +36,8 @@ const MAX_PAUSE_MS = 200;
  */
 export class FeedTail {
   readonly #database: Database;
-  readonly #freshIndex: (context: DatabaseContext) => Promise<unknown>;
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #freshIndex: (context: DatabaseContext) => Promise<ProviderIndex>;
+  readonly #subscriptions = new Listeners();
   readonly #question = new SharedQuestion(() => this.#look());
   #reader = FeedReader.ofNothing();
   /** What was told. */
@@ -47,7 +49,10 @@ export class FeedTail {
   #woken = Promise.withResolvers<void>();
 
   /** @param freshIndex brings the read model up to date */
-  constructor(database: Database, freshIndex: (context: DatabaseContext) => Promise<unknown>) {
+  constructor(
+    database: Database,
+    freshIndex: (context: DatabaseContext) => Promise<ProviderIndex>,
+  ) {
     this.#database = database;
     this.#freshIndex = freshIndex;
   }
@@ -59,12 +64,10 @@ export class FeedTail {
 
   /**
    * Begins to listen, after all that was committed before the call.
-   *
-   * @param wants is asked of each change, in order
    */
-  async subscribe(wants: (event: FeedEvent) => boolean): Promise<Subscription> {
+  async subscribe(interest: Interest): Promise<Subscription> {
     await this.#question.answered();
-    const subscription = new Subscription(this.#reader.position, wants, (left) => {
+    const subscription = new Subscription(this.#reader.position, interest, (left) => {
       this.#subscriptions.delete(left);
       this.wake();
     });
@@ -127,8 +130,8 @@ export class FeedTail {
       news.remember();
       this.#untold = news.entries;
     }
-    await this.#freshIndex(TAIL);
-    await this.#tellAll();
+    const index = await this.#freshIndex(TAIL);
+    await this.#tellAll(index);
     this.#settle(startedAtMs);
   }
 
@@ -150,26 +153,45 @@ export class FeedTail {
   }
 
   /** If it fails, the next look goes on where this one was. */
-  async #tellAll(): Promise<void> {
+  async #tellAll(index: ProviderIndex): Promise<void> {
     this.#progress.newest = this.#reader.position.newest;
+    const untold = this.#untold;
+    let { version } = this.#subscriptions;
+    let audience = this.#subscriptions.of(untold, index);
     while (this.#untold.length > 0) {
       const entries = this.#untold.slice(0, TOLD_AT_ONCE);
-      const ids = entries.filter(isToldOutside).map(({ id }) => id);
-      const rows = await this.#database.readOnce(TAIL, (tx) => findChangeRows(tx, ids));
-      const events = new Map(rows.map((row) => [row.id, new FeedEvent(row)]));
+      // Whoever comes from here on begins after all of it.
+      const events = await this.#readSome(entries, audience);
+      if (version !== this.#subscriptions.version) {
+        version = this.#subscriptions.version;
+        audience = this.#subscriptions.of(untold, index);
+      }
       for (const { id } of entries) {
         this.#progress.add(id);
         const event = events.get(id);
-        if (event) this.#tell(event);
+        if (event) this.#tell(event, audience);
       }
       this.#untold = this.#untold.slice(TOLD_AT_ONCE);
       if (this.#untold.length > 0) await this.#letTake();
     }
   }
 
-  #tell(event: FeedEvent): void {
-    for (const subscription of this.#subscriptions) {
-      if (!subscription.wants(event)) continue;
+  /** Of those that may concern anybody. */
+  async #readSome(
+    entries: readonly FeedEntry[],
+    audience: Audience,
+  ): Promise<ReadonlyMap<number, FeedEvent>> {
+    const ids = entries
+      .filter((entry) => isToldOutside(entry) && audience.mayConcern(entry))
+      .map(({ id }) => id);
+    if (ids.length === 0) return new Map();
+    const rows = await this.#database.readOnce(TAIL, (tx) => findChangeRows(tx, ids));
+    return new Map(rows.map((row) => [row.id, new FeedEvent(row)]));
+  }
+
+  #tell(event: FeedEvent, audience: Audience): void {
+    for (const subscription of audience.of(event)) {
+      if (!subscription.interest.wants(event)) continue;
       if (event.position === "") event.position = this.#progress.write();
       if (!subscription.push(event)) this.#countDropped();
     }
@@ -183,7 +205,7 @@ export class FeedTail {
   }
 
   #loseAll(): void {
-    for (const subscription of this.#subscriptions) {
+    for (const subscription of this.#subscriptions.values()) {
       subscription.lose();
       if (!this.#isStopped) this.#countDropped();
     }

@@ -23,11 +23,7 @@ let subscription: Subscription;
 let controller: AbortController;
 
 beforeEach(() => {
-  subscription = new Subscription(
-    START,
-    () => true,
-    () => {},
-  );
+  subscription = new Subscription(START, { wants: () => true }, () => {});
   controller = new AbortController();
 });
 

@@ -4,23 +4,34 @@ import type { Position } from "./written-position.ts";
 /** What a listener has not taken yet; one that has more waiting is too slow. */
 const MAX_UNTAKEN = 1000;
 
+/** What a listener wants to hear of. */
+export interface Interest {
+  /** Each that is given has to hold, one of its values at least: they tell whom to ask. */
+  readonly kinds?: ReadonlySet<string> | undefined;
+  /** UUIDs, canonical, as those of the next two. */
+  readonly consumers?: ReadonlySet<string> | undefined;
+  readonly providers?: ReadonlySet<string> | undefined;
+  /** Of any providers of the trees. */
+  readonly trees?: ReadonlySet<string> | undefined;
+  /** Of consumers. */
+  readonly projects?: ReadonlySet<string> | undefined;
+  /** Is asked of each change that may be meant, in order. */
+  readonly wants: (event: FeedEvent) => boolean;
+}
+
 /** What one listener gets of the tail of the feed: a bounded queue. */
 export class Subscription {
   /** What had been read when this began: it is not told. */
   readonly start: Position;
-  readonly wants: (event: FeedEvent) => boolean;
+  readonly interest: Interest;
   readonly #leave: (subscription: Subscription) => void;
   #untaken: FeedEvent[] = [];
   #isLost = false;
   #wake: (() => void) | undefined;
 
-  constructor(
-    start: Position,
-    wants: (event: FeedEvent) => boolean,
-    leave: (subscription: Subscription) => void,
-  ) {
+  constructor(start: Position, interest: Interest, leave: (subscription: Subscription) => void) {
     this.start = start;
-    this.wants = wants;
+    this.interest = interest;
     this.#leave = leave;
   }
 

@@ -27,7 +27,8 @@ test("consumers are found in a tree of more providers than a statement has param
         "SELECT n.i, 'd0000000-0000-4000-8000-' || printf('%012d', n.i), 'device ' || n.i, 0, rp.id, rp.id " +
         `FROM n JOIN resource_providers AS rp ON rp.uuid = '${HOST}'`,
     ]);
-    const { client, stop } = await startHere(overrides);
+    const second = await startHere(overrides);
+    const { client } = second;
     try {
       const device = "d0000000-0000-4000-8000-000000066000";
       for (const query of [`tree=${HOST}`, `tree=${device}`, `tree=${HOST}&provider=${HOST}`]) {
@@ -42,7 +43,7 @@ test("consumers are found in a tree of more providers than a statement has param
       );
       expect(elsewhere.json()).toEqual({ consumers: [], next: null });
     } finally {
-      await stop();
+      await second.stop();
     }
   } finally {
     await place.remove();

@@ -150,12 +150,24 @@ async function readLiving(
     throw new CannotAsk(`${path} cannot be read: ${messageOf(error)}`);
   }
   flush();
-  const body = Buffer.concat(parts);
+  const body = joined(parts);
   // Nobody is alive where the command that lists them has failed.
   if (body.length < head.length + BYTES_OF_LINE) {
     throw new CannotAsk(`${path === "-" ? "standard input" : path} names nobody who is alive`);
   }
-  return Uint8Array.from(body);
+  return body;
+}
+
+/** In memory of its own, which is what can be sent, and not more often than that. */
+function joined(parts: Buffer[]): Uint8Array<ArrayBuffer> {
+  const body = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  parts.length = 0;
+  return body;
 }
 
 function describe({ counts, dead, doubled, freed }: Report): string {

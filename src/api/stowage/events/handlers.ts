@@ -126,7 +126,7 @@ async function nextParts(
     request.renewDeadline();
     const terms = { limit: EVENTS_AT_ONCE, signal, waitMs };
     const { events, position } = await reader.next(request.context, terms);
-    if (events.length > 0) return inParts(events.map((event) => toBytes(request.service, event)));
+    if (events.length > 0) return partsOf(request.service, events);
     const isSilent = performance.now() >= endsAtMs;
     return isSilent ? [Buffer.from(`id: ${position}\nevent: position\ndata: {}\n\n`)] : [];
   } catch (error) {
@@ -134,6 +134,25 @@ async function nextParts(
     await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => {});
     return [];
   }
+}
+
+/** By the first of the events; kept no longer than that. */
+const made = new WeakMap<
+  ToldEvent,
+  { readonly events: readonly ToldEvent[]; readonly parts: Uint8Array[] }
+>();
+
+/** Streams that want the same are sent the same bytes: they are put together once. */
+function partsOf(service: Service, events: readonly ToldEvent[]): Uint8Array[] {
+  const [first] = events as readonly [ToldEvent];
+  const before = made.get(first);
+  const isSame =
+    events.length === before?.events.length &&
+    events.every((event, at) => event === before.events[at]);
+  if (isSame) return before.parts;
+  const parts = inParts(events.map((event) => toBytes(service, event)));
+  made.set(first, { events, parts });
+  return parts;
 }
 
 /** Made once: of a hundred streams, each would else encode it anew. */
