@@ -159,8 +159,9 @@ function shorterOf(explained: Explained): Explained[] {
     .toSorted((a, b) => b.failed - a.failed);
   const withoutLists = nearest.slice(0, 1).map(({ root, failures }) => ({
     root,
-    failures: failures.map(({ constraint, inventory }) => ({
+    failures: failures.map(({ constraint, failing: named, inventory }) => ({
       constraint,
+      ...(named && { failing: named }),
       ...(inventory && { inventory }),
     })),
   }));

@@ -89,6 +89,27 @@ describe("a query that nothing meets", () => {
     }
   });
 
+  test("is explained also where it has more constraints than are told apart", async () => {
+    const names = Array.from({ length: 40 }, (_, number) => `CUSTOM_T${number}`);
+    for (const trait of names) await stowage.client.put(`/traits/${trait}`, undefined);
+    const query = `resources=VCPU:9&required=${names.join(",")}`;
+    await stowage.client.get(`/allocation_candidates?${query}`, PART_OF);
+    const refusal = await theRefusal(({ explanation }) => explanation !== undefined);
+    expect(refusal.explanation).toMatchObject({
+      constraints: [
+        { id: "required", kind: "together", constraints: 40, failed: 1 },
+        { id: "resources:VCPU", failed: 1 },
+      ],
+      nearest: [
+        { failures: [{ failing: names.slice(0, 10).map((name) => `required:${name}`) }, {}] },
+      ],
+    });
+    const printed = await runCommandLine(["why", GLOBAL_ID, "--url", stowage.client.url], {
+      OS_TOKEN: "admin",
+    });
+    expect(printed[1]).toContain("not required:CUSTOM_T0, required:CUSTOM_T1");
+  });
+
   test("fits in what there is for it, however much it asks for and whatever that is called", async () => {
     const name = (number: number) => `CUSTOM_${"X".repeat(200)}_${number}`;
     const names = Array.from({ length: 25 }, (_, number) => name(number));
