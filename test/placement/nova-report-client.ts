@@ -77,3 +77,68 @@ if requests:
         ctx, consumer, requests[0], 'lab', 'ann', allocation_request_version=version)
 print(json.dumps(answer))
 `;
+
+/** What Nova has left behind, by what became of the servers. */
+export type PlantedLeaks = Readonly<
+  Record<"living" | "deleted" | "unbuilt" | "evacuated" | "moved" | "moving", string>
+> &
+  /** What the migrations of the last two hold. */
+  Readonly<Record<"aborted" | "running", string>>;
+
+/**
+ * Has Nova claim for servers on one host, move two of them to another by way of a migration, and evacuate one.
+ *
+ * @param hosts UUIDs of two providers
+ */
+export async function plantAsNova(
+  url: string,
+  hosts: readonly [string, string],
+  consumers: PlantedLeaks,
+): Promise<void> {
+  const folder = await makeFolder();
+  try {
+    const file = join(folder.path, "nova.conf");
+    await writeFile(
+      file,
+      `[placement]\nauth_type = admin_token\nendpoint = ${url}\ntoken = admin\n`,
+    );
+    const given = JSON.stringify({ hosts, ...consumers });
+    await promisify(execFile)("/usr/bin/python3", ["-c", PLANTING, file, given]);
+  } finally {
+    await folder.remove();
+  }
+}
+
+const PLANTING = `
+import json, sys
+from nova import conf, context, objects
+from nova.scheduler.client import report
+from nova.scheduler import utils
+
+config, given = sys.argv[1:]
+given = json.loads(given)
+objects.register_all()
+conf.CONF([], default_config_files=[config])
+ctx = context.RequestContext(user_id='ann', project_id='lab')
+flavor = objects.Flavor(
+    vcpus=2, memory_mb=64, root_gb=0, ephemeral_gb=0, swap=0, extra_specs={})
+spec = objects.RequestSpec(
+    flavor=flavor, image=objects.ImageMeta(properties=objects.ImageMetaProps()), is_bfv=False,
+    requested_resources=[], request_level_params=objects.RequestLevelParams(), project_id='lab')
+client = report.SchedulerReportClient()
+
+def claim(server, host):
+    wanted = utils.ResourceRequest.from_request_spec(spec)
+    requests, _, version = client.get_allocation_candidates(ctx, wanted)
+    [request] = [each for each in requests if host in each['allocations']]
+    assert client.claim_resources(
+        ctx, given[server], request, 'lab', 'ann', allocation_request_version=version)
+
+source, target = given['hosts']
+for server in 'living', 'deleted', 'unbuilt', 'evacuated', 'moved', 'moving':
+    claim(server, source)
+for server, migration in ('moved', 'aborted'), ('moving', 'running'):
+    assert client.move_allocations(ctx, given[server], given[migration])
+    claim(server, target)
+claim('evacuated', target)
+`;
