@@ -1,6 +1,7 @@
 /**
  * What does a claim in one call cost, in time of the processor, beside the two calls that it replaces:
- * candidates with a limit of 1, and a PUT? The service runs in a process of its own; the kinds take turns.
+ * candidates with a limit of 1, and a PUT? The service runs in a process of its own; the kinds take turns. Then,
+ * how many a second do many clients get, beside bare commits to the same database, one after the other?
  *
  *     node bench/claim-in-one-call.ts --hosts 1000 --connection postgresql://…
  */
@@ -10,6 +11,7 @@ import { Command } from "commander";
 import { Client } from "../test/support/client.ts";
 import { claimBody, consumerUuid, makeProvider, providerUuid } from "../test/support/fleet.ts";
 import { makeFolder, startProcess, writeConfig } from "../test/support/stowage.ts";
+import { openFloorBeside } from "./claims/engines.ts";
 import { median } from "./median.ts";
 import { processorSeconds } from "./perfload/processor-time.ts";
 
@@ -17,16 +19,19 @@ const options = new Command("claim-in-one-call")
   .option("--hosts <number>", "the size of the fleet", "1000")
   .option("--claims <number>", "of each kind in each round", "1000")
   .option("--rounds <number>", "how often each kind has its turn", "5")
+  .option("--clients <number>", "at once, when the rate is measured", "50")
   .option("--connection <url>", "an empty database; a file of SQLite of its own unless given")
   .parse()
   .opts<{
     readonly hosts: string;
     readonly claims: string;
     readonly rounds: string;
+    readonly clients: string;
     readonly connection?: string;
   }>();
 
 const AT_ONCE = 8;
+const FLOOR_MS = 1000;
 const QUERY = "resources=VCPU:1,MEMORY_MB:10";
 const OWNER = { project_id: "lab", user_id: "ann", type: "INSTANCE" };
 
@@ -60,6 +65,7 @@ const KINDS = {
   first: inOneCall({ prefer: "first" }),
   random: inOneCall(),
   "random, with a key": inOneCall({}, true),
+  "random, with a lease": inOneCall({ lease: { seconds: 3600 } }),
   "spread among 100": inOneCall({ prefer: "spread" }),
 };
 
@@ -98,12 +104,37 @@ async function main(): Promise<void> {
       ratio: Number((median(seconds) / usual).toFixed(2)),
     })),
   );
+  console.table([await compareRates(client, options.connection ?? file)]);
   client.close();
   await service.stop();
   await folder.remove();
 }
 
-async function claimAll(claim: () => Promise<void>): Promise<void> {
+/** In turns, as a machine is faster at one time than at another. */
+async function compareRates(client: Client, connection: string) {
+  const floor = await openFloorBeside(connection);
+  const claim = inOneCall();
+  const [claims, commits]: [number[], number[]] = [[], []];
+  for (let round = 1; round <= Number(options.rounds); round += 1) {
+    let count = 0;
+    const beganMs = performance.now();
+    for (; performance.now() - beganMs < FLOOR_MS; count += 1) await floor.commit("a row");
+    commits.push((count * 1000) / (performance.now() - beganMs));
+    const startedMs = performance.now();
+    await claimAll(() => claim(client), Number(options.clients));
+    claims.push((Number(options.claims) * 1000) / (performance.now() - startedMs));
+  }
+  await floor.close();
+  const [perSecond, floorPerSecond] = [median(claims), median(commits)];
+  return {
+    clients: Number(options.clients),
+    "claims a second": Math.round(perSecond),
+    "commits a second": Math.round(floorPerSecond),
+    ratio: Number((perSecond / floorPerSecond).toFixed(2)),
+  };
+}
+
+async function claimAll(claim: () => Promise<void>, atOnce = AT_ONCE): Promise<void> {
   let left = Number(options.claims);
   const worker = async () => {
     while (left > 0) {
@@ -111,5 +142,5 @@ async function claimAll(claim: () => Promise<void>): Promise<void> {
       await claim();
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }

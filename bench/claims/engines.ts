@@ -27,6 +27,14 @@ const OPEN_FLOOR: Readonly<Record<string, BenchEngine["openFloor"]>> = {
   MySQL: openMysqlFloor,
 };
 
+/** The floor of a database that a service uses; of a file, one beside it, as that belongs to the service. */
+export function openFloorBeside(connection: string): Promise<Floor> {
+  if (connection.startsWith("sqlite")) return openSqliteFloor(`${connection}.floor`);
+  return connection.startsWith("mysql")
+    ? openMysqlFloor(connection)
+    : openPostgresFloor(connection);
+}
+
 /** The embedded engine, and the servers that can be reached. */
 export const BENCH_ENGINES: readonly BenchEngine[] = [SQLITE, ...SERVER_ENGINES].flatMap(
   (engine) => {

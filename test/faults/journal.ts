@@ -4,7 +4,7 @@ export type Holdings = Readonly<Record<string, Readonly<Record<string, number>>>
 /** One write as its client saw it. */
 export interface JournalEntry {
   readonly client: number;
-  readonly action: "claim" | "move" | "swap" | "delete";
+  readonly action: "claim" | "claim in one call" | "move" | "swap" | "delete";
   /** What each consumer was to hold from then on. */
   readonly wanted: ReadonlyMap<string, Holdings>;
   /** What became of it: `unknown` when the connection broke before the answer came. */

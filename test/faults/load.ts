@@ -84,7 +84,7 @@ export class Load {
   }
 }
 
-const FORESEEN = new Set([200, 204, 404, 409, 503]);
+const FORESEEN = new Set([200, 201, 204, 404, 409, 503]);
 
 /** Measures each answer, and notes what no client should ever be told. */
 export class WatchingClient extends Client {

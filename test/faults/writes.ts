@@ -19,6 +19,10 @@ export class Choices {
     const first = this.#random.pick(consumers);
     const holdings = this.#journal.certainHoldings(first);
     const holdsNothing = Object.keys(holdings).length === 0;
+    if (this.#random.below(3) === 0) {
+      const wanted = new Map([[first, this.#holdingsOf(1)]]);
+      return { action: "claim in one call", wanted };
+    }
     if (holdsNothing) return { action: "claim", wanted: new Map([[first, this.#someHoldings()]]) };
     switch (this.#random.below(4)) {
       case 0:
@@ -40,7 +44,10 @@ export class Choices {
   }
 
   #someHoldings(): Holdings {
-    const providers = this.#random.below(4) === 0 ? 2 : 1;
+    return this.#holdingsOf(this.#random.below(4) === 0 ? 2 : 1);
+  }
+
+  #holdingsOf(providers: number): Holdings {
     const start = this.#random.below(this.#providers.length);
     return Object.fromEntries(
       Array.from({ length: providers }, (_, at) => {
@@ -67,12 +74,35 @@ export async function prepareWrite(
   const [[consumer, holdings] = ["", {}]] = wanted;
   const path = `/allocations/${consumer}`;
   if (action === "delete") return { method: "DELETE", path };
+  if (action === "claim in one call") return inOneCall(client, consumer, holdings);
   if (action !== "swap") {
     return { method: "PUT", path, body: await bodyOf(client, consumer, holdings) };
   }
   const body: Record<string, unknown> = {};
   for (const [uuid, held] of wanted) body[uuid] = await bodyOf(client, uuid, held);
   return { method: "POST", path: "/allocations", body };
+}
+
+/** Of one candidate, so that it is known beforehand what is to be held. */
+async function inOneCall(
+  client: Client,
+  consumer: string,
+  holdings: Holdings,
+): Promise<PreparedWrite> {
+  const [[provider, amounts] = ["", {}]] = Object.entries(holdings);
+  const resources = Object.entries(amounts).map(([name, amount]) => `${name}:${amount}`);
+  const body = {
+    query: `resources=${resources.join(",")}&in_tree=${provider}`,
+    consumer: {
+      uuid: consumer,
+      project_id: "lab",
+      user_id: "ann",
+      type: "INSTANCE",
+      generation: await generationOf(client, consumer),
+    },
+    lease: { seconds: 3600 },
+  };
+  return { method: "POST", path: "/stowage/v1/claims", body };
 }
 
 export function sendWrite(
@@ -83,11 +113,13 @@ export function sendWrite(
 }
 
 async function bodyOf(client: Client, consumer: string, holdings: Holdings): Promise<unknown> {
+  return claimBody(holdings, { generation: await generationOf(client, consumer) });
+}
+
+/** `null` for one that holds nothing. */
+async function generationOf(client: Client, consumer: string): Promise<number | null> {
   const reply = await client.expectSuccess("GET", `/allocations/${consumer}`);
-  const { consumer_generation: generation = null } = reply.json<{
-    consumer_generation?: number;
-  }>();
-  return claimBody(holdings, { generation });
+  return reply.json<{ consumer_generation?: number }>().consumer_generation ?? null;
 }
 
 export function isBrokenConnection(error: unknown): boolean {
