@@ -62,7 +62,7 @@ test("a page of providers of which there is very much to tell is written one by 
     const expected = fleet.told(asked, {});
     const { text } = fleet.write(asked, {}, frame);
     expect(text === `{"list":[${expected}]}`).toBe(true);
-    fleet.put({ ...fleet.record(1002), generation: 99 });
+    fleet.change(5);
   }
 });
 
@@ -72,6 +72,29 @@ test("nothing is told of a fleet without providers", () => {
   expect(fleet.write(asked, {}, frameOfList('{"list":')).text).toBe('{"list":[]}');
   expect(fleet.write(asked, {}, LINES).text).toBe("{}\nend");
   expect(fleet.write(asked, WITH_TRAIT, frameOfList('{"list":')).text).toBe('{"list":[]}');
+});
+
+test("what is kept of all forms together is bounded, and what nobody asked for lately makes room", () => {
+  const index = new ProviderIndex();
+  const record = new RandomFleet(1).record(1);
+  for (let id = 1; id < 2048; id += 1) {
+    index.put({ ...record, id, rootId: id, uuid: providerUuid(id) });
+  }
+  const text = "x".repeat(3000);
+  const bytesOf = (texts: PageTexts) =>
+    index.pages.reduce((sum, page) => sum + (texts.find(page)?.bytes.length ?? 0), 0);
+  const forms = Array.from({ length: 60 }, (_, number) => {
+    const texts = PageTexts.for(index, `form ${number}`);
+    for (const page of index.pages) texts.make(page, (out) => out.text(text));
+    expect(bytesOf(texts)).toBeGreaterThan(0);
+    return texts;
+  });
+  const keptNow = forms.map(bytesOf);
+  const kept = keptNow.reduce((sum, length) => sum + length, 0);
+  expect(kept).toBeGreaterThan(100 * 1024 * 1024);
+  expect(kept).toBeLessThanOrEqual(160 * 1024 * 1024);
+  expect(keptNow[0]).toBe(0);
+  expect(keptNow.at(-1)).toBeGreaterThan(0);
 });
 
 interface Asked {

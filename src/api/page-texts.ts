@@ -15,6 +15,9 @@ const USUAL_PAGE_BYTES = 128 * 1024;
 /** A form that was asked for that lately is not forgotten for another one: each would make the other be made anew. */
 const RECENT_USES = 16;
 
+/** Clients of one deployment ask in a few; whoever makes up prefixes of paths has them made anew. */
+const MAX_FORMS = 48;
+
 /** Writes what is told of the provider of a row, after one character that separates it from the one before. */
 export type WriteProvider = (out: ByteWriter, row: number) => void;
 
@@ -92,10 +95,14 @@ export class PageTexts {
     return text !== undefined && page.changedAt <= text.madeAt ? text : undefined;
   }
 
-  /** Makes the text of a page as it is now; undefined for one that is too long to be made in one piece. */
+  /**
+   * Makes the text of a page as it is now; undefined for one that is too long to be made in one piece, or when there
+   * is no room to keep it: fresh memory for each page would cost more than to write its providers one by one.
+   */
   make(page: IdPage, write: WriteProvider): PageText | undefined {
     if (this.#tooLong.has(page.firstId)) return undefined;
     const former = this.#pages.get(page.firstId);
+    if (!former && !this.#budget.hasRoom(this, USUAL_PAGE_BYTES)) return undefined;
     const out = new ByteWriter(USUAL_PAGE_BYTES);
     const places = this.#write(page, out, former, write);
     const text = places && new PageText(out.written(), this.#providers.journal.position, places);
@@ -178,18 +185,29 @@ class Budget {
     this.#uses += 1;
     this.#forms.delete(form);
     this.#forms.set(form, { texts, usedAt: this.#uses });
+    const [oldest] = this.#forms;
+    if (oldest && this.#forms.size > MAX_FORMS) this.#forget(oldest);
   }
 
-  /** Whether there is room, maybe instead of another form. */
   take(texts: PageTexts, bytes: number): boolean {
+    const hasRoom = this.hasRoom(texts, bytes);
+    if (hasRoom) this.#bytes += bytes;
+    return hasRoom;
+  }
+
+  /** Maybe instead of another form, which is forgotten. */
+  hasRoom(texts: PageTexts, bytes: number): boolean {
     while (this.#bytes + bytes > MAX_BYTES) {
       const [oldest] = this.#forms;
       if (oldest === undefined || !this.#isForgotten(oldest[1], texts)) return false;
-      this.#forms.delete(oldest[0]);
-      this.#bytes -= oldest[1].texts.clear();
+      this.#forget(oldest);
     }
-    this.#bytes += bytes;
     return true;
+  }
+
+  #forget([form, { texts }]: [string, { readonly texts: PageTexts }]): void {
+    this.#forms.delete(form);
+    this.#bytes -= texts.clear();
   }
 
   giveBack(bytes: number): void {

@@ -195,8 +195,11 @@ class RowsToWrite {
     this.#rows = rows;
     this.#providers = providers;
     this.areMost = rows.length * 2 >= providers.size;
-    if (fromId > 0) this.#next = rows.findIndex((row) => providers.idOf(row) >= fromId);
-    if (this.#next === -1) this.#next = rows.length;
+    for (let end = rows.length; this.#next < end;) {
+      const middle = (this.#next + end) >>> 1;
+      if (providers.idOf(rows[middle]!) < fromId) this.#next = middle + 1;
+      else end = middle;
+    }
   }
 
   get isDone(): boolean {
