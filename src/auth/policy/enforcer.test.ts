@@ -69,7 +69,11 @@ function isAllowed(
 }
 
 /** What lets consumers of all projects go. */
-const FOR_ADMINS: ReadonlySet<string> = new Set(["stowage:orphans", "stowage:releases"]);
+const FOR_ADMINS: ReadonlySet<string> = new Set([
+  "stowage:orphans",
+  "stowage:releases",
+  "stowage:restorations",
+]);
 
 describe("without a policy file", () => {
   test("admins and services may do everything but what is for one of them", () => {
