@@ -159,13 +159,15 @@ function judgeWrites(statements: readonly string[]): Verdict {
 
 /**
  * Whether a statement is of a transaction that closes gaps in the change feed, which names nobody, or notes
- * refusals, which is done some time after the request.
+ * refusals or makes the history of what was done before, which is done some time after the request.
  */
 function isOfService(text: string): boolean {
   return (
     /^insert into .stowage_changes. \(.created_at., .kind., .subject., .request_id.\) /.test(
       text,
-    ) || /^insert into .stowage_refusals. /.test(text)
+    ) ||
+    /^insert into .stowage_(refusals|history|state). /.test(text) ||
+    /^update .stowage_state. /.test(text)
   );
 }
 
