@@ -1,3 +1,5 @@
+import { sorted } from "../scheduling/pace.ts";
+
 /**
  * How much may still be tried before a search has to pause; one is about a provider looked at. It
  * may be overdrawn by what is not worth dividing, such as one anchor's providers.
@@ -32,5 +34,26 @@ export class Purse {
 
   *refill(): OnBudget<void> {
     this.#budget = yield;
+  }
+}
+
+/** What it costs to make a search ready. */
+export const STEPS_OF_SEARCH = 32;
+
+/** What it costs to sort as many as are sorted between two pauses. */
+const STEPS_OF_SORTING = 128;
+
+/** The items in order. Pauses each time the budget is used up. */
+export function* sortedWithin<Item>(
+  budget: Budget,
+  items: readonly Item[],
+  compare: (left: Item, right: Item) => number,
+): Generator<void, Item[]> {
+  const sorting = sorted(items, compare);
+  for (;;) {
+    const step = sorting.next();
+    if (step.done) return step.value;
+    budget.left -= STEPS_OF_SORTING;
+    if (budget.left <= 0) yield;
   }
 }

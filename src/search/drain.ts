@@ -1,20 +1,13 @@
 import { unsuffixedQuery, type CandidateQuery } from "../domain/candidate-query.ts";
 import type { Drained, HeldResources, Move, Supposition } from "../domain/fit.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
-import { sorted } from "../scheduling/pace.ts";
-import type { Budget } from "./budget.ts";
+import { sortedWithin, STEPS_OF_SEARCH, type Budget } from "./budget.ts";
 import { allocationsOf } from "./candidate.ts";
 import { Demand } from "./demand.ts";
 import { SearchNotes } from "./failed-shapes.ts";
 import type { FleetPart } from "./fleet-part.ts";
 import { Rooms } from "./rooms.ts";
 import { SearchPlan } from "./search-plan.ts";
-
-/** What it costs of a budget to make a search ready. */
-const STEPS_OF_SEARCH = 32;
-
-/** What it costs to sort as many as are sorted between two pauses. */
-const STEPS_OF_SORTING = 128;
 
 type Drain = Extract<Supposition, { kind: "drain" }>;
 
@@ -155,14 +148,10 @@ function* largestFirst(
     budget.left -= held.resources.size / 4;
     if (budget.left <= 0) yield;
   }
-  const sorting = sorted(
+  const inOrder = yield* sortedWithin(
+    budget,
     shares,
     (a, b) => b.share - a.share || (a.held.consumerUuid < b.held.consumerUuid ? -1 : 1),
   );
-  for (;;) {
-    const step = sorting.next();
-    if (step.done) return step.value.map(({ held }) => held);
-    budget.left -= STEPS_OF_SORTING;
-    if (budget.left <= 0) yield;
-  }
+  return inOrder.map(({ held }) => held);
 }

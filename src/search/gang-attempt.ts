@@ -1,5 +1,5 @@
 import type { GangMember, GangRule, GangShortfall } from "../domain/gang.ts";
-import type { Budget } from "./budget.ts";
+import { STEPS_OF_SEARCH, type Budget } from "./budget.ts";
 import type { FleetPart } from "./fleet-part.ts";
 import { GangHosts, type GangHost, type HostPreference, type PlacedMember } from "./gang-hosts.ts";
 import { GangRules } from "./gang-rules.ts";
@@ -14,6 +14,9 @@ export interface GangQuestion {
   /** Numbers from 0 up to 1. */
   readonly random: () => number;
 }
+
+/** So many hosts are remembered for all kinds of members together; for those beyond, they are looked for again. */
+const MAX_KNOWN = 1_000_000;
 
 /** One try to place a gang, from what is in use in the index. */
 export class GangAttempt {
@@ -71,12 +74,18 @@ export class GangAttempt {
   /** @returns in the order of the members; undefined where not all could be placed within the rules */
   *run(budget: Budget): Generator<void, readonly PlacedMember[] | undefined> {
     const { members, prefer } = this.#question;
-    const hosts = members.map(
-      (member) => new GangHosts(this.#part, member, this.#rooms, this.#preferenceOf(prefer)),
-    );
-    for (const [member, each] of hosts.entries()) yield* this.#find(member, each, budget);
+    const hosts: GangHosts[] = [];
+    for (const member of members) {
+      hosts.push(new GangHosts(this.#part, member, this.#rooms, this.#preferenceOf(prefer)));
+      budget.left -= STEPS_OF_SEARCH;
+      if (budget.left <= 0) yield;
+    }
+    yield* this.#findAll(hosts, budget);
     for (const member of this.#order(hosts)) {
-      if (!(yield* this.#placeAll(member, hosts[member]!, budget))) return undefined;
+      const each = hosts[member]!;
+      if (!each.areKnown) yield* this.#find(member, each, budget);
+      if (!(yield* this.#placeAll(member, each, budget))) return undefined;
+      each.forget();
     }
     if (!this.#rules.areMet) return undefined;
     return this.#placed.toSorted((left, right) => left.member - right.member);
@@ -97,8 +106,25 @@ export class GangAttempt {
     }
     return numbers.sort((left, right) => {
       const [one, other] = [hosts[left]!, hosts[right]!];
-      return one.hosts.length - other.hosts.length || other.amount - one.amount;
+      return one.found - other.found || other.amount - one.amount;
     });
+  }
+
+  *#findAll(hosts: readonly GangHosts[], budget: Budget): Generator<void, void> {
+    let known = 0;
+    for (const [member, each] of hosts.entries()) {
+      yield* this.#find(member, each, budget);
+      this.#areAllLone &&= each.areLone;
+      for (const { root } of each.hosts) {
+        budget.left -= 1;
+        if (budget.left <= 0) yield;
+        this.#rules.lookAt(root);
+      }
+      known += each.found;
+      if (known <= MAX_KNOWN || hosts.length === 1) continue;
+      known -= each.found;
+      each.forget();
+    }
   }
 
   *#find(member: number, hosts: GangHosts, budget: Budget): Generator<void, void> {
@@ -107,12 +133,6 @@ export class GangAttempt {
     const mayBe = (tree: number, root: number) =>
       !avoided.has(tree) && this.#rules.mayEverBe(name, root);
     yield* hosts.find(mayBe, random, budget);
-    this.#areAllLone &&= hosts.areLone;
-    for (const { root } of hosts.hosts) {
-      budget.left -= 1;
-      if (budget.left <= 0) yield;
-      this.#rules.lookAt(root);
-    }
   }
 
   *#placeAll(member: number, hosts: GangHosts, budget: Budget): Generator<void, boolean> {

@@ -1,12 +1,15 @@
 import type { GangMember } from "../domain/gang.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
-import type { Budget } from "./budget.ts";
+import { sortedWithin, type Budget } from "./budget.ts";
 import { allocationsOf, mappingsOf } from "./candidate.ts";
 import { Demand } from "./demand.ts";
 import { SearchNotes } from "./failed-shapes.ts";
 import type { FleetPart } from "./fleet-part.ts";
 import type { Rooms } from "./rooms.ts";
 import { SearchPlan } from "./search-plan.ts";
+
+/** So many bits of the number of hosts that move up in an array are one step: that is quick, but for many. */
+const MOVED_IN_A_STEP = 10;
 
 /** On which of the hosts the next member is to be. */
 export type HostPreference = "first" | "random" | "pack" | "spread";
@@ -38,8 +41,8 @@ export class GangHosts {
   readonly #notes = new SearchNotes();
   readonly #rooms: Rooms;
   readonly #prefer: HostPreference;
-  /** From the one that is preferred most. */
-  readonly hosts: GangHost[] = [];
+  #hosts: GangHost[] | undefined;
+  #found = 0;
   /** Whether each host is one provider, and shares nothing: then it takes one as often as it has room for. */
   areLone = true;
 
@@ -51,6 +54,26 @@ export class GangHosts {
     const asked = { ...query, limit: undefined };
     this.#plan = new SearchPlan(part.index, part.time, asked, { rooms });
     this.#demand = new Demand(this.#plan);
+  }
+
+  /** From the one that is preferred most; none where they are not known. */
+  get hosts(): readonly GangHost[] {
+    return this.#hosts ?? [];
+  }
+
+  /** Whether they were looked for, and are not forgotten. */
+  get areKnown(): boolean {
+    return this.#hosts !== undefined;
+  }
+
+  /** How many there were when they were looked for. */
+  get found(): number {
+    return this.#found;
+  }
+
+  /** Gives their memory back. */
+  forget(): void {
+    this.#hosts = undefined;
   }
 
   /** How much one member asks for. */
@@ -67,6 +90,7 @@ export class GangHosts {
     const { index } = this.#part;
     const plan = this.#plan;
     while (!plan.sharing.collect(budget)) yield;
+    let hosts: GangHost[] = [];
     const isByShare = this.#prefer === "pack" || this.#prefer === "spread";
     const scan = plan.trees();
     for (;;) {
@@ -85,9 +109,13 @@ export class GangHosts {
         if (!rows) continue;
         host.share = this.#shareWith(rows);
       }
-      this.hosts.push(host);
+      hosts.push(host);
     }
-    if (this.#prefer !== "first") this.hosts.sort((left, right) => this.#order(left, right));
+    if (this.#prefer !== "first") {
+      hosts = yield* sortedWithin(budget, hosts, (left, right) => this.#order(left, right));
+    }
+    this.#hosts = hosts;
+    this.#found = hosts.length;
   }
 
   /**
@@ -96,16 +124,18 @@ export class GangHosts {
    * @returns undefined where there is no room any more; then the host is none any more
    */
   *place(at: number, member: number, budget: Budget): Generator<void, PlacedMember | undefined> {
-    const host = this.hosts[at]!;
+    const hosts = this.#hosts!;
+    const host = hosts[at]!;
     const rows = yield* this.#candidate(host, budget);
+    budget.left -= hosts.length >>> MOVED_IN_A_STEP;
     if (!rows) {
-      this.hosts.splice(at, 1);
+      hosts.splice(at, 1);
       return undefined;
     }
     const { index } = this.#part;
     const { choices } = this.#plan;
     this.#demand.take(rows, 1, this.#rooms);
-    this.#rank(at, rows);
+    this.#rank(hosts, at, rows);
     const uuidOf = (row: number) => index.uuidOf(row);
     return {
       member,
@@ -129,22 +159,22 @@ export class GangHosts {
   }
 
   /** Puts a host that has got a member where it belongs now. */
-  #rank(at: number, rows: readonly number[]): void {
+  #rank(hosts: GangHost[], at: number, rows: readonly number[]): void {
     if (this.#prefer === "first") return;
-    const [host] = this.hosts.splice(at, 1);
+    const [host] = hosts.splice(at, 1);
     if (this.#prefer === "random") {
       // All others are as good, and less full.
-      this.hosts.push(host!);
+      hosts.push(host!);
       return;
     }
     host!.share = this.#shareWith(rows);
-    let [from, to] = [0, this.hosts.length];
+    let [from, to] = [0, hosts.length];
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (this.#order(this.hosts[middle]!, host!) < 0) from = middle + 1;
+      if (this.#order(hosts[middle]!, host!) < 0) from = middle + 1;
       else to = middle;
     }
-    this.hosts.splice(from, 0, host!);
+    hosts.splice(from, 0, host!);
   }
 
   #order(left: GangHost, right: GangHost): number {
