@@ -7,6 +7,7 @@ import {
   type PlacementError,
 } from "../domain/errors.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { NamedCandidate } from "../search/candidate.ts";
 import type { Answered, IdempotencyKey } from "./idempotency.ts";
 import type { Service } from "./service.ts";
 
@@ -43,8 +44,7 @@ interface ClaimedConsumer {
     readonly generation: number;
     readonly resources: ReadonlyMap<string, number>;
   }[];
-  /** The UUIDs of the providers that meet each request group, by suffix. */
-  readonly mappings: ReadonlyMap<string, readonly string[]>;
+  readonly mappings: NamedCandidate["mappings"];
   readonly lease: Lease | undefined;
 }
 
@@ -91,13 +91,7 @@ export function describeConsumer(
     userId,
     type,
   }: { readonly projectId: string; readonly userId: string; readonly type: string },
-  proposal: {
-    readonly allocations: readonly {
-      readonly providerUuid: string;
-      readonly resources: ReadonlyMap<string, number>;
-    }[];
-    readonly mappings: ClaimedConsumer["mappings"];
-  },
+  proposal: NamedCandidate,
   leaseSeconds: number | undefined,
   { consumers, providers, expiresAt }: GrantedClaim,
 ): ClaimedConsumer {

@@ -1,10 +1,9 @@
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
-import type { ConsumerClaim } from "../domain/claim.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
-import { allocationsOf, mappingsOf } from "../search/candidate.ts";
+import { allocationsOf, nameCandidate, type NamedCandidate } from "../search/candidate.ts";
 import { searchCandidates, type CandidateSearch, type SearchOptions } from "../search/search.ts";
 import { findTrees } from "./host-trees.ts";
 import { searchInSlices } from "./search-in-slices.ts";
@@ -25,16 +24,9 @@ export interface Wish {
   readonly notOn: readonly string[];
 }
 
-/** What may be claimed. */
-export interface Proposal {
-  readonly allocations: ConsumerClaim["allocations"];
-  /** The UUIDs of the providers that meet each request group, by suffix. */
-  readonly mappings: ReadonlyMap<string, readonly string[]>;
-}
-
 interface Proposals {
   /** The best first. */
-  readonly proposals: readonly Proposal[];
+  readonly proposals: readonly NamedCandidate[];
   /** Of so many candidates. */
   readonly considered: number;
 }
@@ -87,7 +79,7 @@ function* propose(
     if (budget.left <= 0) yield;
   }
   const { choices } = search.plan;
-  return { proposals: best.rows.map((rows) => toProposal(index, choices, rows)), considered };
+  return { proposals: best.rows.map((rows) => nameCandidate(index, choices, rows)), considered };
 }
 
 const NONE: ReadonlySet<number> = new Set();
@@ -164,23 +156,4 @@ const NO_RANK = [0, 0] as const;
 
 function isBetter(left: readonly [number, number], right: readonly [number, number]): boolean {
   return left[0] === right[0] ? left[1] > right[1] : left[0] > right[0];
-}
-
-function toProposal(
-  index: IndexReader,
-  choices: CandidateSearch["plan"]["choices"],
-  rows: readonly number[],
-): Proposal {
-  return {
-    allocations: Array.from(allocationsOf(choices, rows), ([row, resources]) => ({
-      providerUuid: index.uuidOf(row),
-      resources,
-    })),
-    mappings: new Map(
-      Array.from(mappingsOf(choices, rows), ([suffix, providers]) => [
-        suffix,
-        Array.from(providers, (row) => index.uuidOf(row)),
-      ]),
-    ),
-  };
 }

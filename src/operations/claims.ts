@@ -3,13 +3,14 @@ import { randomUUID } from "node:crypto";
 import type { Claim, ConsumerClaim, GrantedClaim } from "../domain/claim.ts";
 import { NoCandidates } from "../domain/claim-errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
+import type { NamedCandidate } from "../search/candidate.ts";
 import {
   claimWhatIsFound,
   describeConsumer,
   type Claimed,
   type ClaimTerms,
 } from "./claim-attempts.ts";
-import { proposeCandidates, type Proposal, type Wish } from "./claim-proposals.ts";
+import { proposeCandidates, type Wish } from "./claim-proposals.ts";
 import { oncePerKey, type OnceAnswered } from "./idempotency.ts";
 import type { Service } from "./service.ts";
 
@@ -66,7 +67,7 @@ function claimOf(
   context: RequestContext,
   { consumer, idempotency, leaseSeconds }: ClaimRequest,
   consumerUuid: string,
-  proposals: readonly Proposal[],
+  proposals: readonly NamedCandidate[],
   describe: (granted: GrantedClaim) => string,
 ): Claim {
   const choices = proposals.map(({ allocations }): ConsumerClaim[] => [

@@ -1,3 +1,4 @@
+import type { IndexReader } from "../index/reader.ts";
 import type { ProviderChoice } from "./provider-choice.ts";
 
 /** What the rows of a candidate are for. */
@@ -33,4 +34,33 @@ export function mappingsOf(choices: Choices, rows: readonly number[]): Map<strin
     mappings.set(suffix, providers.add(rows[choice]!));
   });
   return mappings;
+}
+
+/** A candidate as whoever claims it names it. */
+export interface NamedCandidate {
+  readonly allocations: readonly {
+    readonly providerUuid: string;
+    readonly resources: ReadonlyMap<string, number>;
+  }[];
+  /** The UUIDs of the providers that meet each request group, by suffix. */
+  readonly mappings: ReadonlyMap<string, readonly string[]>;
+}
+
+export function nameCandidate(
+  index: IndexReader,
+  choices: Choices,
+  rows: readonly number[],
+): NamedCandidate {
+  return {
+    allocations: Array.from(allocationsOf(choices, rows), ([row, resources]) => ({
+      providerUuid: index.uuidOf(row),
+      resources,
+    })),
+    mappings: new Map(
+      Array.from(mappingsOf(choices, rows), ([suffix, providers]) => [
+        suffix,
+        Array.from(providers, (row) => index.uuidOf(row)),
+      ]),
+    ),
+  };
 }

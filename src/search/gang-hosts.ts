@@ -1,7 +1,7 @@
 import type { GangMember } from "../domain/gang.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
 import { sortedWithin, type Budget } from "./budget.ts";
-import { allocationsOf, mappingsOf } from "./candidate.ts";
+import { nameCandidate, type NamedCandidate } from "./candidate.ts";
 import { Demand } from "./demand.ts";
 import { SearchNotes } from "./failed-shapes.ts";
 import type { FleetPart } from "./fleet-part.ts";
@@ -23,14 +23,9 @@ export interface GangHost {
 }
 
 /** What one member takes where. */
-export interface PlacedMember {
+export interface PlacedMember extends NamedCandidate {
   /** The name and place among those of the same name. */
   readonly member: number;
-  readonly allocations: readonly {
-    readonly providerUuid: string;
-    readonly resources: ReadonlyMap<string, number>;
-  }[];
-  readonly mappings: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The hosts for one kind of members, in the order in which they are preferred. */
@@ -132,24 +127,9 @@ export class GangHosts {
       hosts.splice(at, 1);
       return undefined;
     }
-    const { index } = this.#part;
-    const { choices } = this.#plan;
     this.#demand.take(rows, 1, this.#rooms);
     this.#rank(hosts, at, rows);
-    const uuidOf = (row: number) => index.uuidOf(row);
-    return {
-      member,
-      allocations: Array.from(allocationsOf(choices, rows), ([row, resources]) => ({
-        providerUuid: uuidOf(row),
-        resources,
-      })),
-      mappings: new Map(
-        Array.from(mappingsOf(choices, rows), ([suffix, providers]) => [
-          suffix,
-          Array.from(providers, uuidOf),
-        ]),
-      ),
-    };
+    return { member, ...nameCandidate(this.#part.index, this.#plan.choices, rows) };
   }
 
   *#candidate(host: GangHost, budget: Budget): Generator<void, readonly number[] | undefined> {
