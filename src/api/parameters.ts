@@ -1,4 +1,4 @@
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import type { ApiRequest } from "./request.ts";
 
 /** A parameter of the path. */
@@ -14,5 +14,5 @@ export function pathParameter(request: ApiRequest, name: string): string {
  */
 export function pathUuid(request: ApiRequest, name = "uuid"): string {
   const value = pathParameter(request, name);
-  return normalizeUuid(value) ?? value;
+  return canonicalUuid(value);
 }

@@ -1,4 +1,4 @@
-import { normalizeUuid, storedSpellings } from "../domain/uuid.ts";
+import { canonicalUuid, storedSpellings } from "../domain/uuid.ts";
 import { inChunks } from "./chunks.ts";
 import { createdNow } from "./created-now.ts";
 import { insertMissing } from "./insert-missing.ts";
@@ -94,14 +94,10 @@ async function selectAggregates(
       .execute(),
   );
   const exact = new Map(rows.map((row) => [row.uuid, row.id]));
-  const alike = new Map(rows.map((row) => [canonical(row.uuid), row.id]));
+  const alike = new Map(rows.map((row) => [canonicalUuid(row.uuid), row.id]));
   const found = uuids.flatMap((uuid): [string, number][] => {
-    const id = exact.get(uuid) ?? alike.get(canonical(uuid));
+    const id = exact.get(uuid) ?? alike.get(canonicalUuid(uuid));
     return id === undefined ? [] : [[uuid, id]];
   });
   return new Map(found);
-}
-
-function canonical(uuid: string): string {
-  return normalizeUuid(uuid) ?? uuid;
 }

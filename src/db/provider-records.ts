@@ -1,5 +1,5 @@
 import type { InventoryRecord, ProviderRecord } from "../domain/provider-record.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import { AMOUNT_COLUMNS, toAmounts } from "./inventory-columns.ts";
 import { selectFor } from "./built-once.ts";
 import { inChunks } from "./chunks.ts";
@@ -172,7 +172,7 @@ interface StoredAggregate {
 function toAggregates(
   stored: readonly StoredAggregate[] = [],
 ): Pick<ProviderRecord, "aggregates" | "aggregateIds"> {
-  const aggregates = stored.map(({ uuid }) => normalizeUuid(uuid) ?? uuid);
+  const aggregates = stored.map(({ uuid }) => canonicalUuid(uuid));
   const isAsStored = stored.every(({ uuid }, place) => uuid === aggregates[place]);
   const distinct = new Set(aggregates);
   if (!isAsStored || distinct.size < stored.length) {

@@ -5,7 +5,7 @@ import {
   type ConsumerDetails,
   type Holdings,
 } from "./change-details.ts";
-import { normalizeUuid } from "./uuid.ts";
+import { canonicalUuid } from "./uuid.ts";
 
 /** A row of the change feed, as far as history is made of it. */
 interface ToldRow {
@@ -64,7 +64,7 @@ export function historyOf(
     if (row.details === null && row.requestId !== TRIGGERED && kind === "provider") return [];
     const uuid = subject === "" && providerId !== null ? uuidOf(providerId) : subject;
     if (uuid === undefined || uuid === "") return [];
-    return [{ ...commonOf(row), consumerUuid: null, providerUuid: canonical(uuid) }];
+    return [{ ...commonOf(row), consumerUuid: null, providerUuid: canonicalUuid(uuid) }];
   }
   if (kind !== "consumer" && kind !== "consumer_deleted") return [];
   return historyOfConsumer(row);
@@ -74,7 +74,7 @@ function historyOfConsumer(row: ToldRow): NewHistoryRow[] {
   const told = readDetails(row.kind, row.details);
   const common = {
     ...commonOf(row),
-    consumerUuid: canonical(row.subject),
+    consumerUuid: canonicalUuid(row.subject),
     reason: reasonOf(told?.cause),
   };
   const details = told?.details;
@@ -84,7 +84,7 @@ function historyOfConsumer(row: ToldRow): NewHistoryRow[] {
   }
   return providers.map((uuid) => ({
     ...common,
-    providerUuid: canonical(uuid),
+    providerUuid: canonicalUuid(uuid),
     details: writeDetails(partOf(details, uuid), told),
   }));
 }
@@ -131,8 +131,4 @@ export function causeOfRelease(reason: string | undefined): string {
 function reasonOf(cause: string | undefined): string | undefined {
   const prefix = `${RELEASES}: `;
   return cause?.startsWith(prefix) ? cause.slice(prefix.length) : undefined;
-}
-
-function canonical(uuid: string): string {
-  return normalizeUuid(uuid) ?? uuid;
 }

@@ -32,6 +32,11 @@ export function normalizeUuid(text: string): string | undefined {
   ].join("-");
 }
 
+/** The canonical spelling of a UUID, and what is none as it is. */
+export function canonicalUuid(text: string): string {
+  return normalizeUuid(text) ?? text;
+}
+
 /**
  * A UUID as it may be stored, the most likely spelling first: releases of Placement before Rocky stored that
  * of a provider as it was sent, and those of consumers and aggregates are stored so to this day.

@@ -1,4 +1,4 @@
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import { ShardedMap } from "./sharded-map.ts";
 
 /** Rows by UUID, found under any spelling of it, whichever the database has. */
@@ -10,14 +10,14 @@ export class RowsByUuid {
   get(uuid: string): number | undefined {
     const row = this.#rows.get(uuid);
     if (row !== undefined || this.#stored.size === 0) return row;
-    const stored = this.#stored.get(normalizeUuid(uuid) ?? uuid);
+    const stored = this.#stored.get(canonicalUuid(uuid));
     return stored === undefined ? undefined : this.#rows.get(stored);
   }
 
   /** @param uuid as the database has it */
   set(uuid: string, row: number): void {
     this.#rows.set(uuid, row);
-    const canonical = normalizeUuid(uuid) ?? uuid;
+    const canonical = canonicalUuid(uuid);
     if (canonical !== uuid) this.#stored.set(canonical, uuid);
   }
 
@@ -25,7 +25,7 @@ export class RowsByUuid {
   delete(uuid: string, row: number): void {
     if (this.#rows.get(uuid) !== row) return;
     this.#rows.delete(uuid);
-    const canonical = normalizeUuid(uuid) ?? uuid;
+    const canonical = canonicalUuid(uuid);
     if (this.#stored.get(canonical) === uuid) this.#stored.delete(canonical);
   }
 

@@ -12,7 +12,7 @@ import {
   ResourceProviderNotFound,
 } from "../domain/errors.ts";
 import type { HeldGrant } from "../domain/lease.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { NONE } from "../index/tree-table.ts";
 import { findClassNames } from "./class-names.ts";
@@ -114,7 +114,7 @@ export async function getHeldConsumer(
   context: DatabaseContext,
   uuid: string,
 ): Promise<HeldConsumer> {
-  const stored = service.storedConsumer(normalizeUuid(uuid) ?? uuid);
+  const stored = service.storedConsumer(canonicalUuid(uuid));
   const [found] = await readPage(service, context, { uuid: stored }, 0, 1, WITH_GRANTS);
   if (!found) throw new ConsumerNotFound(uuid);
   return found[1];
@@ -154,7 +154,7 @@ function readPage(
       id,
       {
         ...record,
-        uuid: normalizeUuid(record.uuid) ?? record.uuid,
+        uuid: canonicalUuid(record.uuid),
         ...placesOf(index, held.get(record.uuid) ?? [], findName),
         grant: granted?.get(record.uuid),
       },
@@ -204,7 +204,7 @@ function filterOf(service: Service, index: ProviderIndex, query: ConsumerQuery):
   const { uuid, providerUuid, tree, resourceClass, heldOnTrees: _, ...rest } = query;
   return {
     ...rest,
-    ...(uuid !== undefined && { uuid: service.storedConsumer(normalizeUuid(uuid) ?? uuid) }),
+    ...(uuid !== undefined && { uuid: service.storedConsumer(canonicalUuid(uuid)) }),
     ...(providerUuid !== undefined && { providerId: index.idOf(rowOf(index, providerUuid)) }),
     ...(tree !== undefined && { rootId: index.trees.rootId(index.treeOf(rowOf(index, tree))) }),
     ...(resourceClass !== undefined && { resourceClassId: classIdOf(index, resourceClass) }),

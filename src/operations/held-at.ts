@@ -7,7 +7,7 @@ import { findProviderByUuid } from "../db/resource-providers.ts";
 import type { ReadTransaction } from "../db/transaction.ts";
 import { readDetails } from "../domain/change-details.ts";
 import { HistoryGone, HistoryTooLong } from "../domain/history-errors.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { findClassNames } from "./class-names.ts";
 import { expectKnown, pageBefore, readBeginning, type PlacedRow } from "./history.ts";
@@ -135,7 +135,7 @@ async function heldOf(tx: ReadTransaction, providerUuid: string) {
   const provider = await findProviderByUuid(tx, providerUuid);
   if (!provider) return [];
   const { allocations } = await findAllocationsOfProvider(tx, provider.id);
-  return allocations.map(({ uuid, ...rest }) => ({ holder: normalizeUuid(uuid) ?? uuid, ...rest }));
+  return allocations.map(({ uuid, ...rest }) => ({ holder: canonicalUuid(uuid), ...rest }));
 }
 
 async function heldBy(

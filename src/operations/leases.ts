@@ -3,7 +3,7 @@ import { findGrants, findWholeGrants, giveLeaseUp } from "../db/grants.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import { ConcurrentUpdateDetected } from "../domain/errors.ts";
 import type { Lease } from "../domain/lease.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import type { Service } from "./service.ts";
 
 /** @throws LeaseNotFound, LeaseLost */
@@ -63,5 +63,5 @@ export async function keepForGood(
 const MAX_LOOKS = 10;
 
 function storedConsumer(service: Service, uuid: string): string {
-  return service.storedConsumer(normalizeUuid(uuid) ?? uuid);
+  return service.storedConsumer(canonicalUuid(uuid));
 }

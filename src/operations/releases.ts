@@ -1,7 +1,7 @@
 import { listProviders } from "../db/resource-providers.ts";
 import { ConsumerGenerationConflict, ConsumerNotFound, PlacementError } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid, normalizeUuid } from "../domain/uuid.ts";
 import { claim } from "./allocations.ts";
 import { getHeldConsumer, type HeldConsumer } from "./consumers.ts";
 import type { Service } from "./service.ts";
@@ -127,7 +127,7 @@ async function uuidsOf(
       const named = await service.database.reader(context, (tx) =>
         listProviders(tx, { name: provider, uuid: undefined }),
       );
-      for (const one of named) uuids.add(normalizeUuid(one.uuid) ?? one.uuid);
+      for (const one of named) uuids.add(canonicalUuid(one.uuid));
     }
   }
   return uuids;

@@ -1,5 +1,5 @@
 import type { ChangeRow } from "../db/change-rows.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import { readDetails, type ToldChange } from "../domain/change-details.ts";
 
 /**
@@ -27,7 +27,7 @@ export class FeedEvent {
     this.row = row;
     this.isOfConsumer = row.kind === "consumer" || row.kind === "consumer_deleted";
     this.isOfProvider = row.kind === "provider" || row.kind === "provider_deleted";
-    this.uuid = canonical(row.subject);
+    this.uuid = canonicalUuid(row.subject);
     this.told = readDetails(row.kind, row.details);
   }
 
@@ -54,13 +54,9 @@ export class FeedEvent {
       if (!details.isCut) this.#classes = Object.keys(details.inventories ?? {});
     } else if (details.was && details.now) {
       const { was, now } = details;
-      this.#providers = [...new Set([...Object.keys(was), ...Object.keys(now)].map(canonical))];
+      this.#providers = [...new Set([...Object.keys(was), ...Object.keys(now)].map(canonicalUuid))];
       const held = [...Object.values(was), ...Object.values(now)];
       this.#classes = [...new Set(held.flatMap((amounts) => Object.keys(amounts)))];
     }
   }
-}
-
-function canonical(uuid: string): string {
-  return normalizeUuid(uuid) ?? uuid;
 }

@@ -1,5 +1,5 @@
 import type { FeedEntry } from "../db/change-feed.ts";
-import { normalizeUuid } from "../domain/uuid.ts";
+import { canonicalUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { formerRoots, rootOf, touchedBy } from "./event-subjects.ts";
 import type { FeedEvent } from "./feed-event.ts";
@@ -138,7 +138,7 @@ export class Audience {
     if (ofAnything.size > 0 || kinds.has(kind)) return true;
     if (kind === "consumer" || kind === "consumer_deleted") {
       if (projects.size > 0) return true;
-      if (consumers.size > 0 && consumers.has(canonical(subject))) return true;
+      if (consumers.size > 0 && consumers.has(canonicalUuid(subject))) return true;
       // Whoever changes what is held of a provider changes the provider in the same transaction.
       return this.#ofWanted.has(requestId) || this.#isAlone(requestId);
     }
@@ -187,7 +187,8 @@ export class Audience {
   #isOfWanted({ subject, providerId }: FeedEntry): boolean {
     const { providers, roots } = this.#parts;
     if (providers.size + roots.size === 0) return false;
-    const uuid = subject === "" ? this.#index.getById(providerId ?? 0)?.uuid : canonical(subject);
+    const uuid =
+      subject === "" ? this.#index.getById(providerId ?? 0)?.uuid : canonicalUuid(subject);
     if (uuid === undefined) return true;
     return providers.has(uuid) || (roots.size > 0 && roots.has(rootOf(this.#index, uuid)));
   }
@@ -200,8 +201,4 @@ function unionOf(
   const some = sets.filter((each) => each !== undefined && each.size > 0);
   const [first = new Set<Subscription>(), ...others] = some as ReadonlySet<Subscription>[];
   return others.reduce((union, each) => union.union(each), first);
-}
-
-function canonical(uuid: string): string {
-  return normalizeUuid(uuid) ?? uuid;
 }

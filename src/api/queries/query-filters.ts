@@ -1,4 +1,4 @@
-import { isUuidLike, normalizeUuid } from "../../domain/uuid.ts";
+import { canonicalUuid, isUuidLike, normalizeUuid } from "../../domain/uuid.ts";
 import { badRequest } from "../http-error.ts";
 import { supports } from "../microversions.ts";
 import type { VersionedQuery } from "../request.ts";
@@ -181,7 +181,7 @@ function parseMemberOf(value: string): { isForbidden: boolean; aggregates: Set<s
   }
   return {
     isForbidden,
-    aggregates: new Set(aggregates.map((aggregate) => normalizeUuid(aggregate) ?? aggregate)),
+    aggregates: new Set(aggregates.map((aggregate) => canonicalUuid(aggregate))),
   };
 }
 

@@ -1,5 +1,5 @@
 import { ConcurrentUpdateDetected, ProviderGenerationConflict } from "../../../domain/errors.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import {
   listProviderAggregates,
   setProviderAggregates,
@@ -57,7 +57,7 @@ export async function setAggregates(request: ApiRequest): Promise<ApiResponse> {
       request.context,
       uuid,
       generation,
-      aggregates.map((aggregate) => normalizeUuid(aggregate) ?? aggregate),
+      aggregates.map((aggregate) => canonicalUuid(aggregate)),
     ),
     [
       when(ProviderGenerationConflict, () =>

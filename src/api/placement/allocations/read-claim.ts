@@ -1,5 +1,5 @@
 import type { ConsumerClaim } from "../../../domain/claim.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid, normalizeUuid } from "../../../domain/uuid.ts";
 import { badRequest } from "../../http-error.ts";
 import { supports } from "../../microversions.ts";
 import type { ApiRequest } from "../../request.ts";
@@ -85,7 +85,7 @@ function toConsumerClaim(
     generation: body.consumer_generation,
     consumerType: body.consumer_type === undefined ? undefined : shared.text(body.consumer_type),
     allocations: Object.entries(body.allocations).map(([providerUuid, { resources }]) => ({
-      providerUuid: shared.text(normalizeUuid(providerUuid) ?? providerUuid),
+      providerUuid: shared.text(canonicalUuid(providerUuid)),
       resources: shared.resources(resources),
     })),
   };
@@ -134,7 +134,7 @@ async function readListedClaim(request: ApiRequest, consumerUuid: string): Promi
   const { incompleteConsumerProjectId, incompleteConsumerUserId } = request.config.placement;
   const byProvider = new Map(
     body.allocations.map(({ resource_provider: { uuid }, resources }) => [
-      normalizeUuid(uuid) ?? uuid,
+      canonicalUuid(uuid),
       new Map(Object.entries(resources)),
     ]),
   );

@@ -7,7 +7,7 @@ import {
   ResourceProviderNotFound,
 } from "../../../domain/errors.ts";
 import type { ConsumerClaim, InventoriesClaim } from "../../../domain/claim.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import { claim } from "../../../operations/allocations.ts";
 import { whenConsumersAreWrong } from "../allocations/handlers.ts";
 import { readConsumerClaims, toConsumerClaims } from "../allocations/read-claim.ts";
@@ -66,7 +66,7 @@ function toChanges({ inventories, allocations }: ReshaperBody): Changes {
 
 function toInventoriesClaims(inventories: ReshaperBody["inventories"]): InventoriesClaim[] {
   return Object.entries(inventories).map(([uuid, provider]) => ({
-    providerUuid: normalizeUuid(uuid) ?? uuid,
+    providerUuid: canonicalUuid(uuid),
     generation: provider.resource_provider_generation,
     inventories: toInventories(provider),
   }));

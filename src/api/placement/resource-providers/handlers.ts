@@ -9,7 +9,7 @@ import {
   ResourceProviderInUse,
   TraitNotFound,
 } from "../../../domain/errors.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid, normalizeUuid } from "../../../domain/uuid.ts";
 import {
   createProvider,
   deleteProvider,
@@ -177,5 +177,5 @@ export async function deleteResourceProvider(request: ApiRequest): Promise<ApiRe
 }
 
 function normalizeParent(uuid: string | null | undefined): string | null | undefined {
-  return uuid && (normalizeUuid(uuid) ?? uuid);
+  return uuid && canonicalUuid(uuid);
 }

@@ -1,5 +1,5 @@
 import type { ProviderFilter } from "../../../domain/provider-filter.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import type { ProviderConditions } from "../../../operations/provider-listing.ts";
 import {
   parseInTree,
@@ -21,7 +21,7 @@ export function readListing(
   return {
     // Upstream takes an empty name or UUID for none.
     name: query.get("name") || undefined,
-    uuid: uuid ? (normalizeUuid(uuid) ?? uuid) : undefined,
+    uuid: uuid ? canonicalUuid(uuid) : undefined,
     filter: FILTERS.some((name) => query.has(name)) ? readFilter(request) : undefined,
   };
 }

@@ -1,5 +1,5 @@
 import type { GangRule } from "../../../domain/gang.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import type { GangRequest } from "../../../operations/gangs.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, type HttpError } from "../../http-error.ts";
@@ -68,7 +68,7 @@ function readMember(
     name,
     count,
     query: readQuery(request, query),
-    uuids: uuids ? canonical(uuids) : undefined,
+    uuids: uuids?.map(canonicalUuid),
   };
 }
 
@@ -85,16 +85,12 @@ function readRule(
   }
   const common = { members: new Set(about) };
   if (most !== undefined) return { ...common, kind: "max per host", most };
-  if (within) return { ...common, kind: "within one", aggregates: canonical(within) };
-  const aggregates = canonical(of ?? []);
+  if (within) return { ...common, kind: "within one", aggregates: within.map(canonicalUuid) };
+  const aggregates = (of ?? []).map(canonicalUuid);
   if (least! > aggregates.length) {
     throw badRequest(`There are not ${least} aggregates in of.`);
   }
   return { ...common, kind: "at least", least: least!, aggregates };
-}
-
-function canonical(uuids: readonly string[]): readonly string[] {
-  return uuids.map((uuid) => normalizeUuid(uuid) ?? uuid);
 }
 
 function tooLarge(detail: string): HttpError {

@@ -5,7 +5,7 @@ import {
   UnknownNamesInFlavor,
 } from "../../../domain/fit-errors.ts";
 import type { FitTerms } from "../../../domain/fit.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid, normalizeUuid } from "../../../domain/uuid.ts";
 import { fit } from "../../../operations/fit.ts";
 import { Pace } from "../../../scheduling/pace.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
@@ -109,17 +109,12 @@ function termsOf({ spread = {}, hosts, by_aggregate: byAggregate = [] }: FitBody
   return {
     maxPerHost,
     maxPerAggregate: {
-      aggregates: canonical(limited?.aggregates ?? []),
+      aggregates: (limited?.aggregates ?? []).map(canonicalUuid),
       max: limited?.max ?? Infinity,
     },
-    byAggregate: canonical(byAggregate),
+    byAggregate: byAggregate.map(canonicalUuid),
     hosts: hosts ?? DEFAULT_HOSTS,
   };
-}
-
-/** UUIDs that the schema has let through. */
-function canonical(uuids: readonly string[]): string[] {
-  return uuids.map((uuid) => normalizeUuid(uuid)!);
 }
 
 function readQueryText(text: string, microversion: Microversion): CandidateQuery {

@@ -1,5 +1,5 @@
 import { HistoryGone, NoHistory } from "../../../domain/history-errors.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import { heldAt } from "../../../operations/held-at.ts";
 import {
   findProjectOf,
@@ -120,7 +120,7 @@ async function tellHeld(
 }
 
 function uuidOf({ parameters: { uuid = "" } }: ApiRequest): string {
-  return normalizeUuid(uuid) ?? uuid;
+  return canonicalUuid(uuid);
 }
 
 function limitOf({ query }: ApiRequest): number {

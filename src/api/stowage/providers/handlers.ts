@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 import { ResourceClassNotFound, TraitNotFound } from "../../../domain/errors.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import { listFleet, type FleetListing } from "../../../operations/fleet.ts";
 import type { ProviderConditions } from "../../../operations/provider-listing.ts";
 import { release } from "../../byte-writer.ts";
@@ -72,7 +72,7 @@ function readConditions(request: ApiRequest): ProviderConditions {
     ...readMemberOf(request),
     ...readRequiredTraits(request),
     resources: resources === undefined ? new Map<string, number>() : parseResources(resources),
-    inTree: tree === undefined ? undefined : (normalizeUuid(tree) ?? tree),
+    inTree: tree === undefined ? undefined : canonicalUuid(tree),
   };
   checkLimitsOfGroups([filter]);
   const isFiltered = ["tree", "resources", "member_of", "required"].some((it) => query.has(it));

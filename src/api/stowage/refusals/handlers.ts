@@ -1,6 +1,6 @@
 import { RefusalsNotKept } from "../../../domain/errors.ts";
 import type { RefusalFilter } from "../../../domain/noted-refusal.ts";
-import { normalizeUuid } from "../../../domain/uuid.ts";
+import { canonicalUuid } from "../../../domain/uuid.ts";
 import * as refusals from "../../../operations/refusals.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { badRequest, notFound } from "../../http-error.ts";
@@ -34,7 +34,7 @@ function readFilter(query: QueryParameters): RefusalFilter {
   const since = query.get("since");
   return {
     ...(requestId !== undefined && { requestId }),
-    ...(consumer !== undefined && { consumerUuid: normalizeUuid(consumer) ?? consumer }),
+    ...(consumer !== undefined && { consumerUuid: canonicalUuid(consumer) }),
     ...(projectId !== undefined && { projectId }),
     ...(since !== undefined && { since: readTime(since, "since") }),
   };
