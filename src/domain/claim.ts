@@ -88,6 +88,21 @@ export interface ConsumerClaim {
   readonly allocations: readonly ProviderClaim[];
 }
 
+/** Has a consumer hold nothing any more. */
+export function releaseOf(
+  consumerUuid: string,
+  generation: ConsumerClaim["generation"],
+): ConsumerClaim {
+  return {
+    consumerUuid,
+    projectId: "",
+    userId: "",
+    generation,
+    consumerType: undefined,
+    allocations: [],
+  };
+}
+
 interface ProviderClaim {
   readonly providerUuid: string;
   /** Amounts by the name of the resource class. */

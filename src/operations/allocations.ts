@@ -3,7 +3,7 @@ import { findConsumerTypeName } from "../db/consumer-types.ts";
 import { findConsumers } from "../db/consumers.ts";
 import { getProviderByUuid } from "../db/resource-providers.ts";
 import type { Allocation } from "../domain/allocation.ts";
-import type { Claim } from "../domain/claim.ts";
+import { releaseOf, type Claim } from "../domain/claim.ts";
 import type { Consumer } from "../domain/consumer.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { Pace, sorted } from "../scheduling/pace.ts";
@@ -96,16 +96,6 @@ export function deleteAllocations(
 ): Promise<void> {
   return claim(service, {
     context,
-    consumers: [
-      {
-        consumerUuid,
-        projectId: "",
-        userId: "",
-        generation: undefined,
-        consumerType: undefined,
-        mustHoldAllocations: true,
-        allocations: [],
-      },
-    ],
+    consumers: [{ ...releaseOf(consumerUuid, undefined), mustHoldAllocations: true }],
   });
 }

@@ -6,11 +6,7 @@ import {
   type ConsumerRecord,
 } from "../db/consumer-listing.ts";
 import { findHeldGrants } from "../db/grants.ts";
-import {
-  ConsumerNotFound,
-  ResourceClassNotFound,
-  ResourceProviderNotFound,
-} from "../domain/errors.ts";
+import { ResourceClassNotFound, ResourceProviderNotFound } from "../domain/errors.ts";
 import type { HeldGrant } from "../domain/lease.ts";
 import { canonicalUuid } from "../domain/uuid.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
@@ -108,16 +104,15 @@ export async function searchConsumers(
   return { consumers, next: lastId };
 }
 
-/** @throws ConsumerNotFound */
-export async function getHeldConsumer(
+/** Undefined where there is none of that UUID. */
+export async function findHeldConsumer(
   service: Service,
   context: DatabaseContext,
   uuid: string,
-): Promise<HeldConsumer> {
+): Promise<HeldConsumer | undefined> {
   const stored = service.storedConsumer(canonicalUuid(uuid));
   const [found] = await readPage(service, context, { uuid: stored }, 0, 1, WITH_GRANTS);
-  if (!found) throw new ConsumerNotFound(uuid);
-  return found[1];
+  return found?.[1];
 }
 
 /** All consumers, page by page, each of its own moment; with their ids. */

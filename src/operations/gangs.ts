@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import type { DatabaseContext } from "../db/change.ts";
 import { endForgottenGang, findGang } from "../db/grants.ts";
-import type { Claim, GrantedClaim } from "../domain/claim.ts";
+import { releaseOf, type Claim, type GrantedClaim } from "../domain/claim.ts";
 import { GangExists } from "../domain/claim-errors.ts";
 import { ConcurrentUpdateDetected, ConsumerGenerationConflict } from "../domain/errors.ts";
 import { AggregateNotFound } from "../domain/fit-errors.ts";
@@ -92,14 +92,9 @@ export async function releaseGang(
     const grants = await service.database.readOnce(context, (tx) => findGang(tx, gang));
     const present = grants.filter(({ generation }) => generation !== undefined);
     if (present.length === 0) throw new GangNotFound(gang);
-    const consumers = present.map(({ consumerUuid, generation }) => ({
-      consumerUuid,
-      projectId: "",
-      userId: "",
-      generation,
-      consumerType: undefined,
-      allocations: [],
-    }));
+    const consumers = present.map(({ consumerUuid, generation }) =>
+      releaseOf(consumerUuid, generation),
+    );
     try {
       await service.claims.submit({ context, consumers });
       return;

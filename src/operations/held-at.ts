@@ -100,10 +100,11 @@ class GoingBack {
       return;
     }
     const details = readDetails(kind, text)?.details;
-    if (details?.of !== "consumer" || details.isCut || providerUuid === null) {
-      if (details?.of !== "consumer" || details.isCut) this.isExact = false;
+    if (details?.of !== "consumer" || details.isCut) {
+      this.isExact = false;
       return;
     }
+    if (providerUuid === null) return;
     this.projectId = details.formerly?.projectId ?? details.projectId;
     const amounts = Object.values(details.was ?? {})[0] ?? {};
     this.#held.set(this.#isOfProvider ? consumerUuid : providerUuid, amounts);

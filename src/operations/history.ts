@@ -18,12 +18,11 @@ import {
   type Holdings,
   type ToldChange,
 } from "../domain/change-details.ts";
-import { ConsumerNotFound } from "../domain/errors.ts";
 import { HistoryTooLong, NoHistory } from "../domain/history-errors.ts";
 import { historyOf, type HistoryRow } from "../domain/history.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { findClassNames } from "./class-names.ts";
-import { getHeldConsumer } from "./consumers.ts";
+import { findHeldConsumer } from "./consumers.ts";
 import type { Service } from "./service.ts";
 
 export type { HistorySubject };
@@ -146,7 +145,7 @@ export async function findProjectOf(
   context: () => DatabaseContext,
   consumerUuid: string,
 ): Promise<string | undefined> {
-  const held = await getHeldConsumer(service, context(), consumerUuid).catch(noneIfMissing);
+  const held = await findHeldConsumer(service, context(), consumerUuid);
   if (held) return held.projectId ?? undefined;
   const subject = { consumerUuid };
   return readBeginning(service, context(), subject, async (tx, _index, { tail }) => {
@@ -155,10 +154,6 @@ export async function findProjectOf(
     const details = last && readDetails(last.kind, last.details)?.details;
     return details?.of === "consumer" ? details.projectId : undefined;
   });
-}
-
-function noneIfMissing(error: unknown): undefined {
-  if (!(error instanceof ConsumerNotFound)) throw error;
 }
 
 /**

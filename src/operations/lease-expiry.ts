@@ -3,9 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { internalContext } from "../db/change.ts";
 import { listEndedLeases, type StoredGrant } from "../db/grants.ts";
 import { readLeaseTimes, serveLeases, type ServedTime } from "../db/lease-clock.ts";
-import type { Claim } from "../domain/claim.ts";
+import { releaseOf, type Claim } from "../domain/claim.ts";
 import { DatabaseUnavailable, PlacementError, TransactionConflict } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
+import { shuffled } from "../domain/shuffled.ts";
 import type { Service } from "./service.ts";
 
 /** How often each process looks for leases that have ended. */
@@ -80,7 +81,7 @@ export async function takeBackEnded(
       .toArray();
     // Other processes look at the same: each begins elsewhere.
     const outcomes = await Promise.all(
-      shuffled(grants).map((consumers) => takeBack(service, consumers, before)),
+      shuffled(grants, Math.random).map((consumers) => takeBack(service, consumers, before)),
     );
     const count = outcomes.reduce((sum, each) => sum + each, 0);
     released += count;
@@ -111,14 +112,7 @@ async function takeBack(
 ): Promise<number> {
   const claim: Claim = {
     context: context(service),
-    consumers: consumers.map(({ consumerUuid, generation }) => ({
-      consumerUuid,
-      projectId: "",
-      userId: "",
-      generation,
-      consumerType: undefined,
-      allocations: [],
-    })),
+    consumers: consumers.map(({ consumerUuid, generation }) => releaseOf(consumerUuid, generation)),
     endsLease: { before },
   };
   const { metrics } = service.database;
@@ -136,11 +130,4 @@ async function takeBack(
 function context(service: Service): RequestContext {
   const deadlineMs = performance.now() + service.config.stowage.databaseTimeout * 1000;
   return { ...EXPIRY, claimAttempts: 2, deadlineMs };
-}
-
-function shuffled<Item>(items: readonly Item[]): Item[] {
-  return items
-    .map((item) => [Math.random(), item] as const)
-    .toSorted(([left], [right]) => left - right)
-    .map(([, item]) => item);
 }

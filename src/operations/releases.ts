@@ -3,7 +3,7 @@ import { ConsumerGenerationConflict, ConsumerNotFound, PlacementError } from "..
 import type { RequestContext } from "../domain/request-context.ts";
 import { canonicalUuid, normalizeUuid } from "../domain/uuid.ts";
 import { claim } from "./allocations.ts";
-import { getHeldConsumer, type HeldConsumer } from "./consumers.ts";
+import { findHeldConsumer, type HeldConsumer } from "./consumers.ts";
 import type { Service } from "./service.ts";
 
 /** What a consumer is to let go of. */
@@ -68,7 +68,8 @@ async function releaseOne(
   isDryRun: boolean,
 ): Promise<Outcome> {
   try {
-    const consumer = await getHeldConsumer(service, context, wanted.consumerUuid);
+    const consumer = await findHeldConsumer(service, context, wanted.consumerUuid);
+    if (!consumer) return "unknown";
     if (consumer.generation !== wanted.generation) return "changed";
     const named = wanted.providers && (await uuidsOf(service, context, wanted.providers));
     const rest = named

@@ -1,10 +1,10 @@
 import type { DatabaseContext } from "../db/change.ts";
 import { listHistory, listReleased, type KeptRow } from "../db/history.ts";
 import type { ConsumerDetails } from "../domain/change-details.ts";
-import { ConsumerGenerationConflict, ConsumerNotFound, PlacementError } from "../domain/errors.ts";
+import { ConsumerGenerationConflict, PlacementError } from "../domain/errors.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import { claim } from "./allocations.ts";
-import { getHeldConsumer } from "./consumers.ts";
+import { findHeldConsumer } from "./consumers.ts";
 import { mergeTold, pageBefore } from "./history.ts";
 import type { Service } from "./service.ts";
 
@@ -111,7 +111,8 @@ async function restoreOne(
   );
   if (last?.changeId !== changeId) return "changed";
   try {
-    const generation = await generationNow(service, context, consumerUuid);
+    const held = await findHeldConsumer(service, context, consumerUuid);
+    const generation = held?.generation ?? null;
     if (generation !== (details.generation ?? null)) return "changed";
     if (isDryRun) return "would restore";
     await claimAgain(service, context, consumerUuid, details, generation);
@@ -120,20 +121,6 @@ async function restoreOne(
     if (error instanceof ConsumerGenerationConflict) return "changed";
     // What others hold again stays so: each is told of by itself.
     if (error instanceof PlacementError) return { reason: error.message };
-    throw error;
-  }
-}
-
-/** `null` where it holds nothing. */
-async function generationNow(
-  service: Service,
-  context: DatabaseContext,
-  consumerUuid: string,
-): Promise<number | null> {
-  try {
-    return (await getHeldConsumer(service, context, consumerUuid)).generation;
-  } catch (error) {
-    if (error instanceof ConsumerNotFound) return null;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import type { GangRule, GangShortfall } from "../domain/gang.ts";
+import { shuffled } from "../domain/shuffled.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "./budget.ts";
 import { FleetPart } from "./fleet-part.ts";
@@ -63,10 +64,7 @@ function* choicesOf({
   const within = rules.filter((rule) => rule.kind === "within one");
   const aggregates = within.map((rule) => {
     if (prefer !== "random") return rule.aggregates;
-    return rule.aggregates
-      .map((uuid) => [random(), uuid] as const)
-      .toSorted(([left], [right]) => left - right)
-      .map(([, uuid]) => uuid);
+    return shuffled(rule.aggregates, random);
   });
   const count = aggregates.reduce((product, { length }) => product * length, 1);
   for (let choice = 0; choice < count; choice += 1) {

@@ -1,10 +1,6 @@
+import { ResourceClassNotFound, ResourceProviderNotFound } from "../../../domain/errors.ts";
 import {
-  ConsumerNotFound,
-  ResourceClassNotFound,
-  ResourceProviderNotFound,
-} from "../../../domain/errors.ts";
-import {
-  getHeldConsumer,
+  findHeldConsumer,
   searchConsumers,
   type ConsumerQuery,
 } from "../../../operations/consumers.ts";
@@ -42,10 +38,7 @@ export async function listConsumers(request: ApiRequest): Promise<ApiResponse> {
 export async function showConsumer(request: ApiRequest): Promise<ApiResponse> {
   const { service, context, parameters } = request;
   const { uuid = "" } = parameters;
-  const found = await getHeldConsumer(service, context, uuid).catch((error: unknown) => {
-    if (error instanceof ConsumerNotFound) return undefined;
-    throw error;
-  });
+  const found = await findHeldConsumer(service, context, uuid);
   // Who is not let in learns nothing, not even that there is none.
   request.authorize("stowage:consumers:show", { projectId: found?.projectId ?? undefined });
   if (!found) throw notFound(`No consumer with uuid ${uuid} found.`);

@@ -1,6 +1,6 @@
-import { ConcurrentUpdateDetected, ConsumerNotFound } from "../../../domain/errors.ts";
+import { ConcurrentUpdateDetected } from "../../../domain/errors.ts";
 import { LeaseLost, LeaseNotFound } from "../../../domain/lease.ts";
-import { getHeldConsumer } from "../../../operations/consumers.ts";
+import { findHeldConsumer } from "../../../operations/consumers.ts";
 import { getLease, keepForGood, renewLease } from "../../../operations/leases.ts";
 import { ERROR_CODES } from "../../error-codes.ts";
 import { conflict, HttpError, notFound } from "../../http-error.ts";
@@ -16,10 +16,7 @@ const bodySchema = defineSchema<LeaseBody>(LEASE_BODY);
 export async function showLease(request: ApiRequest): Promise<ApiResponse> {
   const { service, context, parameters } = request;
   const { uuid = "" } = parameters;
-  const found = await getHeldConsumer(service, context, uuid).catch((error: unknown) => {
-    if (error instanceof ConsumerNotFound) return undefined;
-    throw error;
-  });
+  const found = await findHeldConsumer(service, context, uuid);
   request.authorize("stowage:consumers:show", { projectId: found?.projectId ?? undefined });
   return json(200, renderLease(await told(request, getLease(service, context, uuid))));
 }
