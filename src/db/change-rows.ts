@@ -1,23 +1,9 @@
+import type { ChangeRow } from "../domain/change-row.ts";
 import { findNewestChange, type FeedEntry } from "./change-feed.ts";
 import { SETTLED } from "./changes.ts";
 import { inChunks } from "./chunks.ts";
 import { readFeedState, type FeedState } from "./feed-state.ts";
 import type { ReadTransaction } from "./transaction.ts";
-
-/** All that the feed has of a change, for whoever tells it outside. */
-export interface ChangeRow {
-  readonly id: number;
-  readonly createdAt: Date | null;
-  readonly kind: string;
-  /** Of the provider that changed. */
-  readonly providerId: number | null;
-  readonly subject: string;
-  readonly requestId: string;
-  readonly userId: string | null;
-  readonly projectId: string | null;
-  /** See `readDetails`. */
-  readonly details: string | null;
-}
 
 /** The changes after an id and up to another one, the first of them, in the order of their ids. */
 export async function listChangeRows(

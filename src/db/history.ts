@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 
+import type { ChangeRow } from "../domain/change-row.ts";
 import { TRIGGERED, type HistoryRow, type NewHistoryRow } from "../domain/history.ts";
-import { toChangeRow, selectChanges, type ChangeRow } from "./change-rows.ts";
+import { toChangeRow, selectChanges } from "./change-rows.ts";
 import { readFeedState } from "./feed-state.ts";
 import { insertMissing } from "./insert-missing.ts";
 import { deferInsertion } from "./row-statements.ts";

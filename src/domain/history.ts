@@ -5,21 +5,8 @@ import {
   type ConsumerDetails,
   type Holdings,
 } from "./change-details.ts";
+import type { ChangeRow } from "./change-row.ts";
 import { canonicalUuid } from "./uuid.ts";
-
-/** A row of the change feed, as far as history is made of it. */
-interface ToldRow {
-  readonly id: number;
-  /** `null` where it cannot be read. */
-  readonly createdAt: Date | null;
-  readonly kind: string;
-  readonly providerId: number | null;
-  readonly subject: string;
-  readonly requestId: string;
-  readonly userId: string | null;
-  readonly projectId: string | null;
-  readonly details: string | null;
-}
 
 /**
  * What is kept of a change: of one of a consumer, a row for each provider of which it held or holds something, with
@@ -56,7 +43,7 @@ export const TRIGGERED = "trigger";
  * @param uuidOf the UUID of a provider of which a trigger knows the id only
  */
 export function historyOf(
-  row: ToldRow,
+  row: ChangeRow,
   uuidOf: (providerId: number) => string | undefined,
 ): NewHistoryRow[] {
   const { kind, subject, providerId } = row;
@@ -70,7 +57,7 @@ export function historyOf(
   return historyOfConsumer(row);
 }
 
-function historyOfConsumer(row: ToldRow): NewHistoryRow[] {
+function historyOfConsumer(row: ChangeRow): NewHistoryRow[] {
   const told = readDetails(row.kind, row.details);
   const common = {
     ...commonOf(row),
@@ -89,7 +76,7 @@ function historyOfConsumer(row: ToldRow): NewHistoryRow[] {
   }));
 }
 
-function commonOf(row: ToldRow): Omit<NewHistoryRow, "consumerUuid" | "providerUuid"> {
+function commonOf(row: ChangeRow): Omit<NewHistoryRow, "consumerUuid" | "providerUuid"> {
   return {
     changeId: row.id,
     at: row.createdAt ?? new Date(0),

@@ -1,4 +1,5 @@
-import { identifyFeed, isToldOutside, listChangeRows, type ChangeRow } from "../db/change-rows.ts";
+import { identifyFeed, isToldOutside, listChangeRows } from "../db/change-rows.ts";
+import type { ChangeRow } from "../domain/change-row.ts";
 import type { DatabaseContext } from "../db/change.ts";
 import { inTime } from "../db/in-time.ts";
 import { PositionGone } from "../domain/errors.ts";

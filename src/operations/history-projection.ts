@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { ChangeRow } from "../db/change-rows.ts";
 import { internalContext, type DatabaseContext } from "../db/change.ts";
 import {
   beginIfNew,
@@ -13,10 +12,11 @@ import {
 } from "../db/history.ts";
 import type { Database } from "../db/database.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
+import type { ChangeRow } from "../domain/change-row.ts";
 import { DatabaseUnavailable, TransactionConflict } from "../domain/errors.ts";
-import { historyOf, isUntold, type NewHistoryRow } from "../domain/history.ts";
+import { isUntold, type NewHistoryRow } from "../domain/history.ts";
 import { readPosition } from "../read-model/written-position.ts";
-import { Pace } from "../scheduling/pace.ts";
+import { toHistoryRows } from "./history-rows.ts";
 
 /** So often whoever makes the history looks whether there is something to be made of. */
 const LOOK_EVERY_MS = 1000;
@@ -150,7 +150,7 @@ export class HistoryProjection {
     const batch = tx.adapter.isShared ? BATCH : BATCH_ALONE;
     const state = await beginIfNew(tx, await lockHistoryState(tx));
     const rows = await listUnprojected(tx, state, batch);
-    const added = await this.#toHistory(rows);
+    const added = await toHistoryRows(rows, this.#parts.uuidOf);
     insertHistory(tx, added);
     const isMore = rows.length === batch;
     const upTo = isMore ? Math.min(settled, rows.at(-1)!.id) : settled;
@@ -163,20 +163,9 @@ export class HistoryProjection {
   }
 
   async #hasNews(state: HistoryState, rows: readonly ChangeRow[]): Promise<boolean> {
-    const added = await this.#toHistory(rows);
+    const added = await toHistoryRows(rows, this.#parts.uuidOf);
     if (added.length > 0) return true;
     return doubtOf(state, rows, added)?.getTime() !== state.doubtedBefore?.getTime();
-  }
-
-  /** A row may be long, and so many of them take a while to read. */
-  async #toHistory(rows: readonly ChangeRow[]): Promise<NewHistoryRow[]> {
-    const pace = new Pace(Infinity);
-    const made: NewHistoryRow[] = [];
-    for (const row of rows) {
-      for (const one of historyOf(row, this.#parts.uuidOf)) made.push(one);
-      await pace.rest();
-    }
-    return made;
   }
 }
 

@@ -19,10 +19,11 @@ import {
   type ToldChange,
 } from "../domain/change-details.ts";
 import { HistoryTooLong, NoHistory } from "../domain/history-errors.ts";
-import { historyOf, type HistoryRow } from "../domain/history.ts";
+import type { HistoryRow } from "../domain/history.ts";
 import type { ProviderIndex } from "../index/provider-index.ts";
 import { findClassNames } from "./class-names.ts";
 import { findHeldConsumer } from "./consumers.ts";
+import { toHistoryRows } from "./history-rows.ts";
 import type { Service } from "./service.ts";
 
 export type { HistorySubject };
@@ -197,10 +198,8 @@ export async function readBeginning<Result>(
       const state = await beginIfNew(tx, await readHistoryState(tx));
       const rows = await listUnprojected(tx, state, MAX_TAIL + 1);
       if (rows.length > MAX_TAIL) return undefined;
-      const tail = rows
-        .flatMap((row) => historyOf(row, (id) => index.getById(id)?.uuid))
-        .filter((row) => isOf(subject, row))
-        .reverse();
+      const untaken = await toHistoryRows(rows, (id) => index.getById(id)?.uuid);
+      const tail = untaken.filter((row) => isOf(subject, row)).reverse();
       return { found: await work(tx, index, { state, tail }) };
     });
     if (result) return result.found;

@@ -1,4 +1,4 @@
-import type { ChangeRow } from "../db/change-rows.ts";
+import type { ChangeRow } from "../domain/change-row.ts";
 import { canonicalUuid } from "../domain/uuid.ts";
 import { readDetails, type ToldChange } from "../domain/change-details.ts";
 

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { beforeEach, expect, test } from "vitest";
 
-import type { ChangeRow } from "../db/change-rows.ts";
+import type { ChangeRow } from "../domain/change-row.ts";
 import { FeedEvent } from "./feed-event.ts";
 import { Subscription } from "./subscription.ts";
 

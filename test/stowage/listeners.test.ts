@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { FeedEntry } from "../../src/db/change-feed.ts";
-import type { ChangeRow } from "../../src/db/change-rows.ts";
+import type { ChangeRow } from "../../src/domain/change-row.ts";
 import { writeDetails, type ChangeDetails } from "../../src/domain/change-details.ts";
 import { ProviderIndex } from "../../src/index/provider-index.ts";
 import { isWanted, type EventFilter } from "../../src/operations/event-filter.ts";

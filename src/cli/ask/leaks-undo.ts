@@ -1,7 +1,7 @@
-import { createInterface } from "node:readline/promises";
 import type { Readable } from "node:stream";
 
 import type { Terminal } from "../terminal.ts";
+import { confirm } from "./confirm.ts";
 import { printLines } from "./print-lines.ts";
 import { ServiceClient, type ServiceAddress } from "./service-client.ts";
 
@@ -50,26 +50,13 @@ export async function undoRelease(
     terminal.output.write(command.isJson ? `${text}\n` : describe(report));
     return LEFT;
   }
-  if (!(await mayRestore(command, count, terminal))) return LEFT;
+  const who = count === 1 ? "1 consumer" : `${count} consumers`;
+  const question = `Have ${who} hold again what was released for ${JSON.stringify(command.reason)}?`;
+  if (!command.hasYes && !(await confirm(terminal, question))) return LEFT;
   const done = await ask(false);
   terminal.output.write(command.isJson ? `${done.text}\n` : describe(done.report));
   const { restored, failed, changed_since: changed, is_more: isMore } = done.report;
   return restored > 0 && failed.length + changed.length === 0 && !isMore ? 0 : LEFT;
-}
-
-async function mayRestore(
-  { hasYes, reason }: UndoCommand,
-  count: number,
-  { input, problems }: Terminal & { readonly input: Readable },
-): Promise<boolean> {
-  if (hasYes) return true;
-  const asking = createInterface({ input, output: problems });
-  const who = count === 1 ? "1 consumer" : `${count} consumers`;
-  const answer = await asking.question(
-    `Have ${who} hold again what was released for ${JSON.stringify(reason)}? [y/N] `,
-  );
-  asking.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 function describe({ restored, changed_since: changed, failed, is_more: isMore }: Report): string {

@@ -6,6 +6,7 @@ import { messageOf } from "../../config/operator-error.ts";
 import { normalizeUuid } from "../../domain/uuid.ts";
 import { printable } from "../../observability/logger.ts";
 import type { Terminal } from "../terminal.ts";
+import { confirm } from "./confirm.ts";
 import { CannotAsk, type ServiceClient } from "./service-client.ts";
 import { withSource, type SourceOptions } from "./source.ts";
 
@@ -207,15 +208,12 @@ function amounts(resources: Readonly<Record<string, number>>): string {
 async function mayRelease(
   { yes, alive }: LeaksCommand,
   { dead }: Report,
-  { input, problems }: Terminal & { readonly input: Readable },
+  terminal: Terminal & { readonly input: Readable },
 ): Promise<boolean> {
   if (yes) return true;
   if (alive === "-")
     throw new CannotAsk("nobody can be asked, as the list is standard input: say --yes");
-  const asking = createInterface({ input, output: problems });
-  const answer = await asking.question(`Release what ${dead.length} consumers hold? [y/N] `);
-  asking.close();
-  return /^y(es)?$/i.test(answer.trim());
+  return confirm(terminal, `Release what ${dead.length} consumers hold?`);
 }
 
 async function releaseDead(

@@ -10,6 +10,7 @@ import type { ApiRequest, QueryParameters } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readTime } from "../read-time.ts";
+import { renewedContext } from "../renewed-context.ts";
 import { renderGrantedConsumer } from "./rendering.ts";
 import { DEFAULT_LIMIT } from "./schemas.ts";
 
@@ -22,7 +23,7 @@ export async function listConsumers(request: ApiRequest): Promise<ApiResponse> {
     limit: Number(query.get("limit") ?? DEFAULT_LIMIT),
   };
   const { consumers, next } = await translatingErrors(
-    searchConsumers(service, () => contextOf(request), wanted, page),
+    searchConsumers(service, () => renewedContext(request), wanted, page),
     [
       when(ResourceProviderNotFound, ({ message }) => badRequest(message)),
       when(ResourceClassNotFound, ({ message }) => badRequest(message)),
@@ -47,12 +48,6 @@ export async function showConsumer(request: ApiRequest): Promise<ApiResponse> {
 
 function mayHaveNames(request: ApiRequest): Promise<boolean> {
   return request.recognize("stowage:providers:list");
-}
-
-/** A search that goes on gets the time of a new request for each page. */
-function contextOf(request: ApiRequest) {
-  request.renewDeadline();
-  return request.context;
 }
 
 function readQuery(query: QueryParameters): ConsumerQuery {

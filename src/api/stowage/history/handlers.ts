@@ -14,6 +14,7 @@ import type { ApiRequest } from "../../request.ts";
 import { json, type ApiResponse } from "../../response.ts";
 import { translatingErrors, when } from "../../translate-errors.ts";
 import { readTime } from "../read-time.ts";
+import { renewedContext } from "../renewed-context.ts";
 import { readCursor, writeCursor } from "./cursor.ts";
 import { renderOfConsumer, renderOfProvider } from "./rendering.ts";
 import { DEFAULT_LIMIT } from "./schemas.ts";
@@ -26,7 +27,7 @@ export async function tellConsumerHistory(request: ApiRequest): Promise<ApiRespo
   const subject = { consumerUuid: uuidOf(request) };
   const isKept = request.service.config.stowage.history;
   const projectId = isKept
-    ? await findProjectOf(request.service, () => contextOf(request), subject.consumerUuid)
+    ? await findProjectOf(request.service, () => renewedContext(request), subject.consumerUuid)
     : undefined;
   // Who is not let in learns nothing, not even that there is none.
   request.authorize("stowage:consumers:history", { projectId });
@@ -77,7 +78,7 @@ async function tellEntries(
 ): Promise<ApiResponse> {
   const { query } = request;
   const [since, until, after] = [query.get("since"), query.get("until"), query.get("after")];
-  const page = await readHistory(request.service, () => contextOf(request), subject, {
+  const page = await readHistory(request.service, () => renewedContext(request), subject, {
     ...terms,
     ...(since !== undefined && { since: readTime(since, "since") }),
     ...(until !== undefined && { until: readTime(until, "until") }),
@@ -103,7 +104,7 @@ async function tellHeld(
   }
   const at = readTime(text, "at");
   if (at.getTime() > Date.now() + MAX_AHEAD_MS) throw badRequest("at is in the future.");
-  const { held, isExact, keptSince } = await heldAt(service, contextOf(request), subject, {
+  const { held, isExact, keptSince } = await heldAt(service, renewedContext(request), subject, {
     at,
     ...(projectId !== undefined && { projectId }),
   });
@@ -125,10 +126,4 @@ function uuidOf({ parameters: { uuid = "" } }: ApiRequest): string {
 
 function limitOf({ query }: ApiRequest): number {
   return Number(query.get("limit") ?? DEFAULT_LIMIT);
-}
-
-/** What goes on gets the time of a new request for each page. */
-function contextOf(request: ApiRequest) {
-  request.renewDeadline();
-  return request.context;
 }

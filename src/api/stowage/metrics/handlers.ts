@@ -8,6 +8,7 @@ import { viewFleet } from "../../../operations/fleet.ts";
 import type { ApiRequest } from "../../request.ts";
 import { empty, type ApiResponse } from "../../response.ts";
 import { slicedText } from "../sliced-text.ts";
+import { renewedContext } from "../renewed-context.ts";
 import { headOfAllocations, writeAllocation, writeProviderSeries } from "./provider-series.ts";
 
 export async function showMetrics(request: ApiRequest): Promise<ApiResponse> {
@@ -42,7 +43,7 @@ export async function showProviderMetrics(request: ApiRequest): Promise<ApiRespo
   const allocations = async function* () {
     yield* series;
     yield Buffer.from(headOfAllocations(prefix));
-    for await (const page of fleet.allocations(service, () => renewed(request))) {
+    for await (const page of fleet.allocations(service, () => renewedContext(request))) {
       if (signal.aborted) return;
       yield Buffer.from(page.map((it) => writeAllocation(prefix, it)).join(""));
     }
@@ -53,12 +54,6 @@ export async function showProviderMetrics(request: ApiRequest): Promise<ApiRespo
     contentType: EXPOSITION_TYPES.prometheus,
     ...(etag !== undefined && { etag }),
   };
-}
-
-/** Each page of a long answer has the time of a request. */
-function renewed(request: ApiRequest): ApiRequest["context"] {
-  request.renewDeadline();
-  return request.context;
 }
 
 /**

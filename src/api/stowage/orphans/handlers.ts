@@ -14,6 +14,7 @@ import { parseJson } from "../../validation/parse-json.ts";
 import { defineSchema, readJson } from "../../validation/schema.ts";
 import { renderConsumer } from "../consumers/rendering.ts";
 import { readTime } from "../read-time.ts";
+import { renewedContext } from "../renewed-context.ts";
 import { setOfLines, setOfTexts } from "./living.ts";
 import {
   MOST_IN_DOCUMENT,
@@ -64,7 +65,7 @@ const MAX_AHEAD_MS = 5000;
 export async function reportOrphans(request: ApiRequest): Promise<ApiResponse> {
   const { head, alive } = await readLiving(request);
   const report = await translatingErrors(
-    findOrphans(request.service, () => contextOf(request), alive, scopeOf(head)),
+    findOrphans(request.service, () => renewedContext(request), alive, scopeOf(head)),
     [when(ResourceProviderNotFound, ({ message }) => badRequest(message))],
   );
   const { plan, counts, dead, doubled, missing, freed } = report;
@@ -89,9 +90,14 @@ export async function releaseConsumers(request: ApiRequest): Promise<ApiResponse
     generation,
     ...(providers && { providers }),
   }));
-  const report = await release(request.service, () => ({ ...contextOf(request), cause }), wanted, {
-    isDryRun,
-  });
+  const report = await release(
+    request.service,
+    () => ({ ...renewedContext(request), cause }),
+    wanted,
+    {
+      isDryRun,
+    },
+  );
   return json(200, {
     released: report.released,
     would_release: report.wouldRelease,
@@ -111,7 +117,7 @@ export async function restoreConsumers(request: ApiRequest): Promise<ApiResponse
     throw notFound("What was released is not known: [stowage] history is off.");
   }
   const cause = `POST /stowage/v1/restorations: ${reason}`;
-  const context = () => ({ ...contextOf(request), cause });
+  const context = () => ({ ...renewedContext(request), cause });
   const report = await restore(request.service, context, reason, { isDryRun });
   return json(200, {
     restored: report.restored,
@@ -123,12 +129,6 @@ export async function restoreConsumers(request: ApiRequest): Promise<ApiResponse
     })),
     is_more: report.isMore,
   });
-}
-
-/** Each of the many steps gets the time of a new request. */
-function contextOf(request: ApiRequest) {
-  request.renewDeadline();
-  return request.context;
 }
 
 async function readLiving(request: ApiRequest): Promise<{ head: Head; alive: UuidSet }> {
