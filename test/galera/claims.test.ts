@@ -1,48 +1,25 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { takeBackEnded } from "../../src/operations/lease-expiry.ts";
 import { claimsOf, CONSUMER, errorOf } from "../stowage/claim-requests.ts";
 import { leaseOf, letPass } from "../stowage/held-leases.ts";
 import { consumerUuid, makeProvider, providerUuid } from "../support/fleet.ts";
-import { startHere, type LocalStowage } from "../support/stowage.ts";
-import { GaleraCluster } from "./cluster.ts";
+import type { LocalStowage } from "../support/stowage.ts";
+import { useClusterReplicas } from "./replicas-of-cluster.ts";
 import { isUsable } from "./usable.ts";
 
 const PROVIDER = providerUuid(1);
 
 describe.runIf(isUsable)("three replicas on Galera, asked to claim in one call,", () => {
-  let cluster: GaleraCluster;
-  let database: string;
-  let replicas: readonly LocalStowage[] = [];
-
-  beforeAll(async () => {
-    cluster = await GaleraCluster.start();
-  });
-
-  afterAll(async () => {
-    await cluster?.stop();
-  });
-
-  beforeEach(async () => {
-    database = await cluster.createDatabase();
-    replicas = await Promise.all(
-      cluster.nodes.map((node) =>
-        startHere({ placementDatabase: { connection: node.connection(database) } }),
-      ),
-    );
-  });
-
-  afterEach(async () => {
-    await Promise.all(replicas.map((each) => each.stop()));
-  });
+  const galera = useClusterReplicas();
 
   function replica(number: number): LocalStowage {
-    return replicas[number % replicas.length]!;
+    return galera.replicas[number % galera.replicas.length]!;
   }
 
   async function usedOnNode(number: number): Promise<number> {
     const sum = "select sum(used) as used from allocations";
-    const [row] = await cluster.node(number).query<{ used: string }>(sum, database);
+    const [row] = await galera.cluster.node(number).query<{ used: string }>(sum, galera.database);
     return Number(row?.used);
   }
 
@@ -90,9 +67,9 @@ describe.runIf(isUsable)("three replicas on Galera, asked to claim in one call,"
     await letPass(replica(0), 15);
     const [renewals] = await Promise.all([
       Promise.all(uuids.map((uuid, number) => leaseOf(replica(number), uuid).renew(600))),
-      ...replicas.map(({ service }) => takeBackEnded(service)),
+      ...galera.replicas.map(({ service }) => takeBackEnded(service)),
     ]);
-    for (const { service } of replicas) await takeBackEnded(service);
+    for (const { service } of galera.replicas) await takeBackEnded(service);
     for (const [number, uuid] of uuids.entries()) {
       const { status, text } = renewals[number]!;
       expect([200, 410], text).toContain(status);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { installDatabaseTriggers } from "../../src/cli/admin/triggers.ts";
 import { defaultConfig } from "../../src/config/config.ts";
@@ -29,7 +29,7 @@ import {
   PLACES_OF_PROVIDERS,
   type PlacedRow,
 } from "../support/trees.ts";
-import { GaleraCluster } from "./cluster.ts";
+import { useClusterReplicas } from "./replicas-of-cluster.ts";
 import { isUsable } from "./usable.ts";
 
 const PROVIDER = providerUuid(1);
@@ -38,36 +38,19 @@ const PATIENCE = { timeout: 30_000, interval: 200 };
 const CONTEXT = { requestId: "req-1", userId: undefined, projectId: undefined };
 
 describe.runIf(isUsable)("three replicas, each on another node of a Galera cluster", () => {
-  let cluster: GaleraCluster;
-  let database: string;
-  let replicas: readonly LocalStowage[] = [];
-
-  beforeAll(async () => {
-    cluster = await GaleraCluster.start();
-  });
-
-  afterAll(async () => {
-    await cluster?.stop();
-  });
-
-  /** The first thing that they do is to make the schema, all at once. */
-  beforeEach(async () => {
-    database = await cluster.createDatabase();
-    replicas = await Promise.all(cluster.nodes.map((node) => startOn(node.connection(database))));
-  });
-
-  afterEach(async () => {
-    await Promise.all(replicas.map((each) => each.stop()));
-  });
+  const galera = useClusterReplicas();
 
   test("make the schema at once", async () => {
-    for (const { client } of replicas) await client.expectSuccess("GET", "/resource_classes");
-    const revisions = await cluster.node(2).query("select * from alembic_version", database);
+    for (const { client } of galera.replicas)
+      await client.expectSuccess("GET", "/resource_classes");
+    const revisions = await galera.cluster
+      .node(2)
+      .query("select * from alembic_version", galera.database);
     expect(revisions).toHaveLength(1);
   });
 
   test("upgrade an older schema at once", async () => {
-    const databases = await openOnEach(await cluster.createDatabase());
+    const databases = await openOnEach(await galera.cluster.createDatabase());
     const [first] = databases;
     if (!first) throw new Error("there are three nodes");
     await migrate(first);
@@ -90,7 +73,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       const provider = providerUuid(round);
       await makeProvider(replica(round).client, provider, { VCPU: 1 });
       const answers = await Promise.all(
-        replicas.map(({ client }, at) =>
+        galera.replicas.map(({ client }, at) =>
           client.put(
             `/allocations/${consumerUuid(round * 3 + at)}`,
             claimBody({ [provider]: { VCPU: 1 } }),
@@ -99,9 +82,9 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       );
       expect(countByStatus(answers)).toEqual({ 204: 1, 409: 2 });
     }
-    const [{ used }] = (await cluster
+    const [{ used }] = (await galera.cluster
       .node(1)
-      .query<{ used: string }>("select sum(used) as used from allocations", database)) as [
+      .query<{ used: string }>("select sum(used) as used from allocations", galera.database)) as [
       { used: string },
     ];
     expect(Number(used)).toBe(rounds);
@@ -138,7 +121,9 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     }
     expect(refused).toBe(30);
-    const rows = await cluster.node(0).query<PlacedRow>(PLACES_OF_PROVIDERS, database);
+    const rows = await galera.cluster
+      .node(0)
+      .query<PlacedRow>(PLACES_OF_PROVIDERS, galera.database);
     expect(findTreeProblems(rows)).toEqual([]);
   });
 
@@ -148,7 +133,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       Array.from({ length: 150 }, (_, number) => claim(replica(number), number)),
     );
     expect(countByStatus(answers)).toEqual({ 204: 50, 409: 100 });
-    for (const { client } of replicas) {
+    for (const { client } of galera.replicas) {
       const usages = await client.get(`/resource_providers/${PROVIDER}/usages`);
       expect(usages.json()).toMatchObject({ usages: { VCPU: 50 } });
     }
@@ -170,27 +155,27 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
   test("show what another program writes on any node, once each has installed the triggers", async () => {
     await makeProvider(replica(0).client, PROVIDER, { VCPU: 1000 });
     // Not at the same time: MariaDB cannot do that, see docs/migrating-from-placement.md.
-    for (const node of cluster.nodes) {
-      const placementDatabase = { connection: node.connection(database) };
+    for (const node of galera.cluster.nodes) {
+      const placementDatabase = { connection: node.connection(galera.database) };
       await atTerminal((to) => installDatabaseTriggers(defaultConfig({ placementDatabase }), to));
     }
-    const on = (number: number) => cluster.node(number % cluster.nodes.length);
+    const on = (number: number) => galera.cluster.node(number % galera.cluster.nodes.length);
     for (let number = 1; number <= 30; number += 1) {
       await on(number).query(
         "insert into allocations (resource_provider_id, resource_class_id, consumer_id, used) " +
           `select id, 0, 'consumer ${number}', 1 from resource_providers`,
-        database,
+        galera.database,
       );
       expect(await usedAccordingTo(replica(number + 1))).toBe(number);
     }
-    await on(0).query("delete from allocations", database);
-    for (const each of replicas) expect(await usedAccordingTo(each)).toBe(0);
+    await on(0).query("delete from allocations", galera.database);
+    for (const each of galera.replicas) expect(await usedAccordingTo(each)).toBe(0);
   });
 
   test("make what has a name and is missing once, and give each another id", async () => {
     for (let round = 0; round < 10; round += 1) {
       const answers = await Promise.all(
-        replicas.flatMap(({ client }, at) => [
+        galera.replicas.flatMap(({ client }, at) => [
           client.put(`/resource_classes/CUSTOM_OWN_${round}_${at}`, undefined),
           client.put(`/resource_classes/CUSTOM_SAME_${round}`, undefined),
           client.put(`/traits/CUSTOM_OWN_${round}_${at}`, undefined),
@@ -201,16 +186,16 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
         answers.filter(({ status }) => status !== 201 && status !== 204).map(({ text }) => text),
       ).toEqual([]);
     }
-    const classes = await cluster
+    const classes = await galera.cluster
       .node(0)
-      .query<{ id: number }>("select id from resource_classes where id >= 10000", database);
+      .query<{ id: number }>("select id from resource_classes where id >= 10000", galera.database);
     expect(classes).toHaveLength(40);
   });
 
   test("show a change whose commit came after others had given up waiting for it", async () => {
     await makeProvider(replica(0).client, PROVIDER, { VCPU: 100 });
     const proxy = await proxyTo(0);
-    const stranded = await startOn(proxy.route(cluster.node(0).connection(database)));
+    const stranded = await startOn(proxy.route(galera.cluster.node(0).connection(galera.database)));
     try {
       const held = proxy.meetCommit("hold");
       const claiming = claim(stranded, 1);
@@ -224,7 +209,7 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       });
       proxy.release();
       expect((await claiming).status).toBe(204);
-      for (const each of replicas) expect(await usedAccordingTo(each)).toBe(1);
+      for (const each of galera.replicas) expect(await usedAccordingTo(each)).toBe(1);
       expect(await stranded.metrics.total("stowage_claim_retries_total")).toBe(1);
     } finally {
       proxy.release();
@@ -266,12 +251,12 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
   test("keep the part of the feed short that they look at, though two of three ids are never used", async () => {
     await recordManyChanges(replica(1).service);
     await eachSecond(120, async () => {
-      await Promise.all(replicas.map(usedAccordingTo));
+      await Promise.all(galera.replicas.map(usedAccordingTo));
       return false;
     });
     const settled = await settledChanges();
     expect(settled.length).toBeGreaterThan(0);
-    expect(settled.length, "once is enough").toBeLessThanOrEqual(replicas.length);
+    expect(settled.length, "once is enough").toBeLessThanOrEqual(galera.replicas.length);
   });
 
   describe("a commit whose answer is lost, asked about on another node", () => {
@@ -280,14 +265,22 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
       async (meeting) => {
         await makeProvider(replica(0).client, PROVIDER, { VCPU: 100 });
         const proxy = await proxyTo(0);
-        const routed = await startOn(proxy.route(cluster.node(0).connection(database)));
+        const routed = await startOn(
+          proxy.route(galera.cluster.node(0).connection(galera.database)),
+        );
         try {
-          void proxy.meetCommit(meeting).then(() => proxy.redirect(cluster.node(1).ports.sql));
+          void proxy
+            .meetCommit(meeting)
+            .then(() => proxy.redirect(galera.cluster.node(1).ports.sql));
           expect((await claim(routed, 1)).status).toBe(204);
-          for (const each of [...replicas, routed]) expect(await usedAccordingTo(each)).toBe(1);
-          const changes = await cluster
+          for (const each of [...galera.replicas, routed])
+            expect(await usedAccordingTo(each)).toBe(1);
+          const changes = await galera.cluster
             .node(2)
-            .query(`select id from stowage_changes where subject = '${consumerUuid(1)}'`, database);
+            .query(
+              `select id from stowage_changes where subject = '${consumerUuid(1)}'`,
+              galera.database,
+            );
           expect(changes).toHaveLength(1);
         } finally {
           await routed.stop();
@@ -298,14 +291,16 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
 
     test("cannot be made any more once it was said that it was not", async () => {
       const proxy = await proxyTo(0);
-      const connection = proxy.route(cluster.node(0).connection(database));
+      const connection = proxy.route(galera.cluster.node(0).connection(galera.database));
       const routed = await Database.open(parseConnectionUrl(connection));
       try {
         let attempts = 0;
         await routed.writer(CONTEXT, async (tx) => {
           attempts += 1;
           if (attempts === 1) {
-            void proxy.meetCommit("strand").then(() => proxy.redirect(cluster.node(1).ports.sql));
+            void proxy
+              .meetCommit("strand")
+              .then(() => proxy.redirect(galera.cluster.node(1).ports.sql));
           } else {
             proxy.release();
             await sleep(500);
@@ -314,9 +309,9 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
           await tx.query.insertInto("traits").values({ name }).execute();
           tx.recordChange({ kind: "trait", subject: name });
         });
-        const made = await cluster
+        const made = await galera.cluster
           .node(2)
-          .query("select name from traits where name like 'CUSTOM_ATTEMPT%'", database);
+          .query("select name from traits where name like 'CUSTOM_ATTEMPT%'", galera.database);
         expect(made).toEqual([{ name: "CUSTOM_ATTEMPT_2" }]);
       } finally {
         await routed.close();
@@ -326,21 +321,23 @@ describe.runIf(isUsable)("three replicas, each on another node of a Galera clust
   });
 
   function proxyTo(node: number): Promise<CommitProxy> {
-    return CommitProxy.start("127.0.0.1", cluster.node(node).ports.sql);
+    return CommitProxy.start("127.0.0.1", galera.cluster.node(node).ports.sql);
   }
 
   function settledChanges() {
-    return cluster.node(0).query("select * from stowage_changes where kind = 'settled'", database);
+    return galera.cluster
+      .node(0)
+      .query("select * from stowage_changes where kind = 'settled'", galera.database);
   }
 
   function openOnEach(name: string): Promise<Database[]> {
     return Promise.all(
-      cluster.nodes.map((node) => Database.open(parseConnectionUrl(node.connection(name)))),
+      galera.cluster.nodes.map((node) => Database.open(parseConnectionUrl(node.connection(name)))),
     );
   }
 
   function replica(number: number): LocalStowage {
-    const found = replicas[number % replicas.length];
+    const found = galera.replicas[number % galera.replicas.length];
     if (!found) throw new Error("there are three replicas");
     return found;
   }

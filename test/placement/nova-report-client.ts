@@ -31,11 +31,7 @@ export async function askAsNova(
 ): Promise<AskedByNova> {
   const folder = await makeFolder();
   try {
-    const file = join(folder.path, "nova.conf");
-    await writeFile(
-      file,
-      `[placement]\nauth_type = admin_token\nendpoint = ${url}\ntoken = admin\n`,
-    );
+    const file = await writeConfiguration(folder.path, url);
     const { stdout } = await promisify(execFile)("/usr/bin/python3", [
       "-c",
       PROGRAM,
@@ -97,11 +93,7 @@ export async function plantAsNova(
 ): Promise<void> {
   const folder = await makeFolder();
   try {
-    const file = join(folder.path, "nova.conf");
-    await writeFile(
-      file,
-      `[placement]\nauth_type = admin_token\nendpoint = ${url}\ntoken = admin\n`,
-    );
+    const file = await writeConfiguration(folder.path, url);
     const given = JSON.stringify({ hosts, ...consumers });
     await promisify(execFile)("/usr/bin/python3", ["-c", PLANTING, file, given]);
   } finally {
@@ -142,3 +134,9 @@ for server, migration in ('moved', 'aborted'), ('moving', 'running'):
     claim(server, target)
 claim('evacuated', target)
 `;
+
+async function writeConfiguration(folder: string, url: string): Promise<string> {
+  const file = join(folder, "nova.conf");
+  await writeFile(file, `[placement]\nauth_type = admin_token\nendpoint = ${url}\ntoken = admin\n`);
+  return file;
+}
