@@ -1,5 +1,6 @@
 import type { DatabaseContext } from "../db/change.ts";
 import type { CandidateQuery } from "../domain/candidate-query.ts";
+import type { Preference } from "../domain/preference.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
@@ -9,10 +10,6 @@ import { findTrees } from "./host-trees.ts";
 import { searchInSlices } from "./search-in-slices.ts";
 import type { Service } from "./service.ts";
 import { turns } from "./turns.ts";
-
-/** Which of the candidates is to be claimed. */
-export const PREFERENCES = ["first", "random", "pack", "spread"] as const;
-export type Preference = (typeof PREFERENCES)[number];
 
 export interface Wish {
   /** Its limit is ignored. */

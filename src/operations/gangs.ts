@@ -7,6 +7,7 @@ import { GangExists } from "../domain/claim-errors.ts";
 import { ConcurrentUpdateDetected, ConsumerGenerationConflict } from "../domain/errors.ts";
 import { AggregateNotFound } from "../domain/fit-errors.ts";
 import { GangNotFound, NoPlaceForGang, type GangMember, type GangRule } from "../domain/gang.ts";
+import type { Preference } from "../domain/preference.ts";
 import type { RequestContext } from "../domain/request-context.ts";
 import type { IndexReader } from "../index/reader.ts";
 import type { Budget } from "../search/budget.ts";
@@ -18,7 +19,6 @@ import {
   type Claimed,
   type ClaimTerms,
 } from "./claim-attempts.ts";
-import type { Preference } from "./claim-proposals.ts";
 import { findTrees } from "./host-trees.ts";
 import { oncePerKey, type OnceAnswered } from "./idempotency.ts";
 import { searchInSlices } from "./search-in-slices.ts";

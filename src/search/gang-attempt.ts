@@ -1,14 +1,15 @@
 import type { GangMember, GangRule, GangShortfall } from "../domain/gang.ts";
+import type { Preference } from "../domain/preference.ts";
 import { STEPS_OF_SEARCH, type Budget } from "./budget.ts";
 import type { FleetPart } from "./fleet-part.ts";
-import { GangHosts, type GangHost, type HostPreference, type PlacedMember } from "./gang-hosts.ts";
+import { GangHosts, type GangHost, type PlacedMember } from "./gang-hosts.ts";
 import { GangRules } from "./gang-rules.ts";
 import { Rooms } from "./rooms.ts";
 
 export interface GangQuestion {
   readonly members: readonly GangMember[];
   readonly rules: readonly GangRule[];
-  readonly prefer: HostPreference;
+  readonly prefer: Preference;
   /** Trees from which nothing is to be taken. */
   readonly avoided: ReadonlySet<number>;
   /** Numbers from 0 up to 1. */

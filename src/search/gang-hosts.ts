@@ -1,4 +1,5 @@
 import type { GangMember } from "../domain/gang.ts";
+import type { Preference } from "../domain/preference.ts";
 import { findsAnother, openAnchor } from "./anchoring.ts";
 import { sortedWithin, type Budget } from "./budget.ts";
 import { nameCandidate, type NamedCandidate } from "./candidate.ts";
@@ -10,9 +11,6 @@ import { SearchPlan } from "./search-plan.ts";
 
 /** So many bits of the number of hosts that move up in an array are one step: that is quick, but for many. */
 const MOVED_IN_A_STEP = 10;
-
-/** On which of the hosts the next member is to be. */
-export type HostPreference = "first" | "random" | "pack" | "spread";
 
 /** A tree that may have members of a gang. */
 export interface GangHost {
@@ -35,14 +33,14 @@ export class GangHosts {
   readonly #demand: Demand;
   readonly #notes = new SearchNotes();
   readonly #rooms: Rooms;
-  readonly #prefer: HostPreference;
+  readonly #prefer: Preference;
   #hosts: GangHost[] | undefined;
   #found = 0;
   /** Whether each host is one provider, and shares nothing: then it takes one as often as it has room for. */
   areLone = true;
 
   /** @throws ResourceClassNotFound, TraitNotFound */
-  constructor(part: FleetPart, { query }: GangMember, rooms: Rooms, prefer: HostPreference) {
+  constructor(part: FleetPart, { query }: GangMember, rooms: Rooms, prefer: Preference) {
     this.#part = part;
     this.#rooms = rooms;
     this.#prefer = prefer;

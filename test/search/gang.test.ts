@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 
 import { unsuffixedQuery, type CandidateQuery } from "../../src/domain/candidate-query.ts";
 import type { GangMember, GangRule } from "../../src/domain/gang.ts";
+import { PREFERENCES, type Preference } from "../../src/domain/preference.ts";
 import { placeGang, type GangOutcome } from "../../src/search/gang.ts";
-import type { HostPreference } from "../../src/search/gang-hosts.ts";
 import { someFleet, someQuery, TRAITS, uuidOf } from "./arbitrary.ts";
 import { claimed } from "./claimed.ts";
 import { indexOf } from "./fast-search.ts";
@@ -14,13 +14,12 @@ import { plainSearch, type Fleet } from "./plain-search.ts";
 /** How much is tried before it pauses: little, so that it does. */
 const BUDGET = 19;
 const AGGREGATES = [91, 92].map(uuidOf);
-const PREFERENCES = ["first", "random", "pack", "spread"] as const;
 
 interface Case {
   readonly fleet: Fleet;
   readonly members: readonly GangMember[];
   readonly rules: readonly GangRule[];
-  readonly prefer: HostPreference;
+  readonly prefer: Preference;
   readonly seed: number;
 }
 

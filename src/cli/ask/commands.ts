@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 
 import { repeated } from "../repeated.ts";
+import { PREFERENCES } from "../../domain/preference.ts";
 import { wholeNumber } from "../whole-number.ts";
 import {
   askCommand,
@@ -126,8 +127,6 @@ function duration(text: string): number {
 }
 
 const SECONDS_PER: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-const PREFERENCES = ["first", "random", "pack", "spread"];
 
 function addSnapshot(program: Command, run: Run, surroundings: AskSurroundings): void {
   sourceCommand(program, "snapshot")

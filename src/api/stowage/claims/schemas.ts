@@ -1,4 +1,4 @@
-import { PREFERENCES, type Preference } from "../../../operations/claim-proposals.ts";
+import { PREFERENCES, type Preference } from "../../../domain/preference.ts";
 import { CONSUMER_TYPE_PATTERN } from "../../patterns.ts";
 import type { SchemaDocument } from "../../validation/schema.ts";
 import { ONE_QUERY } from "../candidate-query.ts";
