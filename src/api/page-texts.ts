@@ -39,6 +39,11 @@ export class PageText {
     this.#changes = places.changes;
   }
 
+  /** In memory, with three numbers for each place. */
+  get size(): number {
+    return this.bytes.length + 3 * this.#ends.byteLength;
+  }
+
   startOf(place: number): number {
     return place === 0 ? 0 : this.#ends[place - 1]!;
   }
@@ -109,14 +114,14 @@ export class PageTexts {
     out.discard();
     if (!text) this.#tooLong.add(page.firstId);
     this.#forget(page.firstId);
-    if (text && this.#budget.take(this, sizeOf(text))) this.#pages.set(page.firstId, text);
+    if (text && this.#budget.take(this, text.size)) this.#pages.set(page.firstId, text);
     return text;
   }
 
   /** @returns how much room that makes */
   clear(): number {
     let bytes = 0;
-    for (const text of this.#pages.values()) bytes += sizeOf(text);
+    for (const text of this.#pages.values()) bytes += text.size;
     this.#pages.clear();
     this.#tooLong.clear();
     return bytes;
@@ -147,7 +152,7 @@ export class PageTexts {
     const text = this.#pages.get(firstId);
     if (text === undefined) return;
     this.#pages.delete(firstId);
-    this.#budget.giveBack(sizeOf(text));
+    this.#budget.giveBack(text.size);
   }
 
   /** Those of providers that are not there any more. */
@@ -155,11 +160,6 @@ export class PageTexts {
     const present = new Set(this.#providers.pages.map(({ firstId }) => firstId));
     for (const firstId of this.#pages.keys()) if (!present.has(firstId)) this.#forget(firstId);
   }
-}
-
-/** With its three numbers for each place. */
-function sizeOf({ bytes }: PageText): number {
-  return bytes.length + 3 * 4 * 128;
 }
 
 /** The room for the texts of all forms: an LRU cache of forms, of which only those not used lately make room. */

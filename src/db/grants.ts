@@ -156,39 +156,45 @@ export async function giveLeaseUp(tx: WriteTransaction, grantUuid: string): Prom
   return Number(numUpdatedRows);
 }
 
-/** Up to which row was looked, and whether there are more. */
-interface LookedThrough {
+/** What some rows tell, in their order. */
+interface ForgottenGrants {
+  /** The ids of those whose consumers are gone. */
+  readonly forgotten: readonly number[];
+  /** Up to which row was looked, and whether there are no more. */
   readonly lastId: number;
   readonly isDone: boolean;
 }
 
-/** Notes of some rows, in their order, that the consumers are gone: programs that write beside us do not. */
-export async function endForgottenGrants(
-  tx: WriteTransaction,
+/** Looks for grants of consumers that are gone, which programs that write beside us do not note. */
+export async function listForgottenGrants(
+  tx: ReadTransaction,
   after: number,
   limit: number,
-): Promise<LookedThrough> {
+): Promise<ForgottenGrants> {
   const rows = await selectGrants(tx)
     .where("g.id", ">", after)
     .where("g.ended_at", "is", null)
     .orderBy("g.id")
     .limit(limit)
     .execute();
-  const gone = rows.filter(({ generation }) => generation === null).map(({ id }) => id);
-  await endRows(tx, gone);
-  return { lastId: rows.at(-1)?.id ?? after, isDone: rows.length < limit };
+  const forgotten = rows.filter(({ generation }) => generation === null).map(({ id }) => id);
+  return { forgotten, lastId: rows.at(-1)?.id ?? after, isDone: rows.length < limit };
 }
 
 /** Notes that those of a gang are gone whose consumers are. */
 export async function endForgottenGang(tx: WriteTransaction, gang: string): Promise<void> {
   const gone = (await findGang(tx, gang)).filter(({ generation }) => generation === undefined);
-  await endRows(
+  await endForgottenGrants(
     tx,
     gone.map(({ id }) => id),
   );
 }
 
-async function endRows(tx: WriteTransaction, ids: readonly number[]): Promise<void> {
+/** Notes by the ids of rows that the consumers are gone: what is there again under a UUID has another row. */
+export async function endForgottenGrants(
+  tx: WriteTransaction,
+  ids: readonly number[],
+): Promise<void> {
   if (ids.length === 0) return;
   const now = tx.adapter.encodePreciseDate(tx.now);
   await tx.query

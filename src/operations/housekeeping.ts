@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { collectChanges } from "../db/change-feed.ts";
 import { deleteOlder } from "../db/delete-older.ts";
-import { deleteEndedGrants, endForgottenGrants } from "../db/grants.ts";
+import { deleteEndedGrants, endForgottenGrants, listForgottenGrants } from "../db/grants.ts";
 import { deleteOldHistory, findBeginning, readHistoryState } from "../db/history.ts";
 import type { WriteTransaction } from "../db/transaction.ts";
 import { DatabaseUnavailable } from "../domain/errors.ts";
@@ -60,9 +60,13 @@ export async function deleteOldReceipts(service: Service, now: Date): Promise<nu
  */
 export async function forgetReleased(service: Service, now: Date): Promise<number> {
   for (let after = 0, isDone = false; !isDone;) {
-    ({ lastId: after, isDone } = await write(service, (tx) =>
-      endForgottenGrants(tx, after, BATCH),
-    ));
+    const found = await service.database.readOnce(HOUSEKEEPING, (tx) =>
+      listForgottenGrants(tx, after, BATCH),
+    );
+    if (found.forgotten.length > 0) {
+      await write(service, (tx) => endForgottenGrants(tx, found.forgotten));
+    }
+    ({ lastId: after, isDone } = found);
   }
   const before = new Date(now.getTime() - KEPT_MS);
   return deleteAll(service, (tx) => deleteEndedGrants(tx, { before, limit: BATCH }));
